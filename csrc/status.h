@@ -1,0 +1,40 @@
+// The one status type of the native core. A function that can fail returns it; `_status.pyx` translates it to a Python
+// exception in one place. It owns its text and allocates nothing, so it can be made where memory has run out.
+#pragma once
+
+#include <cstdarg>
+#include <cstdio>
+
+namespace pseudofeed {
+
+enum class Code : int {
+    ok = 0,
+    invalid_argument,  // the caller's mistake                          -> ValueError
+    not_finite,        // a path left the double range                  -> SimulationError
+    malformed,         // bytes that are not what they claim to be      -> MalformedMessage
+    unavailable,       // a library or a function of it is missing      -> LibraryError
+    publish_failed,    // librdkafka gave a message up                  -> PublishError
+    out_of_memory,     //                                               -> MemoryError
+};
+
+struct [[nodiscard]] Status {
+    Code code = Code::ok;
+    char message[256] = {};
+
+    bool ok() const { return code == Code::ok; }
+};
+
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+inline Status failure(Code code, const char* format, ...) {
+    Status status;
+    status.code = code;
+    std::va_list arguments;
+    va_start(arguments, format);
+    std::vsnprintf(status.message, sizeof status.message, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+}  // namespace pseudofeed

@@ -1,0 +1,18 @@
+# The native core's status, and its one translation to exceptions. Other modules: `from pseudofeed._status cimport Status, check`.
+
+cdef extern from "status.h" namespace "pseudofeed" nogil:
+    cdef enum class Code(int):
+        ok
+        invalid_argument
+        not_finite
+        malformed
+        unavailable
+        publish_failed
+        out_of_memory
+
+    cdef cppclass Status:
+        Code code
+        char message[256]
+        bint ok()
+
+cdef int check(const Status& status) except -1

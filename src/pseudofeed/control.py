@@ -1,0 +1,80 @@
+"""How a stage is told to end, and how it says how far it has come.
+
+The feed and each worker run one function that takes a `Control`. Started by a command it is a `SignalControl` (Ctrl-C and
+SIGTERM ask it to stop); started by `run` it is the supervisor's (supervise.py), which can also ask it to drain.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Protocol
+
+__all__ = ["Control", "Progress", "SignalControl"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a stage has come since it was started.
+
+    ticks: published and acknowledged, cached, or committed. sequence: the newest step among them (0: none yet).
+    lag: messages of the topic that a worker has not processed yet; for the feed, messages not yet acknowledged.
+    seconds: from the first tick's arrival to the last one's acknowledgement or commit.
+    """
+
+    stage: str
+    ticks: int
+    sequence: int
+    lag: int | None
+    seconds: float
+
+
+class Control(Protocol):
+    """What a running stage asks between two batches, and tells after each."""
+
+    @property
+    def stopping(self) -> bool:
+        """Finish the batch in hand, keep what is done, return."""
+        ...
+
+    @property
+    def draining(self) -> bool:
+        """Go on to the topic's present end, then return."""
+        ...
+
+    def report(self, progress: Progress) -> None:
+        """Called after each batch; must return at once."""
+        ...
+
+
+class SignalControl:
+    """Stops on SIGINT and SIGTERM, once `listen` was called; a second SIGINT interrupts at once."""
+
+    def __init__(self, *, until_caught_up: bool = False, on_progress: Callable[[Progress], None] | None = None) -> None:
+        self._stopping = False
+        self._draining = until_caught_up
+        self._on_progress = on_progress
+
+    def listen(self) -> SignalControl:
+        signal.signal(signal.SIGTERM, self._ask_to_stop)
+        signal.signal(signal.SIGINT, self._ask_to_stop)
+        return self
+
+    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
+        if self._stopping and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._stopping = True
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
+
+    @property
+    def draining(self) -> bool:
+        return self._draining
+
+    def report(self, progress: Progress) -> None:
+        if self._on_progress is not None:
+            self._on_progress(progress)

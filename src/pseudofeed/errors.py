@@ -1,0 +1,80 @@
+"""Every exception that pseudofeed raises for something a user can act on.
+
+A message says what happened, where (market, file and key, server and setting, partition, offset or step), and what to do.
+The command line prints it as it is and exits with 2; secrets never stand in one.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "LibraryError",
+    "MalformedMessage",
+    "MarketChanged",
+    "MarketFileError",
+    "OffsetConflict",
+    "PseudofeedError",
+    "PublishError",
+    "ServerError",
+    "SettingsError",
+    "SimulationError",
+    "StoreError",
+    "TopicError",
+    "UnknownMarket",
+    "UnknownSymbol",
+]
+
+
+class PseudofeedError(Exception):
+    """The base of all of them."""
+
+
+class MarketFileError(PseudofeedError):
+    """A market file is not a market; the text lists every mistake, one a line, each with its key."""
+
+
+class MarketChanged(PseudofeedError):
+    """A market of this name exists with another specification or number of partitions."""
+
+
+class UnknownMarket(PseudofeedError):
+    """No market of this name is registered."""
+
+
+class UnknownSymbol(PseudofeedError):
+    """The market has no instrument of this symbol."""
+
+
+class SettingsError(PseudofeedError):
+    """A setting is missing, malformed, or stands where it must not."""
+
+
+class ServerError(PseudofeedError):
+    """A server does not answer, refuses us, or cannot do what is asked; the text names it and its setting."""
+
+
+class SimulationError(PseudofeedError):
+    """A path left the range of doubles."""
+
+
+class MalformedMessage(PseudofeedError):
+    """Bytes from a topic are not what they claim to be."""
+
+
+class LibraryError(PseudofeedError):
+    """A library that is needed at run time is missing or too old; the text says what to install."""
+
+
+class PublishError(PseudofeedError):
+    """librdkafka could not deliver a message."""
+
+
+class TopicError(PseudofeedError):
+    """A topic is not as it must be: other partitions, recreated, or data lost to retention."""
+
+
+class StoreError(PseudofeedError):
+    """The store cannot hold what is asked of it."""
+
+
+class OffsetConflict(StoreError):
+    """Another worker has moved a partition's offset: this one's batch was dropped."""
