@@ -1,4 +1,5 @@
-"""The draws: published answers, the NumPy oracle to the bit, error bounds of the elementary functions, first moments."""
+"""The draws: published answers, the NumPy oracle to the bit, error bounds of the elementary functions, first
+moments."""
 
 from __future__ import annotations
 
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import elementary_coefficients, simulation
 
 from pseudofeed.simulate import _simulate
+from reference import elementary_coefficients, simulation
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "philox4x32.txt"
 WORD = st.integers(0, 2**32 - 1)

@@ -1,4 +1,5 @@
-"""The array functions: the NumPy oracle to the bit, laws that Euler keeps exactly, and what they say of bad arguments."""
+"""The array functions: the NumPy oracle to the bit, laws that Euler keeps exactly, and what they say of bad
+arguments."""
 
 from __future__ import annotations
 
@@ -9,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import simulation
 
 from pseudofeed.errors import SimulationError
 from pseudofeed.simulate.factor_model import simulate_factor_returns
 from pseudofeed.simulate.heston_model import simulate_heston_paths
+from reference import simulation
 
 CORRELATIONS = np.array([[1.0, 0.3, -0.2], [0.3, 1.0, 0.1], [-0.2, 0.1, 1.0]])
 VOLATILITIES = np.array([0.16, 0.08, 0.06])
