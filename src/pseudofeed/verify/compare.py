@@ -8,30 +8,19 @@ still lacks when it is closed is missing. Rows may come in any order within the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pseudofeed.encode.ticks import TickColumns
 from pseudofeed.market import Market
 from pseudofeed.simulate.paths import TickBlock
 from pseudofeed.verify.report import Difference, StageTally
 
-__all__ = ["Comparison", "Rows", "describe_tick"]
+__all__ = ["Comparison", "describe_tick"]
 
 # Ticks of a window: its simulation, counts and look-up take about 40 bytes each.
 _WINDOW_TICKS = 500_000
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Ticks read from a stage, arrays of one length. sequence: -1 where the time is none of the clock's."""
-
-    time: NDArray[np.int64]
-    sequence: NDArray[np.int64]
-    instrument: NDArray[np.int32]
-    price: NDArray[np.float64]
-    variance: NDArray[np.float64]
 
 
 def describe_tick(time: int, price: float, variance: float) -> str:
@@ -46,7 +35,7 @@ class _Window:
     def __init__(self, block: TickBlock, instruments: NDArray[np.int64]) -> None:
         self.block = block
         self.instruments = instruments
-        self.seen = np.zeros(block.prices.shape, dtype=np.uint16)
+        self.seen = np.zeros(block.prices.shape, dtype=np.bool_)
 
 
 class Comparison:
@@ -66,7 +55,7 @@ class Comparison:
         self._instruments = instruments
         self._stage = stage
         self._tally = tally
-        self._last_step = last_step
+        self._first_step, self._last_step = first_step, last_step
         self._column = np.full(len(market.symbols), -1, dtype=np.int64)
         self._column[instruments] = np.arange(len(instruments))
         self._windows: list[_Window] = []
@@ -89,27 +78,31 @@ class Comparison:
         self._opened = block.last_step
         return block
 
-    def add(self, rows: Rows, where: Callable[[int], str]) -> None:
-        """Look rows up; `where(index)` says the place of a row, asked only for one that differs."""
-        self._tally.ticks += len(rows.sequence)
+    def add(self, rows: TickColumns, where: Callable[[int], str]) -> None:
+        """Look rows up; `where(index)` says the place of a row, asked only for one that differs.
+
+        A row of no step of the clock has sequence -1.
+        """
+        self._tally.ticks += len(rows)
         known = (rows.instrument >= 0) & (rows.instrument < len(self._column))
         column = np.where(known, self._column[np.where(known, rows.instrument, 0)], -1)
-        explained = (column >= 0) & (rows.sequence >= 1) & (rows.sequence <= self._last_step)
+        explained = (column >= 0) & (rows.sequence >= self._first_step) & (rows.sequence <= self._last_step)
         self._unexpected(rows, np.flatnonzero(~explained), where)
+        self._repeated(rows, np.flatnonzero(explained & (rows.sequence <= self._closed)), where)
+        for window in self._windows:
+            self._look_up(window, rows, explained, column, where)
         newest = int(rows.sequence[explained].max(initial=0))
         while self._opened < newest:
             self.window()
-        behind = np.flatnonzero(explained & (rows.sequence <= self._closed))
-        self._repeated(rows, behind, where)
-        for window in self._windows:
-            inside = (
-                explained & (rows.sequence >= window.block.first_step) & (rows.sequence <= window.block.last_step)
-            )
-            if inside.any():
-                self._look_up(window, rows, np.flatnonzero(inside), column, where)
-        # A window is closed when the one behind the next is reached: rows of other partitions or retries may still come.
-        while len(self._windows) > 2:
-            self._close(self._windows.pop(0))
+            self._look_up(self._windows[-1], rows, explained, column, where)
+            # One behind the newest stays open: a retried message may still come.
+            while len(self._windows) > 2:
+                self._close(self._windows.pop(0))
+
+    def reject(self, difference: Difference) -> None:
+        """Count something that could not even be read as ticks."""
+        self._tally.unexpected += 1
+        self._tally.note(difference)
 
     def finish(self) -> None:
         """Close all windows: what was not seen is missing."""
@@ -121,12 +114,17 @@ class Comparison:
     def _look_up(
         self,
         window: _Window,
-        rows: Rows,
-        index: NDArray[np.int64],
+        rows: TickColumns,
+        explained: NDArray[np.bool_],
         column: NDArray[np.int64],
         where: Callable[[int], str],
     ) -> None:
         block = window.block
+        index = np.flatnonzero(
+            explained & (rows.sequence >= block.first_step) & (rows.sequence <= block.last_step)
+        )
+        if not len(index):
+            return
         row, col = rows.sequence[index] - block.first_step, column[index]
         differs = (
             (rows.time[index] != block.time[row])
@@ -143,12 +141,12 @@ class Comparison:
         ordered = key[order]
         again = np.zeros(len(key), dtype=bool)
         again[order[1:]] = ordered[1:] == ordered[:-1]
-        again |= window.seen[row, col] > 0
-        window.seen[row, col] = 1
+        again |= window.seen[row, col]
+        window.seen[row, col] = True
         self._repeated(rows, index[again], where)
 
     def _close(self, window: _Window) -> None:
-        absent = np.argwhere(window.seen == 0)
+        absent = np.argwhere(~window.seen)
         self._tally.missing += len(absent)
         if len(absent):
             row, col = absent[0]
@@ -167,18 +165,18 @@ class Comparison:
             )
         self._closed = window.block.last_step
 
-    def _repeated(self, rows: Rows, index: NDArray[np.int64], where: Callable[[int], str]) -> None:
+    def _repeated(self, rows: TickColumns, index: NDArray[np.int64], where: Callable[[int], str]) -> None:
         self._tally.repeated += len(index)
         if len(index):
             first = int(index[np.argmin(rows.sequence[index])])
             self._note("repeated", rows, first, "this tick once", where)
 
-    def _unexpected(self, rows: Rows, index: NDArray[np.int64], where: Callable[[int], str]) -> None:
+    def _unexpected(self, rows: TickColumns, index: NDArray[np.int64], where: Callable[[int], str]) -> None:
         self._tally.unexpected += len(index)
         if len(index):
             self._note("unexpected", rows, int(index[0]), "no such tick", where)
 
-    def _note(self, kind: str, rows: Rows, i: int, expected: str, where: Callable[[int], str]) -> None:
+    def _note(self, kind: str, rows: TickColumns, i: int, expected: str, where: Callable[[int], str]) -> None:
         number, sequence = int(rows.instrument[i]), int(rows.sequence[i])
         symbols = self._market.symbols
         self._tally.note(
