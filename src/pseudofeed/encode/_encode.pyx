@@ -166,10 +166,13 @@ def encode_tick_block_into(unsigned char[::1] buffer not None, size_t offset, *,
     source.row_length = prices.shape[1]
     source.prices = &prices[0, 0]
     source.variances = &variances[0, 0]
-    source.columns = NULL if chosen is None else &chosen[0]
+    if chosen is not None:
+        source.columns = &chosen[0]
     cdef size_t written = 0
     cdef size_t capacity = buffer.shape[0] - offset
-    cdef byte* out = NULL if buffer.shape[0] == 0 else <byte*> &buffer[0] + offset
+    cdef byte* out = NULL
+    if capacity:
+        out = <byte*> &buffer[offset]
     cdef Status status
     with nogil:
         status = native_encode_tick_block(source, out, capacity, &written)
