@@ -142,7 +142,7 @@ def encode_tick_block_into(unsigned char[::1] buffer not None, size_t offset, *,
 
     times: (T,) int64, ns since the epoch, strictly ascending; row j is step first_step + j.
     instruments: (M,) integers, the instruments' numbers in the market, strictly ascending.
-    prices, variances: (T, W) float64, C-contiguous. columns: (M,) integers, each instrument's column, by default 0 .. M-1.
+    prices, variances: (T, W) float64, C-contiguous. columns: (M,) integers, their columns (default 0 .. M-1).
     Values are carried bit for bit, NaN and -0.0 too. Raises ValueError, with the buffer untouched, where shapes don't
     fit each other, an order or range is broken, or the buffer is too small (`tick_block_size` tells what is needed).
     """
