@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from peers import simulate as peers
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from peers import simulate as peers
 from pseudofeed.simulate.factor_model import simulate_factor_returns
 from pseudofeed.simulate.heston_model import simulate_heston_paths
 
@@ -17,7 +17,7 @@ VOLATILITIES = [0.16, 0.08, 0.06]
 CORRELATIONS = np.full((3, 3), 0.3) + 0.7 * np.eye(3)
 
 
-def ours(instruments: int, steps: int, loadings: np.ndarray) -> None:
+def ours(steps: int, loadings: np.ndarray) -> None:
     increments, _ = simulate_factor_returns(steps, VOLATILITIES, CORRELATIONS, dt=peers.DT, seed=1)
     simulate_heston_paths(
         initial_prices=100.0,
@@ -40,7 +40,7 @@ def ours(instruments: int, steps: int, loadings: np.ndarray) -> None:
 def test_simulate(benchmark: BenchmarkFixture, who: str, instruments: int) -> None:
     steps = 2_000_000 // instruments
     _, loadings = peers.setting(instruments)
-    work = (peers.numpy_paths, (instruments, steps)) if who == "numpy" else (ours, (instruments, steps, loadings))
+    work = (peers.numpy_paths, (instruments, steps)) if who == "numpy" else (ours, (steps, loadings))
     benchmark.group = f"simulate {instruments} instruments x {steps} steps"
     benchmark.pedantic(work[0], args=work[1], rounds=3, warmup_rounds=1)
     benchmark.extra_info["million_instrument_steps_per_second"] = instruments * steps / benchmark.stats["min"] / 1e6
