@@ -1,6 +1,9 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 def load_library(path: str) -> str: ...
 
@@ -17,3 +20,34 @@ class MockCluster:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
+
+class NativeProducer:
+    def __init__(
+        self,
+        properties: Mapping[str, str],
+        topic: str,
+        *,
+        partitions: NDArray[np.int32],
+        partition_count: int,
+        fingerprint: int,
+        block_ticks: int,
+        next_offsets: NDArray[np.int64] | None = None,
+    ) -> None: ...
+    def publish(
+        self,
+        first_step: int,
+        times: NDArray[np.int64],
+        prices: NDArray[np.float64],
+        variances: NDArray[np.float64],
+        published: NDArray[np.int64],
+        timeout_ms: int,
+    ) -> bool: ...
+    def poll(self) -> None: ...
+    def flush(self, timeout_ms: int) -> int: ...
+    def counts(self) -> tuple[int, int, int, int, int, int]: ...
+    def partition_counts(
+        self, acknowledged: NDArray[np.int64], messages: NDArray[np.int64], bytes: NDArray[np.int64]
+    ) -> None: ...
+    def last_error(self) -> str: ...
+    def message_steps(self, partition: int) -> int: ...
+    def close(self) -> None: ...
