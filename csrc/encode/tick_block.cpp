@@ -40,7 +40,7 @@ std::byte* put_group(std::byte* at, std::size_t entry_size, std::size_t entries)
     return at + kGroupSize;
 }
 
-std::byte* put_ticks(const TickBlockSource& source, std::byte* at) {
+void put_ticks(const TickBlockSource& source, std::byte* at) {
     for (std::size_t j = 0; j < source.steps; ++j) {
         const double* prices = source.prices + j * source.row_length;
         const double* variances = source.variances + j * source.row_length;
@@ -50,7 +50,6 @@ std::byte* put_ticks(const TickBlockSource& source, std::byte* at) {
             store_little(at + 8, variances[column]);
         }
     }
-    return at;
 }
 
 Status check_source(const TickBlockSource& source, std::size_t size, std::size_t capacity) {
