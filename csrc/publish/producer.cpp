@@ -22,8 +22,6 @@ std::int64_t now_ns() {
         .count();
 }
 
-std::int64_t floor_divide(std::int64_t value, std::int64_t by) { return value / by - (value % by < 0); }
-
 // Values of these never go into a text; librdkafka's own text may quote them.
 bool is_secret(const std::string& property) {
     for (const char* word : {"password", "secret", "key", "token", "jaas", "oauthbearer", "pem"})
@@ -190,7 +188,8 @@ Status Producer::encode(const Ticks& block, std::int32_t number, std::size_t row
     source.columns = partition.numbers.data();
     pending->first_step = source.first_sequence;
     pending->steps = steps;
-    pending->timestamp_ms = floor_divide(block.times[row + steps - 1], 1'000'000);
+    // Kafka has no times before 1970, and librdkafka takes 0 for "now".
+    pending->timestamp_ms = std::max<std::int64_t>(1, block.times[row + steps - 1] / 1'000'000);
     return encode::encode_tick_block(source, pending->payload.get(), size, &pending->size);
 }
 
@@ -269,7 +268,7 @@ void Producer::report(const Message& message) {
     ++counts_.messages;
     counts_.ticks += steps * static_cast<std::int64_t>(partition.numbers.size());
     counts_.bytes += static_cast<std::int64_t>(message.length);
-    counts_.last_report_ns = now_ns();
+    last_report_ns_ = now_ns();
     partition.acknowledged_step = last_step;
     if (partition.next_offset < 0) return;
     // The broker may leave the offset out, e.g. for a message that it had already written at the first try.
@@ -301,7 +300,9 @@ void Producer::on_error(Client* client, int error, const char* reason, void* opa
 Counts Producer::counts() {
     const std::lock_guard<std::mutex> lock(mutex_);
     library_.poll(client_, 0);
-    return counts_;
+    Counts counts = counts_;
+    if (last_report_ns_ >= 0) counts.silence_ns = now_ns() - last_report_ns_;
+    return counts;
 }
 
 void Producer::partition_counts(std::int64_t* acknowledged, std::int64_t* messages, std::int64_t* bytes) {

@@ -6,7 +6,7 @@
 // Nothing may ever be missing between two steps of a partition, since a restart looks at the last message only. So: a
 // message that was given up stops the producer for good (what is still queued is thrown away, the queue's tail, so
 // the topic keeps a prefix); messages do not time out by themselves unless the user says so (the caller watches
-// `last_report_ns` and gives up as a whole). And nothing may be there twice: the reports must show the offsets that
+// `silence_ns` and gives up as a whole). And nothing may be there twice: the reports must show the offsets that
 // follow on from the end that the caller has read, or else somebody else writes to the partition.
 #pragma once
 
@@ -50,7 +50,7 @@ struct Counts {
     std::int64_t ticks = 0;
     std::int64_t bytes = 0;
     std::int64_t failed_messages = 0;
-    std::int64_t last_report_ns = 0;  // steady clock, last acknowledgement; 0: none yet
+    std::int64_t silence_ns = -1;  // since the last acknowledgement; -1: there was none yet
 };
 
 class Producer {
@@ -125,8 +125,9 @@ class Producer {
     Topic* topic_ = nullptr;
     std::vector<Partition> partitions_;
     Counts counts_;
-    Status failure_;       // the first one; it stands
-    bool purged_ = false;  // after a failure the queue is thrown away, once
+    std::int64_t last_report_ns_ = -1;  // steady clock
+    Status failure_;                    // the first one; it stands
+    bool purged_ = false;               // after a failure the queue is thrown away, once
     std::string last_error_;
 };
 

@@ -59,7 +59,7 @@ cdef extern from "publish/producer.h" namespace "pseudofeed::publish" nogil:
         int64_t ticks
         int64_t bytes
         int64_t failed_messages
-        int64_t last_report_ns
+        int64_t silence_ns
 
     cdef cppclass CProducer "pseudofeed::publish::Producer":
         @staticmethod
@@ -232,13 +232,13 @@ cdef class NativeProducer:
         return left
 
     def counts(self):
-        """(accepted messages, acknowledged messages, ticks and bytes, failed messages, last report in ns or 0)."""
+        """(accepted messages, acknowledged messages, ticks and bytes, failed messages, ns since the last report or -1)."""
         cdef CProducer* producer = self._open()
         cdef Counts counts
         with nogil:
             counts = producer.counts()
         return (counts.accepted_messages, counts.messages, counts.ticks, counts.bytes, counts.failed_messages,
-                counts.last_report_ns)
+                counts.silence_ns)
 
     def partition_counts(self, int64_t[::1] acknowledged, int64_t[::1] messages, int64_t[::1] bytes):
         """Fill (P,) arrays: last step acknowledged, messages and bytes accepted."""
