@@ -57,7 +57,9 @@ class SimulationError(PseudofeedError):
 
 
 class MalformedMessage(PseudofeedError):
-    """Bytes from a topic are not what they claim to be."""
+    """Bytes from a topic are not what they claim to be; `index` says which message of a batch, where there was one."""
+
+    index: int | None = None
 
 
 class LibraryError(PseudofeedError):
