@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from pseudofeed.publish.topics import TopicState
-
 from pseudofeed.consume.sink import Batch, Sink
 from pseudofeed.encode import TickColumns, decode_tick_blocks
 from pseudofeed.errors import MalformedMessage, ServerError
+from pseudofeed.publish.topics import TopicState
 
 __all__ = ["Lane", "Partition", "RawBatch", "Written"]
 

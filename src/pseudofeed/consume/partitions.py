@@ -22,9 +22,6 @@ from collections.abc import Sequence
 from concurrent.futures import wait
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
-from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.topics import check_broker, tick_topic
-from pseudofeed.settings import Connections
 
 from pseudofeed.consume.consumer import open_consumer
 from pseudofeed.consume.lane import Lane, Partition
@@ -32,6 +29,9 @@ from pseudofeed.consume.sink import Sink, WorkerSummary
 from pseudofeed.consume.topic import WatchedTopic
 from pseudofeed.control import Control, Progress
 from pseudofeed.errors import OffsetConflict, ServerError
+from pseudofeed.publish.markets import MarketRecord
+from pseudofeed.publish.topics import check_broker, tick_topic
+from pseudofeed.settings import Connections
 
 __all__ = ["consume_ticks"]
 

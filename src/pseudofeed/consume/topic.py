@@ -12,10 +12,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from pseudofeed.errors import ServerError, TopicError
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.publish.topics import TopicState, describe, tick_topic
-
-from pseudofeed.errors import ServerError, TopicError
 
 __all__ = ["WatchedTopic"]
 

@@ -112,7 +112,9 @@ class Chunks:
                 sql.Identifier(name), *map(sql.Literal, bounds)
             )
         )
-        connection.execute("INSERT INTO tick_partition (name, range_start, range_end) VALUES (%s, %s, %s)", (name, *bounds))
+        connection.execute(
+            "INSERT INTO tick_partition (name, range_start, range_end) VALUES (%s, %s, %s)", (name, *bounds)
+        )
 
     def _free_around(self, time_us: int) -> tuple[int, int]:
         """The chunk of our length that holds the time, cut where other chunks begin and end."""

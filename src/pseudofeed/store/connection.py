@@ -60,7 +60,9 @@ def store_error(problem: psycopg.Error, connections: Connections) -> PseudofeedE
             f"allowed to create them in the database's default schema"
         )
     if isinstance(problem, psycopg.errors.ReadOnlySqlTransaction):
-        return ServerError(f"PostgreSQL at {server} is read-only ({_primary(problem)}): {VARIABLE} must name the primary")
+        return ServerError(
+            f"PostgreSQL at {server} is read-only ({_primary(problem)}): {VARIABLE} must name the primary"
+        )
     if isinstance(problem, psycopg.OperationalError):
         return ServerError(f"PostgreSQL at {server}: {_primary(problem)}. Check {VARIABLE}, and that the server runs")
     return StoreError(f"PostgreSQL at {server}: {_primary(problem)}")

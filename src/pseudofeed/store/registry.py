@@ -105,8 +105,12 @@ def _insert(connection: psycopg.Connection, record: MarketRecord) -> StoredMarke
     parameters = [getattr(instruments, name).tolist() for name in names]
     loadings = instruments.factor_loadings.tolist()
     with connection.cursor() as cursor:
-        with cursor.copy(f"COPY instrument (instrument_id, market_id, number, symbol, {', '.join(names)}, factor_loadings) FROM STDIN".encode()) as copy:
-            for number, (symbol, loading, *values) in enumerate(zip(market.symbols, loadings, *parameters, strict=True)):
+        with cursor.copy(
+            f"COPY instrument (instrument_id, market_id, number, symbol, {', '.join(names)}, factor_loadings) FROM STDIN".encode()
+        ) as copy:
+            for number, (symbol, loading, *values) in enumerate(
+                zip(market.symbols, loadings, *parameters, strict=True)
+            ):
                 copy.write_row((first_instrument + number, market_id, number, symbol, *values, loading))
         cursor.executemany(
             "INSERT INTO factor (factor_id, market_id, number, name, volatility, drift, correlations) "
