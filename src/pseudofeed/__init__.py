@@ -1,7 +1,7 @@
 """A market on your own machine: simulated, streamed through Kafka, cached in Redis, stored in PostgreSQL, and verified.
 
-Names are loaded when they are first used (PEP 562), so that `import pseudofeed` costs nothing: neither Kafka nor SQL nor
-NumPy is imported by it.
+Names are loaded when they are first used (PEP 562), so that `import pseudofeed` costs nothing: it imports neither Kafka
+nor SQL nor NumPy.
 """
 
 from __future__ import annotations
