@@ -1,5 +1,5 @@
-// The random stage over arrays: for set-up (drawn parameters), tests and the oracles' comparisons. The simulation's kernels
-// draw inline.
+// The random stage over arrays: for set-up (drawn parameters), tests and the oracles' comparisons. The simulation's
+// kernels draw inline.
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,7 @@
-// exp, log and the sine and cosine of a turn, from + - * / and bit operations alone, so that every compiler and instruction
-// set returns the same bits (libm does not), and so that loops over them vectorise. The coefficients are printed by
-// tests/reference/elementary_coefficients.py; tests/unit/test_elementary.py holds the error bounds against mpmath:
-// exp 1 ulp, log 1 ulp, sine and cosine 2 ulp away from their zeros.
+// exp, log and the sine and cosine of a turn, from + - * / and bit operations alone, so that every compiler and
+// instruction set returns the same bits (libm does not), and so that loops over them vectorise. The coefficients are
+// printed by tests/reference/elementary_coefficients.py; tests/unit/test_elementary.py holds the error bounds against
+// mpmath: exp 1 ulp, log 1 ulp, sine and cosine 2 ulp away from their zeros.
 //
 // Adding and subtracting 1.5 * 2^52 rounds to an integer, which the low bits of the sum then hold: no int64 <-> double
 // conversion, which AVX2 lacks. It needs IEEE semantics: never compile this with -ffast-math.
@@ -14,7 +14,8 @@ namespace pseudofeed::random {
 
 constexpr double rounding_shift = 0x1.8p52;
 
-// For -708 <= x <= 709.4; outside, x is taken as the nearer bound (a price that moved so far fails its own check). NaN stays NaN.
+// For -708 <= x <= 709.4; outside, x is taken as the nearer bound (a price that moved so far fails its own check). NaN
+// stays NaN.
 static inline double exponential(double x) {
     x = x < -708.0 ? -708.0 : x;
     x = x > 709.4 ? 709.4 : x;

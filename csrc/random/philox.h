@@ -1,8 +1,8 @@
-// Philox4x32-10: a keyed bijection of 128-bit counters (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as
-// 1, 2, 3", SC 2011). A draw is a function of (seed, id, step, purpose) and of nothing that came before it.
+// Philox4x32-10: a keyed bijection of 128-bit counters (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy
+// as 1, 2, 3", SC 2011). A draw is a function of (seed, id, step, purpose) and of nothing that came before it.
 //
-// Everything in csrc/random is `static inline`: the kernels that include it are compiled once for each instruction set, and
-// a function with external linkage would let the linker keep one set's copy for all.
+// Everything in csrc/random is `static inline`: the kernels that include it are compiled once for each instruction set,
+// and a function with external linkage would let the linker keep one set's copy for all.
 #pragma once
 
 #include <cstdint>

@@ -18,7 +18,8 @@ Status cholesky(const double* covariance, std::size_t factors, double* lower) {
         for (std::size_t k = 0; k < j; ++k) pivot -= lower[j * factors + k] * lower[j * factors + k];
         if (!(pivot >= -tolerance * scale)) {
             return failure(Code::invalid_argument,
-                           "the covariance matrix of the factors is not positive semi-definite: pivot %zu is %g", j, pivot);
+                           "the covariance matrix of the factors is not positive semi-definite: pivot %zu is %g", j,
+                           pivot);
         }
         const bool degenerate = pivot <= tolerance * scale;
         const double root = degenerate ? 0.0 : std::sqrt(pivot);
@@ -40,7 +41,8 @@ Status cholesky(const double* covariance, std::size_t factors, double* lower) {
 }
 
 void factor_paths(const double* lower, const double* drift_dt, double sqrt_dt, std::size_t factors, std::uint64_t seed,
-                  std::uint64_t first_step, std::size_t steps, double* level_state, double* increments, double* levels) {
+                  std::uint64_t first_step, std::size_t steps, double* level_state, double* increments,
+                  double* levels) {
     std::vector<double> z(factors);
     for (std::size_t t = 0; t < steps; ++t) {
         for (std::size_t k = 0; k < factors; ++k) {

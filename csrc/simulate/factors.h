@@ -1,4 +1,5 @@
-// Correlated factor increments dF = mu dt + L z sqrt(dt), L L' = diag(sigma) C diag(sigma), and their levels, the running sums.
+// Correlated factor increments dF = mu dt + L z sqrt(dt), L L' = diag(sigma) C diag(sigma), and their levels, the
+// running sums.
 #pragma once
 
 #include <cstddef>

@@ -37,18 +37,21 @@ const Kernel& kernel() {
 
 bool in_range(double price, double variance) { return price > 0.0 && std::isfinite(price) && std::isfinite(variance); }
 
-// A price or variance that left the range never comes back, so a block's last state tells; only then are its steps walked again.
+// A price or variance that left the range never comes back, so a block's last state tells; only then are its steps
+// walked again.
 Status first_failure(const HestonModel& model, std::size_t first, std::size_t width, std::uint64_t seed,
-                     std::uint64_t first_step, std::size_t steps, const double* shocks, double* price, double* variance) {
+                     std::uint64_t first_step, std::size_t steps, const double* shocks, double* price,
+                     double* variance) {
     for (std::size_t t = 0; t < steps; ++t) {
-        kernel().tile(model, first, width, seed, first_step + t, 1, shocks + t * model.factors, price, variance, nullptr,
-                      nullptr);
+        kernel().tile(model, first, width, seed, first_step + t, 1, shocks + t * model.factors, price, variance,
+                      nullptr, nullptr);
         for (std::size_t i = 0; i < width; ++i) {
             if (!in_range(price[i], variance[i])) {
-                return failure(Code::not_finite,
-                               "instrument %u left the range of doubles at step %llu: price %g, variance %g; its parameters "
-                               "are too large for steps of this length",
-                               model.ids[first + i], static_cast<unsigned long long>(first_step + t), price[i], variance[i]);
+                return failure(
+                    Code::not_finite,
+                    "instrument %u left the range of doubles at step %llu: price %g, variance %g; its parameters "
+                    "are too large for steps of this length",
+                    model.ids[first + i], static_cast<unsigned long long>(first_step + t), price[i], variance[i]);
             }
         }
     }

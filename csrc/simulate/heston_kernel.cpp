@@ -1,5 +1,6 @@
-// Plain loops over a tile that the compiler vectorises. Compiled once for each instruction set, with PSEUDOFEED_ISA naming it;
-// only + - * / sqrt on doubles and integer operations, uncontracted, so that all of them return the same bits.
+// Plain loops over a tile that the compiler vectorises. Compiled once for each instruction set, with PSEUDOFEED_ISA
+// naming it; only + - * / sqrt on doubles and integer operations, uncontracted, so that all of them return the same
+// bits.
 #include "simulate/heston_kernel.h"
 
 #include <cmath>
@@ -23,7 +24,8 @@ void PSEUDOFEED_JOIN(heston_tile_, PSEUDOFEED_ISA)(const HestonModel& model, std
                                                    std::uint64_t seed, std::uint64_t first_step, std::size_t steps,
                                                    const double* shocks, double* price, double* variance,
                                                    double* prices, double* variances) {
-    // A tile is always computed whole, so that the loops have one constant length; lanes past `width` repeat harmless values.
+    // A tile is always computed whole, so that the loops have one constant length; lanes past `width` repeat harmless
+    // values.
     Lanes s{}, v{}, drift{}, kappa{}, theta{}, xi{}, rho{}, tail{}, own{}, zv{}, zp{}, factor{};
     std::uint32_t ids[tile_width] = {};
     for (std::size_t i = 0; i < width; ++i) {

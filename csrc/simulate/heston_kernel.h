@@ -5,19 +5,19 @@
 
 namespace pseudofeed::simulate {
 
-// Instruments in a tile: their state and the draws of a step stay in the first-level cache (64 x 8 bytes an array), and a
-// tile's row in the output is whole cache lines.
+// Instruments in a tile: their state and the draws of a step stay in the first-level cache (64 x 8 bytes an array), and
+// a tile's row in the output is whole cache lines.
 constexpr std::size_t tile_width = 64;
 
-// Steps of `width` <= tile_width instruments from `first`; prices and variances point at the tile's first column, their rows
-// are model.instruments apart.
+// Steps of `width` <= tile_width instruments from `first`; prices and variances point at the tile's first column, their
+// rows are model.instruments apart.
 using HestonTile = void (*)(const HestonModel& model, std::size_t first, std::size_t width, std::uint64_t seed,
                             std::uint64_t first_step, std::size_t steps, const double* shocks, double* price,
                             double* variance, double* prices, double* variances);
 
-#define PSEUDOFEED_DECLARE_TILE(set)                                                                              \
-    void heston_tile_##set(const HestonModel& model, std::size_t first, std::size_t width, std::uint64_t seed,    \
-                           std::uint64_t first_step, std::size_t steps, const double* shocks, double* price,      \
+#define PSEUDOFEED_DECLARE_TILE(set)                                                                           \
+    void heston_tile_##set(const HestonModel& model, std::size_t first, std::size_t width, std::uint64_t seed, \
+                           std::uint64_t first_step, std::size_t steps, const double* shocks, double* price,   \
                            double* variance, double* prices, double* variances)
 
 PSEUDOFEED_DECLARE_TILE(baseline);

@@ -1,6 +1,7 @@
 """Every exception that pseudofeed raises for something a user can act on.
 
-A message says what happened, where (market, file and key, server and setting, partition, offset or step), and what to do.
+A message says what happened, where (market, file and key, server and setting, partition, offset or step), and what to
+do.
 The command line prints it as it is and exits with 2; secrets never stand in one.
 """
 

@@ -1,6 +1,7 @@
 """Where the numbers in csrc/random/elementary.h come from: run it to print them again.
 
-Each polynomial interpolates its function at Chebyshev nodes in 60 digits and is then rounded to doubles: within a few per cent of
+Each polynomial interpolates its function at Chebyshev nodes in 60 digits and is then rounded to doubles: within a few
+per cent of
 minimax, and its own error (below 2e-17, printed too) is far under the rounding of its evaluation.
 """
 
@@ -14,7 +15,9 @@ import mpmath
 mpmath.mp.dps = 60
 
 
-def interpolate(function: Callable[[mpmath.mpf], mpmath.mpf], low: mpmath.mpf, high: mpmath.mpf, degree: int) -> list[float]:
+def interpolate(
+    function: Callable[[mpmath.mpf], mpmath.mpf], low: mpmath.mpf, high: mpmath.mpf, degree: int
+) -> list[float]:
     """Coefficients, constant first, of the polynomial through `degree + 1` Chebyshev nodes of [low, high]."""
     count = degree + 1
     nodes = [
@@ -46,7 +49,10 @@ def tables() -> dict[str, list[float]]:
         "log_tail": interpolate(series(lambda n: mpmath.mpf(2) / (2 * n + 3)), mpmath.mpf(0), s_max**2, 6),
         # sin(2 pi r) = r S(r^2) for |r| <= 1/8; the first coefficient, 2 pi, is split below
         "sine": interpolate(
-            series(lambda n: (-1) ** n * two_pi ** (2 * n + 1) / mpmath.factorial(2 * n + 1)), mpmath.mpf(0), mpmath.mpf(1) / 64, 6
+            series(lambda n: (-1) ** n * two_pi ** (2 * n + 1) / mpmath.factorial(2 * n + 1)),
+            mpmath.mpf(0),
+            mpmath.mpf(1) / 64,
+            6,
         ),
         # (cos(2 pi r) - 1) / r^2 for |r| <= 1/8
         "cosine_tail": interpolate(

@@ -1,7 +1,7 @@
 """Ticks as bytes and back: the wire's tick block (SBE) and PostgreSQL's binary COPY rows.
 
-Codecs do no I/O. Numbers cross into the native core as whole arrays, once a batch, with the GIL released. The schema of the
-wire is pseudofeed.sbe.xml in this folder; docs/wire.md explains it to those who write a reader in another language.
+Codecs do no I/O. Numbers cross into the native core as whole arrays, once a batch, with the GIL released. The wire's
+schema is pseudofeed.sbe.xml in this folder; docs/wire.md explains it to those who write a reader in another language.
 """
 
 from pseudofeed.encode._encode import (

@@ -86,7 +86,9 @@ cdef class _Messages:
     cdef TickBlockView* views
     cdef size_t count  # exported buffers: less than the batch only while it is being made
 
-    def __cinit__(self, batch):
+    def __cinit__(self, messages):
+        # A tuple: exporting a buffer may run other people's code, which could change a list's length meanwhile.
+        cdef tuple batch = tuple(messages)
         cdef size_t length = len(batch)
         self.count = 0
         # One more than needed: calloc(0) may answer NULL.
@@ -132,20 +134,22 @@ def tick_block_size(size_t steps, size_t instruments):
     return size
 
 
-def encode_tick_block_into(unsigned char[::1] buffer not None, size_t offset, *, uint64_t fingerprint, uint32_t partition,
-                           int64_t first_step, const int64_t[::1] times not None, instruments,
-                           const double[:, ::1] prices not None, const double[:, ::1] variances not None, columns=None):
+def encode_tick_block_into(unsigned char[::1] buffer not None, size_t offset, *, uint64_t fingerprint,
+                           uint32_t partition, int64_t first_step, const int64_t[::1] times not None, instruments,
+                           const double[:, ::1] prices not None, const double[:, ::1] variances not None,
+                           columns=None):
     """Encode one tick block (docs/wire.md) into `buffer` from byte `offset` on; return the number of bytes written.
 
     times: (T,) int64, ns since the epoch, strictly ascending; row j is step first_step + j.
     instruments: (M,) integers, the instruments' numbers in the market, strictly ascending.
-    prices, variances: (T, W) float64, C-contiguous; columns: (M,) integers, the column of each instrument, 0 .. M-1 by default.
-    Values are carried bit for bit, NaN and -0.0 too. Raises ValueError, with the buffer untouched, where shapes don't fit
-    each other, an order or range is broken, or the buffer is too small (`tick_block_size` tells how much is needed).
+    prices, variances: (T, W) float64, C-contiguous. columns: (M,) integers, their columns (default 0 .. M-1).
+    Values are carried bit for bit, NaN and -0.0 too. Raises ValueError, with the buffer untouched, where shapes don't
+    fit each other, an order or range is broken, or the buffer is too small (`tick_block_size` tells what is needed).
     """
     cdef const int32_t[::1] numbers = _int32(instruments, "instruments")
     cdef const int32_t[::1] chosen = None if columns is None else _int32(columns, "columns")
-    if prices.shape[0] != times.shape[0] or variances.shape[0] != prices.shape[0] or variances.shape[1] != prices.shape[1]:
+    if (prices.shape[0] != times.shape[0] or variances.shape[0] != prices.shape[0]
+            or variances.shape[1] != prices.shape[1]):
         raise ValueError(f"times ({times.shape[0]},), prices ({prices.shape[0]}, {prices.shape[1]}) and variances "
                          f"({variances.shape[0]}, {variances.shape[1]}) don't fit each other")
     if chosen is not None and chosen.shape[0] != numbers.shape[0]:
@@ -190,16 +194,16 @@ def peek_tick_block(message):
     with nogil:
         status = check_tick_block(batch.messages[0], batch.views)
     check(status)
-    return TickBlockHeader(batch.views.fingerprint, batch.views.first_sequence, batch.views.steps, batch.views.instruments,
-                           batch.views.partition)
+    cdef TickBlockView* view = batch.views
+    return TickBlockHeader(view.fingerprint, view.first_sequence, view.steps, view.instruments, view.partition)
 
 
 def decode_tick_blocks(messages, *, uint64_t fingerprint, uint32_t partition):
     """TickColumns of the ticks of all messages (a sequence of bytes-like objects), in their order, from one partition.
 
     Everything is checked before a value is written: header, lengths, counts, checksum, fingerprint, partition, and that
-    sequences, times and instruments ascend. Raises MalformedMessage with the index of the first bad message in `.index`,
-    saying what was found, what was expected, and at which byte; the caller knows topic and offset.
+    sequences, times and instruments ascend. Raises MalformedMessage with the index of the first bad message in
+    `.index`, saying what was found, what was expected, and at which byte; the caller knows topic and offset.
     """
     cdef _Messages batch = _Messages(messages)
     cdef size_t ticks = 0
@@ -235,9 +239,9 @@ def encode_copy_rows(columns, instrument_ids):
     """The ticks as PostgreSQL's binary COPY: header, rows (time, instrument_id, price, variance), trailer, as bytes.
 
     columns: TickColumns of one or more partitions. instrument_ids: (N,) integers, the store's id of each number.
-    Rows are grouped by instrument, numbers ascending, and within an instrument keep the order of the columns: where times
-    ascend within each instrument, that is (instrument, time). Raises ValueError naming the tick where an instrument has no
-    id, or a time is not a whole number of microseconds (PostgreSQL's limit).
+    Rows are grouped by instrument, numbers ascending, and within an instrument keep the order of the columns: where
+    times ascend within each instrument, that is (instrument, time). Raises ValueError naming the tick where an
+    instrument has no id, or a time is not a whole number of microseconds (PostgreSQL's limit).
     Source: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
     """
     cdef const int64_t[::1] time = columns.time
@@ -245,6 +249,8 @@ def encode_copy_rows(columns, instrument_ids):
     cdef const double[::1] price = columns.price
     cdef const double[::1] variance = columns.variance
     cdef const int32_t[::1] ids = _int32(instrument_ids, "instrument_ids")
+    if not time.shape[0] == instrument.shape[0] == price.shape[0] == variance.shape[0]:
+        raise ValueError("the columns of ticks have different lengths")
     cdef CopyRowsSource source
     source.ticks = time.shape[0]
     source.instruments = ids.shape[0]

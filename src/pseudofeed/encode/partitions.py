@@ -40,5 +40,5 @@ def symbol_partition(symbol: str, partitions: int) -> int:
 
 
 def instrument_partitions(symbols: Sequence[str], partitions: int) -> NDArray[np.int32]:
-    """The partition of each instrument, (N,) int32, in the order of the symbols. Raises ValueError below 1 partition."""
+    """The partition of each instrument, (N,) int32, in the order of the symbols. ValueError where there are none."""
     return np.array([symbol_partition(symbol, partitions) for symbol in symbols], dtype=np.int32)

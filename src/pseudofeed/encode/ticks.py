@@ -1,7 +1,7 @@
 """Ticks in columns: what decoding gives and the sinks take.
 
-One array a field and one entry a tick, in the order of arrival: messages in order, within a message step after step, and
-within a step the instruments of the partition, numbers ascending. So within one instrument sequences and times ascend.
+One array a field and one entry a tick, in the order of arrival: messages in order, within a message step after step,
+within a step the instruments of the partition, numbers ascending. So within an instrument sequences and times ascend.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["TickBlockHeader", "TickColumns"]
 class TickBlockHeader:
     """What one tick block holds, without its values.
 
-    fingerprint: of the market's specification, unsigned 64 bits. first_step: the sequence of the first of `steps` steps.
+    fingerprint: of the market's specification, unsigned 64 bits. first_step: sequence of the first of `steps` steps.
     instruments: how many of the market's instruments lie in the partition `partition`.
     """
 
@@ -42,8 +42,9 @@ class TickBlockHeader:
 class TickColumns:
     """Ticks, one entry each in five C-contiguous arrays of one length (`len(columns)`).
 
-    time: int64, ns since the epoch, UTC. sequence: int64, the step (1, 2, ...). instrument: int32, the number in the market.
-    price, variance: float64; variance is the scheme's own, which may dip below zero. Raises ValueError where lengths differ.
+    time: int64, ns since the epoch, UTC. sequence: int64, the step (1, 2, ...). instrument: int32, the number in
+    the market. price, variance: float64; variance is the scheme's own, which may dip below zero.
+    Raises ValueError where lengths differ.
     """
 
     time: NDArray[np.int64]
