@@ -71,27 +71,29 @@ class OwnedProcess:
         return True
 
 
-def start_owned(
-    command: Sequence[str], *, record: Path, port: int, log: Path, environment: dict[str, str] | None = None
-) -> subprocess.Popen[bytes]:
+def start_owned(command: Sequence[str], *, record: Path, port: int, log: Path) -> None:
     """Start a server that outlives us, in a session of its own (Ctrl-C does not reach it), output to `log`.
 
-    The log of the start before is kept as <log>.1.
+    Returns when its record is written, or it has ended already. The log of the start before is kept as <log>.1.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     record.parent.mkdir(parents=True, exist_ok=True)
     if log.exists():
         log.replace(log.with_name(log.name + ".1"))
     with log.open("wb") as output:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             ["/bin/sh", "-c", _RECORD_AND_BECOME, "sh", str(record), str(port), *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd="/",
-            env={**os.environ, **(environment or {})},
         )
+    while process.poll() is None:
+        owned = OwnedProcess.read(record)
+        if owned is not None and owned.pid == process.pid:
+            return
+        time.sleep(0.01)
 
 
 def stop_owned(record: Path, *, with_signal: signal.Signals, patience: float = 30.0) -> bool:
