@@ -61,8 +61,9 @@ def stop(settings: ServerSettings, *, lock: int, report: Report) -> None:
 
 def _compose(settings: ServerSettings, *arguments: str, lock: int) -> None:
     log = settings.home / "log" / "docker.log"
+    project = f"pseudofeed-{settings.kafka_port}"  # servers on other ports are other containers
     run(
-        ["docker", "compose", "--file", str(COMPOSE_FILE), *arguments],
+        ["docker", "compose", "--project-name", project, "--file", str(COMPOSE_FILE), *arguments],
         log=log,
         what=f"docker compose {arguments[0]}",
         lock=lock,

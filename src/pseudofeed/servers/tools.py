@@ -30,7 +30,10 @@ def locked(folder: Path, report: Report) -> Iterator[int]:
     Waits, and says so, while another command or an orphaned program of one holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    opened = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    # A high number: shell scripts (debootstrap) use the low ones for their own, and would let go of the lock.
+    descriptor = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, 64)
+    os.close(opened)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
