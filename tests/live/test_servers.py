@@ -15,29 +15,17 @@ import redis
 
 from pseudofeed.errors import ServerError
 from pseudofeed.servers import ServerSettings, debian, docker, down, status, up
-
-
-def _free_port_pair() -> int:
-    """A port that is free, as is the one after it."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as first:
-            port = int(first.getsockname()[1])
-            try:
-                socket.create_server(("127.0.0.1", port + 1)).close()
-            except OSError:
-                continue
-            return port
+from pseudofeed.servers.embedded import free_ports
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[ServerSettings]:
-    ports: set[int] = set()
-    while len(ports) < 3:
-        ports.add(_free_port_pair())
-    kafka, *others = sorted(ports)
+    candidates = free_ports(20)
+    kafka = next(port for port in candidates if port + 1 not in candidates and debian.port_is_free(port + 1))
+    others = [port for port in candidates if port != kafka]
     usual = ServerSettings.from_environment()  # its downloads are used, nothing else
     settings = replace(
-        usual, home=tmp_path / "servers", kafka_port=kafka, redis_port=others[0] + 1, postgres_port=others[1] + 1
+        usual, home=tmp_path / "servers", kafka_port=kafka, redis_port=others[0], postgres_port=others[1]
     )
     yield settings
     down(settings)

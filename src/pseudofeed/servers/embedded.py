@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import pwd
+import random
 import secrets
 import shutil
 import socket
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from pseudofeed.settings import Connections
 
-__all__ = ["EmbeddedServers"]
+__all__ = ["EmbeddedServers", "free_ports"]
 
 _SUPERUSER = "pseudofeed"
 
@@ -90,7 +91,7 @@ class EmbeddedServers:
     def _start(self, redis_program: Path, postgres_home: Path) -> tuple[str, str]:
         self._folder = folder = Path(tempfile.mkdtemp(prefix="pseudofeed-"))
         password = secrets.token_urlsafe(18)
-        redis_port, postgres_port = _free_ports(2)
+        redis_port, postgres_port = free_ports(2)
         redis_command = _prepare_redis(redis_program, folder, port=redis_port, password=password)
         account = _account()
         programs = _postgres_programs(postgres_home, folder, account)
@@ -154,14 +155,22 @@ def _package(name: str) -> Path:
     return Path(specification.submodule_search_locations[0])
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that were free a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [int(server.getsockname()[1]) for server in sockets]
-    finally:
-        for server in sockets:
-            server.close()
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback address that are free.
+
+    Not those that the system would give: it might give them to somebody's outgoing connection before our server is up
+    (Linux takes these from 32768 on, others from 49152 on).
+    """
+    found: list[int] = []
+    for port in random.SystemRandom().sample(range(20_000, 32_768), 2_000):
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise ServerError("no port between 20000 and 32767 is free for the embedded servers")
 
 
 def _account() -> list[int] | None:
