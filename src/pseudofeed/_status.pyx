@@ -7,7 +7,7 @@ cdef int check(const Status& status) except -1:
     """Raise the exception that the native status stands for; return 0 where it is ok. Needs the GIL."""
     if status.code == Code.ok:
         return 0
-    text = status.message.decode("utf-8", "replace")
+    text = (<const char*>&status.message[0]).decode("utf-8", "replace")
     if status.code == Code.invalid_argument:
         raise ValueError(text)
     if status.code == Code.not_finite:

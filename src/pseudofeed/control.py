@@ -1,6 +1,7 @@
 """How a stage is told to end, and how it says how far it has come.
 
-The feed and each worker run one function that takes a `Control`. Started by a command it is a `SignalControl` (Ctrl-C and
+The feed and each worker run one function that takes a `Control`. Started by a command it is a `SignalControl` (Ctrl-C
+and
 SIGTERM ask it to stop); started by `run` it is the supervisor's (supervise.py), which can also ask it to drain.
 """
 
@@ -62,7 +63,7 @@ class SignalControl:
         signal.signal(signal.SIGINT, self._ask_to_stop)
         return self
 
-    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
+    def _ask_to_stop(self, number: int, _frame: FrameType | None) -> None:
         if self._stopping and number == signal.SIGINT:
             raise KeyboardInterrupt
         self._stopping = True

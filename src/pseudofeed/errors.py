@@ -1,6 +1,7 @@
 """Every exception that pseudofeed raises for something a user can act on.
 
-A message says what happened, where (market, file and key, server and setting, partition, offset or step), and what to do.
+A message says what happened, where (market, file and key, server and setting, partition, offset or step), and what to
+do.
 The command line prints it as it is and exits with 2; secrets never stand in one.
 """
 
@@ -57,7 +58,9 @@ class SimulationError(PseudofeedError):
 
 
 class MalformedMessage(PseudofeedError):
-    """Bytes from a topic are not what they claim to be."""
+    """Bytes from a topic are not what they claim to be; `index` says which message of a batch, where there was one."""
+
+    index: int | None = None
 
 
 class LibraryError(PseudofeedError):

@@ -1,0 +1,46 @@
+// The random stage over arrays: for set-up (drawn parameters), tests and the oracles' comparisons. The simulation's
+// kernels draw inline.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "random/normals.h"
+
+namespace pseudofeed::random {
+
+static inline void normals_of(std::uint64_t seed, const std::uint32_t* ids, std::size_t count, std::uint64_t step,
+                              std::uint32_t purpose, double* z0, double* z1) {
+    for (std::size_t i = 0; i < count; ++i) {
+        const Normals z = standard_normals(draw(seed, ids[i], step, purpose));
+        z0[i] = z.z0;
+        z1[i] = z.z1;
+    }
+}
+
+static inline void uniforms_of(std::uint64_t seed, const std::uint32_t* ids, std::size_t count, std::uint64_t step,
+                               std::uint32_t purpose, double* u1, double* u2) {
+    for (std::size_t i = 0; i < count; ++i) {
+        const Uniforms u = uniforms(draw(seed, ids[i], step, purpose));
+        u1[i] = u.u1;
+        u2[i] = u.u2;
+    }
+}
+
+static inline void exponentials_of(const double* x, std::size_t count, double* out) {
+    for (std::size_t i = 0; i < count; ++i) out[i] = exponential(x[i]);
+}
+
+static inline void logarithms_of(const double* x, std::size_t count, double* out) {
+    for (std::size_t i = 0; i < count; ++i) out[i] = logarithm(x[i]);
+}
+
+static inline void turns_of(const double* u, std::size_t count, double* sine, double* cosine) {
+    for (std::size_t i = 0; i < count; ++i) {
+        const SineCosine angle = turn(u[i]);
+        sine[i] = angle.sine;
+        cosine[i] = angle.cosine;
+    }
+}
+
+}  // namespace pseudofeed::random

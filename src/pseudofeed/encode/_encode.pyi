@@ -1,0 +1,28 @@
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Buffer
+
+from pseudofeed.encode.ticks import TickBlockHeader, TickColumns
+
+MAXIMUM_BLOCK_TICKS: int
+
+def tick_block_size(steps: int, instruments: int) -> int: ...
+def encode_tick_block_into(
+    buffer: Buffer,
+    offset: int,
+    *,
+    fingerprint: int,
+    partition: int,
+    first_step: int,
+    times: NDArray[np.int64],
+    instruments: NDArray[np.integer],
+    prices: NDArray[np.float64],
+    variances: NDArray[np.float64],
+    columns: NDArray[np.integer] | None = None,
+) -> int: ...
+def peek_tick_block(message: Buffer) -> TickBlockHeader: ...
+def decode_tick_blocks(messages: Sequence[Buffer], *, fingerprint: int, partition: int) -> TickColumns: ...
+def encode_copy_rows(columns: TickColumns, instrument_ids: NDArray[np.integer]) -> bytes: ...
+def crc32(data: Buffer, sum: int = 0) -> int: ...

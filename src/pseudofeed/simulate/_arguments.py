@@ -1,0 +1,49 @@
+"""The checks of the array functions' arguments: a ValueError names the argument, the index and the allowed range."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+def array(name: str, value: ArrayLike, shape: tuple[int, ...], *, low: float = -np.inf, high: float = np.inf) -> Floats:
+    """`value` as a C-contiguous float64 array of `shape` (a scalar is broadcast to it), finite and within [low,
+    high]."""
+    try:
+        given = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: not numbers ({error})") from None
+    if given.ndim and given.shape != shape:
+        raise ValueError(f"{name}: shape {given.shape}, expected {shape}" + (" or a scalar" if len(shape) == 1 else ""))
+    bad = ~(np.isfinite(given) & (given >= low) & (given <= high))
+    if bad.any():
+        index = tuple(int(i) for i in np.argwhere(bad)[0])
+        where = f"{name}[{', '.join(map(str, index))}]" if index else name
+        allowed = "finite numbers" if low == -np.inf and high == np.inf else f"finite numbers in [{low:g}, {high:g}]"
+        raise ValueError(f"{where} is {given[index]:g}; allowed are {allowed}")
+    return np.ascontiguousarray(np.broadcast_to(given, shape), dtype=np.float64)
+
+
+def integer(name: str, value: int, *, low: int, high: int = 2**63 - 1) -> int:
+    """`value` as an int within [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
+        raise ValueError(f"{name} is {value!r}; allowed are integers in [{low}, {high}]")
+    return int(value)
+
+
+def year_fraction(dt: float) -> float:
+    """`dt`, the length of a step in years: positive and finite."""
+    if not (isinstance(dt, (int, float, np.floating, np.integer)) and 0 < dt < np.inf):
+        raise ValueError(f"dt is {dt!r}; allowed are positive numbers of years")
+    return float(dt)
+
+
+def output(name: str, given: Floats | None, shape: tuple[int, ...]) -> Floats:
+    """The caller's array where there is one (writable, C-contiguous float64 of `shape`), else a new one."""
+    if given is None:
+        return np.empty(shape)
+    if given.dtype != np.float64 or given.shape != shape or not given.flags.c_contiguous or not given.flags.writeable:
+        raise ValueError(f"{name}: must be a writable C-contiguous float64 array of shape {shape}")
+    return given

@@ -1,0 +1,154 @@
+"""From a market to its ticks: `Market.stream` and `Market.simulate`.
+
+A step depends on the one before, so a stream that starts in the middle first walks to its start without keeping what it
+passes; or it is
+given the state at the step before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pseudofeed.simulate._arguments import integer
+from pseudofeed.simulate.factor_model import FactorModel
+from pseudofeed.simulate.heston_model import HestonModel
+from pseudofeed.simulate.paths import MarketState, Paths, TickBlock
+
+if TYPE_CHECKING:
+    from pseudofeed.market import Market
+
+__all__ = ["simulate", "stream"]
+
+# Ticks in a block: 1 MiB of prices and variances stays in the second-level cache on its way to the encoder.
+_BLOCK_TICKS = 65_536
+
+
+class _Run:
+    """A market's models and the state they have reached."""
+
+    def __init__(self, market: Market, instruments: NDArray[np.uint32], state: MarketState | None) -> None:
+        parameters, dt = market.instruments, market.clock.dt
+        factors = market.factors
+        self.factors = FactorModel(
+            factors.volatilities, factors.correlations, dt=dt, seed=market.seed, drifts=factors.drifts
+        )
+        self.heston = HestonModel(
+            ids=instruments,
+            drift=parameters.drift[instruments],
+            kappa=parameters.kappa[instruments],
+            theta=parameters.theta[instruments],
+            xi=parameters.xi[instruments],
+            rho=parameters.rho[instruments],
+            idiosyncratic_volatility=parameters.idiosyncratic_volatility[instruments],
+            factor_loadings=np.ascontiguousarray(parameters.factor_loadings[instruments]),
+            factor_covariance=self.factors.covariance,
+            dt=dt,
+            seed=market.seed,
+        )
+        if state is None:
+            state = MarketState(
+                0,
+                parameters.initial_price[instruments],
+                parameters.initial_variance[instruments],
+                np.zeros(len(factors.names)),
+            )
+        elif state.prices.shape != instruments.shape or state.factor_levels.shape != (len(factors.names),):
+            raise ValueError(
+                f"state: of {len(state.prices)} instruments and {len(state.factor_levels)} factors, "
+                f"expected {len(instruments)} and {len(factors.names)}"
+            )
+        self.step = state.step
+        self.prices, self.variances, self.levels = (
+            state.prices.copy(),
+            state.variances.copy(),
+            state.factor_levels.copy(),
+        )
+
+    def walk(
+        self, steps: int, prices: NDArray[np.float64] | None, variances: NDArray[np.float64] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Move on by `steps`, keeping prices and variances where given; the factors' increments and levels,
+        (steps, K)."""
+        increments = np.empty((steps, len(self.levels)))
+        levels = np.empty_like(increments)
+        self.factors.paths(self.step + 1, self.levels, increments, levels)
+        self.heston.paths(
+            self.step + 1, self.factors.shocks(increments), self.prices, self.variances, prices, variances
+        )
+        self.step += steps
+        return increments, levels
+
+
+def stream(
+    market: Market,
+    *,
+    start_step: int = 1,
+    steps: int | None = None,
+    block_steps: int | None = None,
+    instruments: ArrayLike | None = None,
+    state: MarketState | None = None,
+) -> Iterator[TickBlock]:
+    """The ticks of `market` from `start_step` on, block after block, with memory for one block; see `Market.stream`."""
+    start_step = integer("start_step", start_step, low=1)
+    if steps is not None:
+        steps = integer("steps", steps, low=0)
+    numbers = _numbers(market, instruments)
+    if block_steps is None:
+        block_steps = max(1, _BLOCK_TICKS // len(numbers))
+    block_steps = integer("block_steps", block_steps, low=1)
+    if state is not None and state.step >= start_step:
+        raise ValueError(f"state: of step {state.step}, expected one before start_step {start_step}")
+    return _blocks(market, _Run(market, numbers, state), start_step, steps, block_steps)
+
+
+def _blocks(market: Market, run: _Run, start_step: int, steps: int | None, block_steps: int) -> Iterator[TickBlock]:
+    while run.step < start_step - 1:
+        run.walk(min(block_steps, start_step - 1 - run.step), None, None)
+    end = None if steps is None else start_step - 1 + steps
+    while end is None or run.step < end:
+        count = block_steps if end is None else min(block_steps, end - run.step)
+        first_step = run.step + 1
+        prices = np.empty((count, len(run.prices)))
+        variances = np.empty_like(prices)
+        increments, levels = run.walk(count, prices, variances)
+        yield TickBlock(first_step, market.clock.times(first_step, count), prices, variances, increments, levels)
+
+
+def simulate(market: Market, steps: int) -> Paths:
+    """The whole run of `steps` steps in memory; see `Market.simulate`."""
+    steps = integer("steps", steps, low=1)
+    run = _Run(market, _numbers(market, None), None)
+    shape = (steps + 1, len(run.prices))
+    try:
+        prices, variances = np.empty(shape), np.empty(shape)
+    except (MemoryError, ValueError):
+        raise ValueError(
+            f"steps is {steps}: {shape[0]} x {shape[1]} prices do not fit in memory; use Market.stream"
+        ) from None
+    prices[0], variances[0] = run.prices, run.variances
+    increments, levels = run.walk(steps, prices[1:], variances[1:])
+    return Paths(
+        symbols=market.symbols,
+        factor_names=market.factors.names,
+        time=market.clock.times(0, steps + 1),
+        prices=prices,
+        variances=variances,
+        factor_increments=increments,
+        factor_levels=np.vstack([np.zeros((1, levels.shape[1])), levels]),
+    )
+
+
+def _numbers(market: Market, instruments: ArrayLike | None) -> NDArray[np.uint32]:
+    count = len(market.symbols)
+    if instruments is None:
+        return np.arange(count, dtype=np.uint32)
+    given = np.asarray(instruments)
+    if given.ndim != 1 or not len(given) or not np.issubdtype(given.dtype, np.integer):
+        raise ValueError("instruments: expected a list of instrument numbers, at least one")
+    if given.min() < 0 or given.max() >= count or (np.diff(given) <= 0).any():
+        raise ValueError(f"instruments: expected ascending numbers from 0 to {count - 1}")
+    return given.astype(np.uint32)

@@ -1,0 +1,228 @@
+"""The simulation's arithmetic once more in NumPy, operation by operation: must agree with the native core in every bit.
+
+NumPy's + - * / and sqrt on float64 arrays are IEEE operations and it contracts nothing, so this is slow but exact.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Words = NDArray[np.uint32]
+
+SHIFT = 6755399441055744.0  # 1.5 * 2^52
+LN2_HIGH, LN2_LOW = float.fromhex("0x1.62e42fefa3800p-1"), float.fromhex("0x1.ef35793c76730p-45")
+TWO_PI, TWO_PI_LOW = float.fromhex("0x1.921fb54442d18p+2"), float.fromhex("0x1.1a62633145c07p-52")
+
+
+def philox4x32(counter: list[NDArray[np.uint64]], key: tuple[int, int]) -> list[NDArray[np.uint64]]:
+    """Ten rounds over arrays of counter words, held in uint64."""
+    mask = np.uint64(0xFFFFFFFF)
+    c0, c1, c2, c3 = (np.asarray(word, dtype=np.uint64) for word in counter)
+    k0, k1 = key
+    for _ in range(10):
+        p0, p1 = np.uint64(0xD2511F53) * c0, np.uint64(0xCD9E8D57) * c2
+        c0, c1, c2, c3 = (
+            (p1 >> np.uint64(32)) ^ c1 ^ np.uint64(k0),
+            p1 & mask,
+            (p0 >> np.uint64(32)) ^ c3 ^ np.uint64(k1),
+            p0 & mask,
+        )
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return [c0, c1, c2, c3]
+
+
+def draw(seed: int, ids: Words, step: int, purpose: int) -> list[NDArray[np.uint64]]:
+    def word(value: int) -> NDArray[np.uint64]:
+        return np.full(len(ids), value, dtype=np.uint64)
+
+    counter = [ids.astype(np.uint64), word(step & 0xFFFFFFFF), word(step >> 32), word(purpose)]
+    return philox4x32(counter, (seed & 0xFFFFFFFF, seed >> 32))
+
+
+def uniforms(seed: int, ids: Words, step: int, purpose: int) -> tuple[Floats, Floats]:
+    w0, w1, w2, w3 = draw(seed, ids, step, purpose)
+
+    def fraction(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> Floats:
+        bits = (high >> np.uint64(5)) * np.uint64(2**26) + (low >> np.uint64(6))
+        return bits.astype(np.float64) * 2.0**-53
+
+    return fraction(w0, w1) + 2.0**-53, fraction(w2, w3)
+
+
+def horner(x: Floats, coefficients: tuple[str, ...]) -> Floats:
+    """The polynomial with these hexadecimal coefficients, highest power first."""
+    total = np.full_like(x, float.fromhex(coefficients[0]))
+    for coefficient in coefficients[1:]:
+        total = total * x + float.fromhex(coefficient)
+    return total
+
+
+def exp(x: Floats) -> Floats:
+    x = np.clip(x, -708.0, 709.4)
+    shifted = x * float.fromhex("0x1.71547652b82fep+0") + SHIFT
+    n = shifted - SHIFT
+    r = (x - n * LN2_HIGH) - n * LN2_LOW
+    tail = horner(
+        r,
+        (
+            "0x1.af389ecfc4b9cp-26",
+            "0x1.28917c89a43a7p-22",
+            "0x1.71de0db2f6b19p-19",
+            "0x1.a019b9149a41cp-16",
+            "0x1.a01a01a7c2efep-13",
+            "0x1.6c16c17889ef1p-10",
+            "0x1.11111111109b5p-7",
+            "0x1.5555555553d68p-5",
+            "0x1.5555555555556p-3",
+            "0x1.0000000000001p-1",
+        ),
+    )
+    return np.ldexp(1.0 + (r + (r * r) * tail), n.astype(np.int32))
+
+
+def log(x: Floats) -> Floats:
+    m, e = np.frexp(x)  # in [1/2, 1)
+    low = m < float.fromhex("0x1.6a09e667f3bcdp-1")
+    m, n = np.where(low, 2.0 * m, m), (e - low).astype(np.float64)
+    f = m - 1.0
+    s = f / (2.0 + f)
+    z = s * s
+    tail = horner(
+        z,
+        (
+            "0x1.2b584aae78a57p-3",
+            "0x1.39fe606542ddep-3",
+            "0x1.7462b4ab2ef6bp-3",
+            "0x1.c71c62e5800a1p-3",
+            "0x1.2492492df148dp-2",
+            "0x1.99999999952e2p-2",
+            "0x1.5555555555558p-1",
+        ),
+    )
+    half_square = 0.5 * f * f
+    correction = s * (half_square + z * tail) + n * LN2_LOW
+    return n * LN2_HIGH - ((half_square - correction) - f)
+
+
+def turn(u: Floats) -> tuple[Floats, Floats]:
+    """(sin 2 pi u, cos 2 pi u)."""
+    quadrant = np.rint(4.0 * u)
+    r = u - 0.25 * quadrant
+    z = r * r
+    s = horner(
+        z,
+        (
+            "0x1.e3f38399551bfp+1",
+            "-0x1.e30071afc3e59p+3",
+            "0x1.50782fda12d96p+5",
+            "-0x1.32d2cce2e5b19p+6",
+            "0x1.466bc677587f8p+6",
+            "-0x1.4abbce625be41p+5",
+        ),
+    )
+    sine = r * TWO_PI + r * (z * s + TWO_PI_LOW)
+    c = horner(
+        z,
+        (
+            "-0x1.b2f3eb054afcdp+0",
+            "0x1.f9ce245cada0bp+2",
+            "-0x1.a6d1eef479be1p+4",
+            "0x1.e1f5068688d5bp+5",
+            "-0x1.55d3c7e3cb241p+6",
+            "0x1.03c1f081b5ac0p+6",
+            "-0x1.3bd3cc9be45dep+4",
+        ),
+    )
+    cosine = 1.0 + z * c
+    q = quadrant.astype(np.int64) & 3
+    return (
+        np.select([q == 0, q == 1, q == 2], [sine, cosine, -sine], -cosine),
+        np.select([q == 0, q == 1, q == 2], [cosine, -sine, -cosine], sine),
+    )
+
+
+def standard_normals(seed: int, ids: Words, step: int, purpose: int) -> tuple[Floats, Floats]:
+    u1, u2 = uniforms(seed, ids, step, purpose)
+    radius = np.sqrt(-2.0 * log(u1))
+    sine, cosine = turn(u2)
+    return radius * cosine, radius * sine
+
+
+def factor_paths(
+    steps: int, *, volatilities: Floats, correlations: Floats, drifts: Floats, dt: float, seed: int
+) -> tuple[Floats, Floats]:
+    """(increments, levels), (T, K) each."""
+    count = len(volatilities)
+    covariance = volatilities[:, None] * correlations * volatilities[None, :]
+    lower = np.zeros((count, count))
+    for j in range(count):
+        pivot = covariance[j, j]
+        for k in range(j):
+            pivot = pivot - lower[j, k] * lower[j, k]
+        lower[j, j] = math.sqrt(pivot)
+        for i in range(j + 1, count):
+            rest = covariance[i, j]
+            for k in range(j):
+                rest = rest - lower[i, k] * lower[j, k]
+            lower[i, j] = rest / lower[j, j]
+    increments = np.empty((steps, count))
+    levels = np.empty((steps, count))
+    level = np.zeros(count)
+    for t in range(steps):
+        z, _ = standard_normals(seed, np.arange(count, dtype=np.uint32), t + 1, 1)
+        for k in range(count):
+            correlated = 0.0
+            for j in range(k + 1):
+                correlated = correlated + lower[k, j] * z[j]
+            increments[t, k] = drifts[k] * dt + math.sqrt(dt) * correlated
+        level = level + increments[t]
+        levels[t] = level
+    return increments, levels
+
+
+def heston_paths(
+    *,
+    initial_prices: Floats,
+    initial_variances: Floats,
+    drift: Floats,
+    kappa: Floats,
+    theta: Floats,
+    xi: Floats,
+    rho: Floats,
+    idiosyncratic_volatility: Floats,
+    factor_loadings: Floats,
+    factor_increments: Floats,
+    factor_drifts: Floats,
+    factor_covariance: Floats,
+    dt: float,
+    seed: int,
+) -> tuple[Floats, Floats]:
+    """(prices, variances), (T+1, N) each."""
+    steps, factors = factor_increments.shape
+    ids = np.arange(len(initial_prices), dtype=np.uint32)
+    own = idiosyncratic_volatility * idiosyncratic_volatility
+    systematic = np.zeros(len(ids))
+    for k in range(factors):
+        for j in range(factors):
+            systematic = systematic + factor_loadings[:, k] * factor_covariance[k, j] * factor_loadings[:, j]
+    root_dt = math.sqrt(dt)
+    drift_dt = (drift - 0.5 * (own + systematic)) * dt
+    prices, variances = np.empty((steps + 1, len(ids))), np.empty((steps + 1, len(ids)))
+    prices[0], variances[0] = initial_prices, initial_variances
+    price, v = prices[0], variances[0]
+    for t in range(steps):
+        z_v, z_p = standard_normals(seed, ids, t + 1, 0)
+        shock = np.zeros(len(ids))
+        for k in range(factors):
+            shock = shock + factor_loadings[:, k] * (factor_increments[t, k] - factor_drifts[k] * dt)
+        truncated = np.where(v > 0.0, v, 0.0)
+        root = np.sqrt(truncated)
+        diffusion = (rho * root) * z_v + np.sqrt((1.0 - rho * rho) * truncated + own) * z_p
+        price = price * exp(((drift_dt - (0.5 * dt) * truncated) + shock) + root_dt * diffusion)
+        v = (v + (kappa * dt) * (theta - truncated)) + ((xi * root_dt) * root) * z_v
+        prices[t + 1], variances[t + 1] = price, v
+    return prices, variances

@@ -1,0 +1,41 @@
+"""Partitions as Kafka's Java client computes them, by the known answers of its own tests.
+
+Source: org.apache.kafka.common.utils.UtilsTest.testMurmur2 (Apache Kafka, clients/src/test).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pseudofeed.encode import instrument_partitions, symbol_partition
+from pseudofeed.encode.partitions import murmur2
+
+KNOWN_ANSWERS = {
+    "21": -973932308,
+    "foobar": -790332482,
+    "a-little-bit-long-string": -985981536,
+    "a-little-bit-longer-string": -1486304829,
+    "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971,
+    "abc": 479470107,
+}
+
+
+@pytest.mark.parametrize(("text", "signed"), KNOWN_ANSWERS.items())
+def test_murmur2_known_answers(text: str, signed: int) -> None:
+    assert murmur2(text.encode()) == signed % 2**32
+
+
+def test_partition_is_the_positive_part_modulo_the_partitions() -> None:
+    # Java: Utils.toPositive(Utils.murmur2(key)) % numPartitions, where toPositive(n) = n & 0x7fffffff.
+    expected = [(signed & 0x7FFFFFFF) % 7 for signed in KNOWN_ANSWERS.values()]
+    partitions = instrument_partitions(list(KNOWN_ANSWERS), 7)
+    assert partitions.dtype == np.int32
+    assert partitions.tolist() == expected
+    assert [symbol_partition(symbol, 7) for symbol in KNOWN_ANSWERS] == expected
+    assert instrument_partitions([], 4).shape == (0,)
+
+
+def test_a_topic_without_partitions_is_refused() -> None:
+    with pytest.raises(ValueError, match="partitions is 0"):
+        instrument_partitions(["ALFA"], 0)

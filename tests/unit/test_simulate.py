@@ -1,0 +1,183 @@
+"""The array functions: the NumPy oracle to the bit, laws that Euler keeps exactly, and what they say of bad
+arguments."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pseudofeed.errors import SimulationError
+from pseudofeed.simulate.factor_model import simulate_factor_returns
+from pseudofeed.simulate.heston_model import simulate_heston_paths
+from reference import simulation
+
+CORRELATIONS = np.array([[1.0, 0.3, -0.2], [0.3, 1.0, 0.1], [-0.2, 0.1, 1.0]])
+VOLATILITIES = np.array([0.16, 0.08, 0.06])
+DRIFTS = np.array([0.05, 0.0, -0.01])
+
+
+def parameters(n: int, seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    return {
+        "initial_prices": rng.uniform(5, 500, n),
+        "initial_variances": rng.uniform(0, 0.2, n),
+        "drift": rng.normal(0.05, 0.02, n),
+        "kappa": rng.uniform(0, 8, n),
+        "theta": rng.uniform(0, 0.2, n),
+        "xi": rng.uniform(0, 2, n),
+        "rho": rng.uniform(-1, 1, n),
+        "idiosyncratic_volatility": rng.uniform(0, 0.4, n),
+        "factor_loadings": rng.normal(1, 0.5, (n, 3)),
+    }
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    n=st.integers(1, 140),
+    steps=st.integers(1, 12),
+    seed=st.integers(0, 2**64 - 1),
+    dt=st.sampled_from([1e-9, 3e-8, 1 / 252, 0.5]),
+)
+def test_paths_equal_the_oracle_to_the_bit(n: int, steps: int, seed: int, dt: float) -> None:
+    increments, levels = simulate_factor_returns(steps, VOLATILITIES, CORRELATIONS, dt=dt, seed=seed, drifts=DRIFTS)
+    oracle = simulation.factor_paths(
+        steps, volatilities=VOLATILITIES, correlations=CORRELATIONS, drifts=DRIFTS, dt=dt, seed=seed
+    )
+    assert increments.tobytes() == oracle[0].tobytes()
+    assert levels.tobytes() == oracle[1].tobytes()
+    common = {
+        **parameters(n, seed % 1000),
+        "factor_increments": increments,
+        "factor_drifts": DRIFTS,
+        "factor_covariance": VOLATILITIES[:, None] * CORRELATIONS * VOLATILITIES[None, :],
+        "dt": dt,
+        "seed": seed,
+    }
+    prices, variances = simulate_heston_paths(**common)
+    expected_prices, expected_variances = simulation.heston_paths(**common)
+    assert prices.tobytes() == expected_prices.tobytes()
+    assert variances.tobytes() == expected_variances.tobytes()
+
+
+def test_golden_hash() -> None:
+    """Whatever compiler, instruction set or machine: these bytes. Only a change of the model may change them."""
+    increments, _ = simulate_factor_returns(200, VOLATILITIES, CORRELATIONS, dt=1 / (252 * 23_400), seed=7)
+    rng = np.arange(100) / 100
+    prices, variances = simulate_heston_paths(
+        initial_prices=50 + 100 * rng,
+        initial_variances=0.04,
+        drift=0.05,
+        kappa=2.0 + rng,
+        theta=0.04,
+        xi=0.3 + rng,
+        rho=-0.7 + rng,
+        idiosyncratic_volatility=0.1,
+        factor_loadings=np.stack([1 + rng, rng, -rng], axis=1),
+        factor_increments=increments,
+        dt=1 / (252 * 23_400),
+        seed=7,
+    )
+    digest = hashlib.sha256(prices.astype("<f8").tobytes() + variances.astype("<f8").tobytes()).hexdigest()
+    assert digest == "4d23487f38d59fd65f9a281359bc77d3dabc3ae1c7b53ad450e312b601116f3c"
+
+
+def test_prices_keep_their_mean_and_covariance() -> None:
+    n, steps, dt, mu = 40_000, 25, 0.02, 0.08
+    increments, _ = simulate_factor_returns(steps, [0.2, 0.1], [[1, 0.5], [0.5, 1]], dt=dt, seed=11, drifts=[0.3, 0.0])
+    prices, variances = simulate_heston_paths(
+        initial_prices=100.0,
+        initial_variances=0.09,
+        drift=mu,
+        kappa=3.0,
+        theta=0.04,
+        xi=0.4,
+        rho=-0.6,
+        dt=dt,
+        factor_increments=increments,
+        factor_loadings=np.zeros((n, 2)),
+        idiosyncratic_volatility=0.1,
+        seed=11,
+    )
+    t = steps * dt
+    ratio = prices[-1] / 100
+    assert abs(ratio.mean() - np.exp(mu * t)) < 4 * ratio.std() / np.sqrt(n)
+    # Euler's own mean of v: exact where truncation hardly ever bites.
+    mean = 0.04 + (0.09 - 0.04) * (1 - 3.0 * dt) ** steps
+    assert abs(variances[-1].mean() - mean) < 4 * variances[-1].std() / np.sqrt(n)
+    returns, changes = np.log(prices[1] / prices[0]), variances[1] - variances[0]
+    expected = -0.6 * 0.3 / np.sqrt(0.09 + 0.01)
+    assert abs(np.corrcoef(returns, changes)[0, 1] - expected) < 4 / np.sqrt(n)
+
+
+def test_factor_increments_have_their_covariance() -> None:
+    n, dt = 200_000, 0.01
+    increments, _ = simulate_factor_returns(n, VOLATILITIES, CORRELATIONS, dt=dt, seed=3, drifts=DRIFTS)
+    assert np.allclose(increments.mean(0), DRIFTS * dt, atol=4 * VOLATILITIES * np.sqrt(dt / n))
+    assert np.allclose(np.corrcoef(increments.T), CORRELATIONS, atol=4 / np.sqrt(n))
+    assert np.allclose(increments.std(0), VOLATILITIES * np.sqrt(dt), rtol=4 / np.sqrt(2 * n))
+
+
+def test_rank_deficient_correlations_are_accepted() -> None:
+    increments, _ = simulate_factor_returns(50, [0.2, 0.1, 0.3], np.ones((3, 3)), dt=0.01, seed=1)
+    assert np.allclose(increments[:, 1] * 2, increments[:, 0])
+    assert np.allclose(increments[:, 2], increments[:, 0] * 1.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rho": [0.0, 1.5]}, r"rho\[1\] is 1.5; allowed are finite numbers in \[-1, 1\]"),
+        ({"initial_variances": -0.1}, r"initial_variances is -0.1; allowed are finite numbers in \[0, inf\]"),
+        ({"kappa": [1.0, float("nan")]}, r"kappa\[1\] is nan"),
+        ({"theta": [0.1, 0.1, 0.1]}, r": shape \(2,\), expected \(3,\)"),
+        ({"dt": 0.0}, "dt is 0.0; allowed are positive numbers of years"),
+        ({"seed": -1}, "seed is -1"),
+        ({"factor_loadings": [[1.0, 1.0]]}, r"factor_loadings: shape \(1, 2\), expected \(2, 1\)"),
+    ],
+)
+def test_bad_arguments_are_named(change: dict[str, Any], message: str) -> None:
+    arguments: dict[str, Any] = {
+        "initial_prices": [100.0, 50.0],
+        "initial_variances": 0.04,
+        "drift": 0.0,
+        "kappa": 1.0,
+        "theta": 0.04,
+        "xi": 0.3,
+        "rho": -0.5,
+        "dt": 0.01,
+        "factor_increments": np.zeros((3, 1)),
+        "factor_loadings": np.ones((2, 1)),
+        "idiosyncratic_volatility": 0.1,
+        "seed": 1,
+    }
+    with pytest.raises(ValueError, match=message):
+        simulate_heston_paths(**{**arguments, **change})
+
+
+def test_correlations_that_are_none_are_refused() -> None:
+    matrix = [[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]]
+    with pytest.raises(ValueError, match=r"not positive semi-definite: its smallest eigenvalue is -0\.8"):
+        simulate_factor_returns(1, [0.1, 0.1, 0.1], matrix, dt=0.1, seed=1)
+
+
+def test_a_path_that_leaves_the_doubles_is_named() -> None:
+    with pytest.raises(SimulationError, match=r"instrument 1 left the range of doubles at step \d+"):
+        simulate_heston_paths(
+            initial_prices=100.0,
+            initial_variances=[0.04, 1e6],
+            drift=0.0,
+            kappa=0.0,
+            theta=0.04,
+            xi=0.0,
+            rho=0.0,
+            dt=1.0,
+            factor_increments=np.zeros((50, 0)),
+            factor_loadings=np.zeros((2, 0)),
+            idiosyncratic_volatility=0.0,
+            seed=1,
+        )
