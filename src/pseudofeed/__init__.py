@@ -1,0 +1,61 @@
+"""A market on your own machine: simulated, streamed through Kafka, cached in Redis, stored in PostgreSQL, and verified.
+
+Names are loaded when they are first used (PEP 562), so that `import pseudofeed` costs nothing: it imports neither Kafka
+nor SQL nor NumPy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from pseudofeed import errors
+
+if TYPE_CHECKING:
+    from pseudofeed.clock import Clock
+    from pseudofeed.market import Market
+    from pseudofeed.query.client import connect
+    from pseudofeed.settings import Connections
+    from pseudofeed.simulate.factor_model import simulate_factor_returns
+    from pseudofeed.simulate.heston_model import simulate_heston_paths
+    from pseudofeed.simulate.paths import Paths, TickBlock
+
+__all__ = [
+    "Clock",
+    "Connections",
+    "Market",
+    "Paths",
+    "TickBlock",
+    "connect",
+    "errors",
+    "simulate_factor_returns",
+    "simulate_heston_paths",
+]
+
+_MODULES = {
+    "Clock": "pseudofeed.clock",
+    "Connections": "pseudofeed.settings",
+    "Market": "pseudofeed.market",
+    "Paths": "pseudofeed.simulate.paths",
+    "TickBlock": "pseudofeed.simulate.paths",
+    "connect": "pseudofeed.query.client",
+    "simulate_factor_returns": "pseudofeed.simulate.factor_model",
+    "simulate_heston_paths": "pseudofeed.simulate.heston_model",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("pseudofeed")
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module 'pseudofeed' has no attribute {name!r}")
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

@@ -1,0 +1,242 @@
+"""Which moment a step is: step 0 is the market's start, step n its n-th tick.
+
+A 24/7 clock ticks at start + n * step. An exchange's clock ticks only while the exchange trades: each stretch of
+trading (a session, or the halves that a lunch break leaves of it) has ticks at its beginning + step, + 2 steps, ... up
+to and with its end; the first stretch begins at the start if that lies inside it. What a stretch leaves over of a step
+is dropped, so every step is one whole step of trading time. The sessions come from exchange_calendars, which knows half
+days and summer time.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pseudofeed.errors import LibraryError, MarketFileError, SimulationError
+from pseudofeed.times import LAST_NS, format_step, format_time
+
+__all__ = ["ALWAYS_OPEN", "Clock", "check_calendar_name"]
+
+ALWAYS_OPEN = "24/7"
+
+_DAY_NS = 86_400_000_000_000
+_SESSIONS_A_YEAR = 252
+_LAST_DAY = datetime(2262, 4, 10, tzinfo=UTC)  # pandas' timestamps end on the 11th
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """start_ns: int64 nanoseconds since the epoch, UTC. step_ns: trading time between two ticks.
+
+    calendar: "24/7" or a name of exchange_calendars. Raises, when an exchange's calendar is first used, LibraryError if
+    exchange_calendars is not installed, MarketFileError if the name is unknown or the step is longer than a session.
+    """
+
+    start_ns: int
+    step_ns: int
+    calendar: str = ALWAYS_OPEN
+    _cached: list[_Trading] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start_ns <= LAST_NS:
+            raise ValueError(f"start_ns: found {self.start_ns}, must be from 0 to {LAST_NS}")
+        if not 0 < self.step_ns <= LAST_NS:
+            raise ValueError(f"step_ns: found {self.step_ns}, must be from 1 to {LAST_NS}")
+
+    @property
+    def year_ns(self) -> int:
+        """The trading time of a year: 365.25 days, or 252 sessions of the calendar's regular length."""
+        if self.calendar == ALWAYS_OPEN:
+            return 1461 * _DAY_NS // 4
+        return _SESSIONS_A_YEAR * self._trading().session_ns
+
+    @property
+    def dt(self) -> float:
+        """A step in years."""
+        return self.step_ns / self.year_ns
+
+    def times(self, first_step: int, count: int) -> NDArray[np.int64]:
+        """Times of the steps first_step .. first_step + count - 1, int64 (count,), ns since the epoch.
+
+        Step 0 is the start (an exchange's clock: the next opening, if the start lies outside of trading). Raises
+        ValueError for negative arguments, SimulationError if a time leaves 64 bits or the calendar's range.
+        """
+        if first_step < 0 or count < 0:
+            raise ValueError(f"first_step and count: found {first_step} and {count}, must be 0 or more")
+        if count == 0:
+            return np.empty(0, dtype=np.int64)
+        last_step = first_step + count - 1
+        if self.start_ns + last_step * self.step_ns > LAST_NS:
+            raise SimulationError(
+                f"step {last_step} of {format_step(self.step_ns)} after {format_time(self.start_ns)} lies beyond "
+                f"{format_time(LAST_NS)}, where 64-bit nanoseconds end"
+            )
+        steps = np.arange(first_step, first_step + count, dtype=np.int64)
+        if self.calendar == ALWAYS_OPEN:
+            return self.start_ns + steps * self.step_ns
+        trading = self._trading()
+        while last_step > trading.last_steps[-1]:
+            trading = self._extend(trading, f"step {last_step}")
+        stretch = np.searchsorted(trading.last_steps, steps, side="left")
+        before = np.concatenate(([0], trading.last_steps))[stretch]
+        times: NDArray[np.int64] = trading.begins[stretch] + (steps - before) * self.step_ns
+        if first_step == 0:
+            times[0] = trading.begins[0]
+        return times
+
+    def step_at(self, time_ns: int) -> int:
+        """The last step at or before the time; -1 before step 0. Raises as `times` does."""
+        if self.calendar == ALWAYS_OPEN:
+            return max((time_ns - self.start_ns) // self.step_ns, -1)
+        trading = self._trading()
+        if time_ns < trading.begins[0]:
+            return -1
+        while time_ns >= trading.known_until_ns:
+            trading = self._extend(trading, format_time(time_ns))
+        stretch = int(np.searchsorted(trading.begins, time_ns, side="right")) - 1
+        before = int(trading.last_steps[stretch - 1]) if stretch else 0
+        inside = (time_ns - int(trading.begins[stretch])) // self.step_ns
+        return min(before + inside, int(trading.last_steps[stretch]))
+
+    def _trading(self) -> _Trading:
+        if not self._cached:
+            trading = _read_trading(self.calendar, self.start_ns, self.step_ns, years=1)
+            if self.step_ns > trading.session_ns:
+                raise MarketFileError(
+                    f"clock.step: found {format_step(self.step_ns)}; a session of {self.calendar} has only "
+                    f"{format_step(trading.session_ns)} of trading, and a step must fit into one"
+                )
+            self._cached.append(trading)
+        return self._cached[-1]
+
+    def _extend(self, trading: _Trading, wanted: str) -> _Trading:
+        """The same trading, known for twice as long. Raises SimulationError where the calendar ends."""
+        if trading.complete:
+            raise SimulationError(
+                f"{wanted} of a market from {format_time(self.start_ns)} lies beyond {trading.known_until_text}, where "
+                f"the calendar {self.calendar} of exchange_calendars ends"
+            )
+        longer = _read_trading(self.calendar, self.start_ns, self.step_ns, years=2 * trading.years)
+        self._cached[:] = [longer]
+        return longer
+
+
+@dataclass(frozen=True, slots=True)
+class _Trading:
+    """The stretches of trading from the start on: begins, and the number of the last step in each (both int64)."""
+
+    begins: NDArray[np.int64]
+    last_steps: NDArray[np.int64]
+    session_ns: int  # trading time of a regular session
+    years: int
+    known_until_ns: int
+    known_until_text: str
+    complete: bool  # the calendar goes no further
+
+
+def _exchange_calendars() -> ModuleType:
+    try:
+        return import_module("exchange_calendars")
+    except ImportError:
+        raise LibraryError(
+            "a market with an exchange's calendar needs exchange_calendars: pip install 'pseudofeed[calendar]'"
+        ) from None
+
+
+@cache
+def _calendar_names() -> frozenset[str]:
+    return frozenset(_exchange_calendars().get_calendar_names(include_aliases=True))
+
+
+def check_calendar_name(name: str) -> None:
+    """Raises ValueError, with close names, if there is no such calendar; LibraryError without exchange_calendars.
+
+    "24/7" needs no library and is not looked up.
+    """
+    if name == ALWAYS_OPEN or name in _calendar_names():
+        return
+    close = difflib.get_close_matches(name.upper(), sorted(_calendar_names()), n=3)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    raise ValueError(f'neither "24/7" nor a calendar of exchange_calendars such as "XNYS" (New York){hint}')
+
+
+def _read_trading(name: str, start_ns: int, step_ns: int, *, years: int) -> _Trading:
+    try:
+        check_calendar_name(name)
+    except ValueError as problem:
+        raise MarketFileError(f'clock.calendar: found "{name}"; it is {problem}') from None
+    start = datetime.fromtimestamp(start_ns // 1_000_000_000, tz=UTC)
+    # A session may open the day before its date, and a year's sessions must hold at least one after any holidays.
+    first_day = start - timedelta(days=7)
+    last_day = min(start + timedelta(days=366 * years), _LAST_DAY)
+    calendar, last_day, complete = _open_calendar(name, first_day, last_day)
+    begins, ends = _stretches(calendar)
+    session_ns = _regular_session(calendar, start_ns)
+    ahead = ends > start_ns
+    begins, ends = np.maximum(begins[ahead], start_ns), ends[ahead]
+    if not begins.size:
+        raise SimulationError(f"the calendar {name} of exchange_calendars has no session after {format_time(start_ns)}")
+    return _Trading(
+        begins=begins,
+        last_steps=np.cumsum((ends - begins) // step_ns),
+        session_ns=session_ns,
+        years=years,
+        known_until_ns=int(ends[-1]),
+        known_until_text=last_day.strftime("%Y-%m-%d"),
+        complete=complete,
+    )
+
+
+def _open_calendar(name: str, first_day: datetime, last_day: datetime) -> tuple[Any, datetime, bool]:
+    """The calendar from first_day to last_day or where it ends; the last day; whether that is its end."""
+    library = _exchange_calendars()
+
+    def get(last: datetime) -> Any:
+        return library.get_calendar(name, start=first_day.strftime("%Y-%m-%d"), end=last.strftime("%Y-%m-%d"))
+
+    try:
+        return get(last_day), last_day, last_day >= _LAST_DAY
+    except (ValueError, library.errors.CalendarError) as problem:
+        # Some calendars' holidays are recorded to a certain year only; a calendar of a few past years tells which.
+        bound = library.get_calendar(name).bound_max()
+        end = None if bound is None else bound.to_pydatetime().replace(tzinfo=UTC)
+        if end is not None and first_day < end < last_day:
+            return get(end), end, True
+        first, last = first_day.strftime("%Y-%m-%d"), last_day.strftime("%Y-%m-%d")
+        raise SimulationError(
+            f"the calendar {name} of exchange_calendars does not reach from {first} to {last}: {problem}"
+        ) from None
+
+
+def _nanoseconds(series: Any) -> NDArray[np.int64]:
+    """A pandas series of UTC times as int64; not-a-time becomes the smallest int64."""
+    from pandas import DatetimeIndex
+
+    return np.asarray(DatetimeIndex(series).as_unit("ns").asi8, dtype=np.int64)
+
+
+def _stretches(calendar: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Beginnings and ends of trading in ascending order; a lunch break parts a session into two stretches."""
+    opens, closes = _nanoseconds(calendar.opens), _nanoseconds(calendar.closes)
+    break_starts, break_ends = _nanoseconds(calendar.break_starts), _nanoseconds(calendar.break_ends)
+    parted = break_starts > opens
+    begins = np.sort(np.concatenate((opens, break_ends[parted])))
+    ends = np.sort(np.concatenate((closes, break_starts[parted])))
+    return begins, ends
+
+
+def _regular_session(calendar: Any, start_ns: int) -> int:
+    """The commonest trading time among the first 252 sessions after the start; the longer one of two as common."""
+    opens, closes = _nanoseconds(calendar.opens), _nanoseconds(calendar.closes)
+    break_starts, break_ends = _nanoseconds(calendar.break_starts), _nanoseconds(calendar.break_ends)
+    trading = closes - opens - np.where(break_starts > opens, break_ends - break_starts, 0)
+    lengths, counts = np.unique(trading[closes > start_ns][:_SESSIONS_A_YEAR], return_counts=True)
+    return int(lengths[::-1][np.argmax(counts[::-1])]) if lengths.size else 0

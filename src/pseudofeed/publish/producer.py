@@ -1,0 +1,236 @@
+"""The producer: blocks of ticks in, acknowledged messages on a topic out.
+
+The work is native (csrc/publish/producer.h): one call encodes and enqueues a whole block without the GIL. This class
+chooses librdkafka's settings, turns waiting into slices so that Ctrl-C works, and gives up where nothing moves.
+
+What the settings are for:
+* A restarted feed looks at the last message of each partition only, so nothing may be missing before it. The
+  idempotent producer keeps the order through retries; with `enable.gapless.guarantee` a batch that the broker refuses
+  stops everything; `message.timeout.ms=0` (no limit) keeps one message from being given up alone while younger ones
+  still go out. What is bounded instead is the whole: `stall_seconds` without any acknowledgement raise PublishError.
+* A message that was given up may have been written all the same. It is never sent again: start anew, read the topic's
+  end (resume.py), go on from there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pseudofeed.errors import PublishError, SettingsError
+from pseudofeed.publish import _publish
+
+__all__ = ["BLOCK_TICKS", "QUEUE_BYTES", "Delivered", "PartitionCounts", "Producer", "Ticks"]
+
+BLOCK_TICKS = 8_192
+"""At most this many ticks a message (a step has at least its instruments)."""
+
+QUEUE_BYTES = 64 << 20
+"""The memory that queued and unacknowledged messages may take; librdkafka's own default is 1 GiB."""
+
+SLICE_MS = 100
+"""The longest native call: Python's signal handlers run between two of them."""
+
+_REFUSED = {
+    "transactional.id": "the feed resumes from the topic's end and does not use transactions",
+    "delivery.report.only.error": "the producer counts every delivery",
+}
+
+
+class Ticks(Protocol):
+    """What a block must have to be published: T steps of all N instruments, row j is step first_step + j.
+
+    time (T,) int64, ns since the epoch, ascending; prices and variances (T, N) float64, C-contiguous.
+    """
+
+    @property
+    def first_step(self) -> int: ...
+    @property
+    def time(self) -> NDArray[np.int64]: ...
+    @property
+    def prices(self) -> NDArray[np.float64]: ...
+    @property
+    def variances(self) -> NDArray[np.float64]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What the broker has acknowledged. in_flight: messages accepted and not acknowledged yet. last: time.monotonic()
+    at the last acknowledgement, 0.0 before the first."""
+
+    ticks: int
+    messages: int
+    bytes: int
+    in_flight: int
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionCounts:
+    """(P,) int64 each: the last step acknowledged (0: none), messages and bytes handed to librdkafka."""
+
+    acknowledged: NDArray[np.int64]
+    messages: NDArray[np.int64]
+    bytes: NDArray[np.int64]
+
+
+def producer_properties(kafka: Mapping[str, str], queue_bytes: int) -> dict[str, str]:
+    """Our settings, then the user's over them. SettingsError for what the producer can't work with."""
+    for name, reason in _REFUSED.items():
+        if name in kafka:
+            raise SettingsError(f"Kafka property {name} can't be set: {reason}")
+    properties = {
+        "client.id": "pseudofeed-feed",
+        "enable.idempotence": "true",
+        "acks": "all",
+        "compression.type": "lz4",
+        "linger.ms": "20",
+        "message.timeout.ms": "0",
+        "queue.buffering.max.kbytes": str(max(1, queue_bytes // 1024)),
+        "queue.buffering.max.messages": "1000000",
+        **kafka,
+    }
+    if properties["enable.idempotence"] == "true":
+        properties.setdefault("enable.gapless.guarantee", "true")
+    return properties
+
+
+class Producer:
+    """Publishes tick blocks of a market with N instruments to a topic of P partitions.
+
+    kafka: librdkafka properties, each overrides ours. partitions: (N,) int32, the partition of each instrument.
+    fingerprint: the market's. next_offsets: (P,) int64, the topic's ends; where given, an acknowledgement at another
+    offset than the one that is due raises: somebody else writes to the topic. A message holds at most `block_ticks`
+    ticks; `queue_bytes` is the memory budget of what is queued and under way. A context manager: leaving it flushes
+    (10 s at most) unless an exception is under way, then closes.
+
+    Raises SettingsError for properties that librdkafka refuses, PublishError where a step of a partition's
+    instruments does not fit a message. Every later failure is a PublishError with partition, steps and librdkafka's
+    reason; it stands: each further call raises it again.
+    """
+
+    def __init__(
+        self,
+        kafka: Mapping[str, str],
+        topic: str,
+        *,
+        partitions: NDArray[np.int32],
+        partition_count: int,
+        fingerprint: int,
+        block_ticks: int = BLOCK_TICKS,
+        queue_bytes: int = QUEUE_BYTES,
+        next_offsets: NDArray[np.int64] | None = None,
+        stall_seconds: float = 60.0,
+    ) -> None:
+        self._topic = topic
+        self._servers = kafka.get("bootstrap.servers", "(bootstrap.servers is not set)")
+        self._partition_count = partition_count
+        self._stall_seconds = stall_seconds
+        self._last_sign = 0.0
+        try:
+            self._native = _publish.NativeProducer(
+                producer_properties(kafka, queue_bytes),
+                topic,
+                partitions=np.ascontiguousarray(partitions, dtype=np.int32),
+                partition_count=partition_count,
+                fingerprint=fingerprint,
+                block_ticks=block_ticks,
+                next_offsets=None if next_offsets is None else np.ascontiguousarray(next_offsets, dtype=np.int64),
+            )
+        except ValueError as error:
+            raise SettingsError(f"the producer for {topic} can't be made: {error}") from None
+
+    def publish(
+        self,
+        block: Ticks,
+        *,
+        published: NDArray[np.int64],
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Enqueue a block's ticks, of each partition p the steps after published[p] ((P,) int64, the last step it
+        already holds) and after what this producer has enqueued before.
+
+        Waits while the queue is full; False if `stopping()` said so meanwhile: then a part of the block, the first
+        steps of each partition, may be enqueued. Raises ValueError where a partition would get a gap.
+        """
+        published = np.ascontiguousarray(published, dtype=np.int64)
+        if self.delivered.in_flight == 0:
+            self._last_sign = time.monotonic()
+        while not self._native.publish(
+            block.first_step, block.time, block.prices, block.variances, published, SLICE_MS
+        ):
+            if stopping():
+                return False
+            self.check_moving()
+        return True
+
+    def flush(self, timeout: float = 10.0) -> int:
+        """Send what is queued and wait for its acknowledgement, at most `timeout` seconds; messages that are left."""
+        deadline = time.monotonic() + timeout
+        while True:
+            left_ms = int((deadline - time.monotonic()) * 1000)
+            left = self._native.flush(max(0, min(SLICE_MS, left_ms)))
+            if left == 0 or left_ms <= 0:
+                return left
+
+    def poll(self) -> None:
+        """Serve the delivery reports that have come in; raises the failure that stands."""
+        self._native.poll()
+
+    @property
+    def delivered(self) -> Delivered:
+        """What is acknowledged by now; serves reports, so it is up to date between two blocks too."""
+        accepted, messages, ticks, size, failed, silence_ns = self._native.counts()
+        last = 0.0 if silence_ns < 0 else time.monotonic() - silence_ns / 1e9
+        return Delivered(ticks, messages, size, accepted - messages - failed, last)
+
+    def partition_counts(self) -> PartitionCounts:
+        counts = PartitionCounts(*(np.zeros(self._partition_count, dtype=np.int64) for _ in range(3)))
+        self._native.partition_counts(counts.acknowledged, counts.messages, counts.bytes)
+        return counts
+
+    def message_steps(self) -> int:
+        """Steps of a full message of the partition with the most instruments: blocks of `publish` best hold a
+        multiple."""
+        return min(filter(None, map(self._native.message_steps, range(self._partition_count))))
+
+    def give_up(self, doing: str) -> PublishError:
+        """The error for a server that does not acknowledge any more."""
+        in_flight = self.delivered.in_flight
+        reason = self._native.last_error()
+        return PublishError(
+            f"{doing}: Kafka at {self._servers} has not acknowledged {in_flight} message{'s' * (in_flight != 1)} of "
+            f"{self._topic}{': ' + reason if reason else ''}. Start the feed again when the server answers: it reads "
+            "the topic's end and goes on from there"
+        )
+
+    def check_moving(self) -> None:
+        """Raise PublishError if nothing was acknowledged for `stall_seconds` though messages wait for it."""
+        delivered = self.delivered
+        self._last_sign = max(self._last_sign, delivered.last)
+        if delivered.in_flight == 0:
+            self._last_sign = time.monotonic()
+        elif time.monotonic() - self._last_sign > self._stall_seconds:
+            raise self.give_up(f"nothing moved for {self._stall_seconds:g} s")
+
+    def close(self) -> None:
+        """End at once; what is not acknowledged is given up."""
+        self._native.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if error is None and self.flush() > 0:
+                raise self.give_up("closing after 10 s")
+        finally:
+            self.close()

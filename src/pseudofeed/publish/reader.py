@@ -1,0 +1,144 @@
+"""Looking at topics: a consumer that joins no group, commits nothing, and reads what is there now, to the end.
+
+The market records and a feed's resume need this; the sinks' loop (consume/) is something else. librdkafka's log lines
+are dropped: what matters comes as an error, and a library does not write on the user's terminal.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from confluent_kafka import (  # type: ignore[attr-defined, unused-ignore]
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from numpy.typing import NDArray
+
+from pseudofeed.errors import ServerError
+
+__all__ = ["TIMEOUT", "TopicReader", "admin_client", "server_error", "silent_logger"]
+
+TIMEOUT = 10.0
+"""Seconds that one request, or the next message, may take."""
+
+
+def silent_logger() -> logging.Logger:
+    """For confluent-kafka's clients: swallows librdkafka's log lines."""
+    logger = logging.Logger("pseudofeed.librdkafka", level=logging.CRITICAL + 1)
+    logger.addHandler(logging.NullHandler())
+    return logger
+
+
+def admin_client(kafka: Mapping[str, str], **options: Any) -> AdminClient:
+    """An AdminClient. Keep it for as long as the futures that it returns: they hang without it."""
+    try:
+        return AdminClient({"client.id": "pseudofeed-admin", **kafka, **options}, logger=silent_logger())
+    except KafkaException as error:
+        raise server_error(kafka, "can't be used", error) from None
+
+
+def server_error(kafka: Mapping[str, str], what: str, error: KafkaException | KafkaError | str) -> ServerError:
+    """ServerError naming the server, what went wrong, librdkafka's reason, and the setting."""
+    if isinstance(error, KafkaException):
+        error = error.args[0]
+    reason = error.str() if isinstance(error, KafkaError) else str(error)
+    return ServerError(
+        f"Kafka at {kafka.get('bootstrap.servers', '(no bootstrap.servers)')} {what}: {reason}. "
+        "PSEUDOFEED_KAFKA names the server; `pseudofeed servers up` starts one on this machine"
+    )
+
+
+class TopicReader:
+    """Reads topics as they are now. A context manager. Raises ServerError where the server does not answer in
+    time."""
+
+    def __init__(self, kafka: Mapping[str, str]) -> None:
+        self._kafka = kafka
+        own = {
+            "group.id": "pseudofeed-reader",  # librdkafka wants one; nothing is joined or committed
+            "enable.auto.commit": False,
+            "allow.auto.create.topics": False,
+            "check.crcs": True,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 20,  # an end is only told when an empty fetch returns
+        }
+        try:
+            self._consumer = Consumer({"client.id": "pseudofeed-reader", **kafka, **own}, logger=silent_logger())
+        except KafkaException as error:
+            raise server_error(kafka, "can't be used", error) from None
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions the topic has; 0 if there is no such topic."""
+        try:
+            found = self._consumer.list_topics(topic, timeout=TIMEOUT).topics[topic]
+        except KafkaException as error:
+            raise server_error(self._kafka, f"does not say what topic {topic} is", error) from None
+        if found.error is None:
+            return len(found.partitions)
+        if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return 0
+        raise server_error(self._kafka, f"does not say what topic {topic} is", found.error)
+
+    def watermarks(self, topic: str, partitions: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(P,) int64 each: the first offset there is, and the next one to be written."""
+        try:
+            marks = [
+                self._consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=TIMEOUT)
+                for p in range(partitions)
+            ]
+        except KafkaException as error:
+            raise server_error(self._kafka, f"does not tell the ends of topic {topic}", error) from None
+        low, high = np.array(marks, dtype=np.int64).reshape(-1, 2).T.copy()
+        return low, high
+
+    def read(self, topic: str, starts: Mapping[int, int]) -> Iterator[Message]:
+        """The messages of some partitions from these offsets to the end that each has when it is reached.
+
+        Order is kept within a partition. Offsets may have gaps, so the end is where the broker says it is.
+        """
+        self._consumer.assign([TopicPartition(topic, p, start) for p, start in starts.items()])
+        try:
+            waiting = set(starts)
+            deadline = time.monotonic() + TIMEOUT
+            while waiting:
+                for message in self._consumer.consume(500, timeout=0.2):
+                    deadline = time.monotonic() + TIMEOUT
+                    error = message.error()
+                    if error is None:
+                        yield message
+                    elif error.code() == KafkaError._PARTITION_EOF:
+                        waiting.discard(message.partition())
+                    else:
+                        raise server_error(self._kafka, f"can't read topic {topic}", error)
+                if time.monotonic() > deadline:
+                    raise server_error(self._kafka, f"can't read topic {topic}", f"nothing came for {TIMEOUT:g} s")
+        finally:
+            self._consumer.unassign()
+
+    def is_mock(self) -> bool:
+        """Whether this is librdkafka's mock cluster, which answers no administrative requests and ignores them."""
+        try:
+            return str(self._consumer.list_topics(timeout=TIMEOUT).cluster_id).startswith("mockCluster")
+        except KafkaException as error:
+            raise server_error(self._kafka, "does not answer", error) from None
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,163 @@
+"""The topics: their names, their making, what they are now.
+
+A tick's record carries its event time, and a market's time has little to do with the broker's clock: it may lie years
+back, run ahead, and a message may span a month. So the tick topics keep everything (`retention.ms` would delete by
+event time), accept every timestamp (Kafka 4 refuses those more than an hour ahead), and never start a new segment
+because of event time (each message of a daily market would get its own).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from confluent_kafka import (  # type: ignore[attr-defined, unused-ignore]
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+)
+from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined, unused-ignore]
+from numpy.typing import NDArray
+
+from pseudofeed.errors import TopicError
+from pseudofeed.publish.reader import TIMEOUT, TopicReader, admin_client, server_error
+
+__all__ = [
+    "MARKETS_TOPIC",
+    "MARKETS_TOPIC_CONFIG",
+    "TICK_TOPIC_CONFIG",
+    "TopicState",
+    "check_broker",
+    "delete_topic",
+    "describe",
+    "ensure_topic",
+    "tick_topic",
+]
+
+MARKETS_TOPIC = "pseudofeed.markets"
+MARKETS_TOPIC_CONFIG = {"cleanup.policy": "compact"}
+
+_FOR_EVER = str(2**63 - 1)
+TICK_TOPIC_CONFIG = {
+    "cleanup.policy": "delete",
+    "retention.ms": "-1",
+    "segment.ms": _FOR_EVER,
+    "message.timestamp.type": "CreateTime",
+    "message.timestamp.before.max.ms": _FOR_EVER,
+    "message.timestamp.after.max.ms": _FOR_EVER,
+}
+# Brokers before 3.6 do not know the last two, nor do they need them.
+_SINCE_3_6 = ("message.timestamp.before.max.ms", "message.timestamp.after.max.ms")
+
+# Waiting does not help against these.
+_HOPELESS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """topic_id: the broker's id, which a topic that is deleted and made anew does not keep; None where the broker
+    does not tell (the mock cluster). low, high: (P,) int64, the first offset there is and the next one to be
+    written."""
+
+    topic_id: str | None
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+
+
+def tick_topic(market: str) -> str:
+    """The topic of a market's ticks."""
+    return f"ticks.{market}"
+
+
+def check_broker(kafka: Mapping[str, str], *, timeout: float = 5.0) -> None:
+    """Return once the server answers; ServerError after at most `timeout` seconds, at once if it refuses us."""
+    errors: list[KafkaError] = []
+    # Refused connections are tried again soon, so that a server that is just starting is found within the timeout.
+    admin = admin_client(kafka, error_cb=errors.append, **{"reconnect.backoff.max.ms": 500})
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            admin.list_topics(timeout=0.3)
+            return
+        except KafkaException as error:
+            last: KafkaError = error.args[0]
+        admin.poll(0)
+        if hopeless := [error for error in errors if error.code() in _HOPELESS]:
+            raise server_error(kafka, "refuses the connection", hopeless[-1])
+        if time.monotonic() > deadline:
+            # "All brokers are down" and "timed out" say less than what went wrong with one of them.
+            telling = [error for error in errors if error.code() != KafkaError._ALL_BROKERS_DOWN]
+            raise server_error(kafka, "does not answer", telling[-1] if telling else last)
+
+
+def ensure_topic(kafka: Mapping[str, str], name: str, partitions: int, config: Mapping[str, str]) -> None:
+    """Make the topic unless it exists; TopicError if it exists with another number of partitions.
+
+    The config counts for a new topic only. It gets the broker's default replication.
+    """
+    with TopicReader(kafka) as reader:
+        found = reader.partitions(name)
+        if found == 0:
+            _create(kafka, name, partitions, dict(config))
+            found = _wait_for(reader, name, partitions)
+    if found != partitions:
+        raise TopicError(
+            f"topic {name} has {found} partitions, not {partitions}, and where an instrument's ticks are depends on "
+            "that number: use as many, or drop the market and its topic"
+        )
+
+
+def _create(kafka: Mapping[str, str], name: str, partitions: int, config: dict[str, str]) -> None:
+    admin = admin_client(kafka)
+    try:
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=-1, config=config)
+        admin.create_topics([topic], operation_timeout=TIMEOUT, request_timeout=TIMEOUT)[name].result(TIMEOUT + 5)
+    except KafkaException as error:
+        code = error.args[0].code()
+        if code == KafkaError.INVALID_CONFIG and _SINCE_3_6[0] in config:
+            older = {key: value for key, value in config.items() if key not in _SINCE_3_6}
+            _create(kafka, name, partitions, older)
+        elif code != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody was faster, which is as good
+            raise server_error(kafka, f"can't create topic {name}", error) from None
+
+
+def _wait_for(reader: TopicReader, name: str, partitions: int) -> int:
+    """A new topic is not known to every broker at once."""
+    deadline = time.monotonic() + TIMEOUT
+    while (found := reader.partitions(name)) != partitions and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+def delete_topic(kafka: Mapping[str, str], name: str) -> None:
+    """Delete a topic and its data and wait until it is gone; nothing happens if there is none."""
+    admin = admin_client(kafka)
+    try:
+        admin.delete_topics([name], operation_timeout=TIMEOUT, request_timeout=TIMEOUT)[name].result(TIMEOUT + 5)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise server_error(kafka, f"can't delete topic {name}", error) from None
+    with TopicReader(kafka) as reader:
+        _wait_for(reader, name, 0)
+
+
+def describe(kafka: Mapping[str, str], topic: str) -> TopicState:
+    """What the topic is now. TopicError if there is none."""
+    with TopicReader(kafka) as reader:
+        partitions = reader.partitions(topic)
+        if partitions == 0:
+            raise TopicError(f"there is no topic {topic}: the market has not been fed yet, or was dropped")
+        low, high = reader.watermarks(topic, partitions)
+        is_mock = reader.is_mock()
+    return TopicState(None if is_mock else _topic_id(kafka, topic), low, high)
+
+
+def _topic_id(kafka: Mapping[str, str], topic: str) -> str:
+    admin = admin_client(kafka)
+    try:
+        found = admin.describe_topics(TopicCollection([topic]), request_timeout=TIMEOUT)[topic].result(TIMEOUT + 5)
+    except KafkaException as error:
+        raise server_error(kafka, f"does not tell the id of topic {topic}", error) from None
+    return str(found.topic_id)
