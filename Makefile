@@ -56,7 +56,7 @@ test: .venv/.test lint native
 	@$(WITH_SERVERS); $(BIN)/pytest
 
 live: .venv/.test
-	@$(WITH_SERVERS); $(BIN)/pytest tests/live tests/interop
+	@$(WITH_SERVERS); $(BIN)/pytest tests/live $(wildcard tests/interop)
 
 soak: .venv/.test
 	@$(WITH_SERVERS); PSEUDOFEED_SOAK=6 $(BIN)/pytest tests/live
@@ -94,19 +94,23 @@ clean:
 
 # The wheel is built with the tools inside .venv: so CMake's build folder stays valid, and a second build is short.
 .venv/.demo: .venv/.tools $(SOURCES)
-	$(REINSTALL) --no-build-isolation '.[embedded,plot]'
+	@echo 'building pseudofeed and installing it into .venv'
+	@$(REINSTALL) --no-build-isolation '.[embedded,plot]'
 	@touch $@
 
 .venv/.test: .venv/.tools $(SOURCES)
-	$(REINSTALL) --no-build-isolation '.[test,lint]'
+	@echo 'building pseudofeed and installing it into .venv, with what the tests need'
+	@$(REINSTALL) --no-build-isolation '.[test,lint]'
 	@mkdir -p build && touch .venv/.demo $@
 
 .venv/.bench: .venv/.test
-	$(INSTALL) --no-build-isolation '.[bench]'
+	@echo 'installing what the benchmarks need'
+	@$(INSTALL) --no-build-isolation '.[bench]'
 	@touch $@
 
 .venv/.tools: .venv/.made pyproject.toml
-	$(INSTALL) $$($(BIN)/python -c 'import shlex, tomllib; print(shlex.join(tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"]))' | tr -d "'") 'cmake>=3.22' ninja
+	@echo 'installing the build tools into .venv'
+	@$(INSTALL) $$($(BIN)/python -c 'import shlex, tomllib; print(shlex.join(tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"]))' | tr -d "'") 'cmake>=3.22' ninja
 	@touch $@
 
 .venv/.made:
