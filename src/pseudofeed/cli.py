@@ -1,6 +1,7 @@
 """The command line. Every stage is one command; results go to standard output, everything else to standard error.
 
-Exit codes: 0 done; 1 the answer is no (verify found a difference); 2 wrong use or settings, said in one message without a traceback.
+Exit codes: 0 done; 1 the answer is no (verify found a difference); 2 wrong use or settings, said in one message without
+a traceback.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pseudofeed.settings import Connections
 
 app = typer.Typer(
     name="pseudofeed",
-    help="A synthetic market: simulated, streamed through Kafka, cached in Redis, stored in PostgreSQL, proven tick by tick.",
+    help="A synthetic market, simulated, streamed, cached, stored, and proven tick by tick.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -43,7 +44,8 @@ Steps = Annotated[int | None, typer.Option(min=1, help="The steps 1 to STEPS; wi
 Speed = Annotated[float | None, typer.Option(help="Market time against wall time: 60 makes a minute pass in a second.")]
 Rate = Annotated[float | None, typer.Option(help="Ticks a second, all instruments together.")]
 Partitions = Annotated[
-    int | None, typer.Option(min=1, max=1024, help="Of the topic, when the market is new. [default: 4]", show_default=False)
+    int | None,
+    typer.Option(min=1, max=1024, help="Of the topic, when the market is new. [default: 4]", show_default=False),
 ]
 UntilCaughtUp = Annotated[bool, typer.Option("--until-caught-up", help="End at the topic's end.")]
 
@@ -81,7 +83,7 @@ def demo(
 def simulate(
     market_file: MarketFile,
     steps: Annotated[int, typer.Option(min=1, help="The steps 1 to STEPS.")],
-    csv: Annotated[Path | None, typer.Option(metavar="DIR", help="Write a CSV file an instrument, and factors.csv.")] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="DIR", help="Write CSV files into this folder.")] = None,
     parquet: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one Parquet file, a row a tick.")] = None,
     json_output: Json = False,
 ) -> None:
@@ -100,7 +102,14 @@ def simulate(
     (last,) = market.stream(start_step=steps, steps=1)
     ticks = steps * len(market.symbols)
     if json_output:
-        _print_json({"market": market.name, "ticks": ticks, "steps": steps, "prices": dict(zip(market.symbols, last.prices[0].tolist(), strict=True))})
+        _print_json(
+            {
+                "market": market.name,
+                "ticks": ticks,
+                "steps": steps,
+                "prices": dict(zip(market.symbols, last.prices[0].tolist(), strict=True)),
+            }
+        )
         return
     for written in (csv, parquet):
         if written is not None:
@@ -124,7 +133,8 @@ def feed(
     kafka: Kafka = None,
     json_output: Json = False,
 ) -> None:
-    """Simulate a market into Kafka, from where the topic ends. Ctrl-C flushes what was published; the next start goes on."""
+    """Simulate a market into Kafka, from where the topic ends. Ctrl-C flushes what was published; the next start
+    goes on."""
     from pseudofeed.publish.feed import feed as run_feed
 
     connections = Connections.resolve(kafka=kafka)
@@ -136,7 +146,11 @@ def feed(
 
 @app.command()
 def store(
-    name: MarketName, until_caught_up: UntilCaughtUp = False, kafka: Kafka = None, postgres: Postgres = None, json_output: Json = False
+    name: MarketName,
+    until_caught_up: UntilCaughtUp = False,
+    kafka: Kafka = None,
+    postgres: Postgres = None,
+    json_output: Json = False,
 ) -> None:
     """Store a market's ticks, each exactly once. Start as many as there are partitions."""
     from pseudofeed.publish.markets import read_market
@@ -150,7 +164,11 @@ def store(
 
 @app.command()
 def cache(
-    name: MarketName, until_caught_up: UntilCaughtUp = False, kafka: Kafka = None, redis: Redis = None, json_output: Json = False
+    name: MarketName,
+    until_caught_up: UntilCaughtUp = False,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    json_output: Json = False,
 ) -> None:
     """Keep a market's newest quotes in Redis."""
     from pseudofeed.cache.worker import cache_market
@@ -197,8 +215,8 @@ def run(
 @app.command()
 def verify(
     name: MarketName,
-    steps: Annotated[int | None, typer.Option(min=0, help="The steps that must be there. [default: the newest found]", show_default=False)] = None,
-    stage: Annotated[list[str] | None, typer.Option(help="kafka, redis or postgres; may be repeated. [default: all]", show_default=False)] = None,
+    steps: Annotated[int | None, typer.Option(min=0, help="The steps that must be there; or the newest found.")] = None,
+    stage: Annotated[list[str] | None, typer.Option(help="kafka, redis or postgres; may be repeated; or all.")] = None,
     kafka: Kafka = None,
     redis: Redis = None,
     postgres: Postgres = None,
@@ -223,7 +241,9 @@ def verify(
 @app.command()
 def latest(
     name: MarketName,
-    symbols: Annotated[list[str] | None, typer.Argument(metavar="SYMBOL...", help="[default: all]", show_default=False)] = None,
+    symbols: Annotated[
+        list[str] | None, typer.Argument(metavar="SYMBOL...", help="[default: all]", show_default=False)
+    ] = None,
     kafka: Kafka = None,
     redis: Redis = None,
     postgres: Postgres = None,
@@ -268,7 +288,12 @@ def market_list(kafka: Kafka = None, json_output: Json = False) -> None:
 
     records = read_markets(Connections.resolve(kafka=kafka).require_kafka())
     rows = [
-        {"name": r.name, "instruments": len(r.market.symbols), "factors": len(r.market.factors.names), "partitions": r.partitions}
+        {
+            "name": r.name,
+            "instruments": len(r.market.symbols),
+            "factors": len(r.market.factors.names),
+            "partitions": r.partitions,
+        }
         for r in sorted(records.values(), key=lambda r: r.name)
     ]
     if json_output:
@@ -333,5 +358,3 @@ def _print_frame(frame: Any, json_output: bool, key: str) -> None:
 
 def _print_json(result: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(result) + "\n")
-
-

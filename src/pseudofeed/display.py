@@ -11,9 +11,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from pseudofeed.control import Progress
 from pseudofeed.supervise import Supervisor
+from pseudofeed.verify.report import VerifyReport
 
-__all__ = ["RunDisplay", "quotes_table"]
+__all__ = ["ProgressLine", "RunDisplay", "quotes_table", "verify_table"]
 
 _REFRESHES_PER_SECOND = 4.0
 
@@ -89,3 +91,42 @@ def quotes_table(rows: Sequence[tuple[str, float, float, Any]]) -> Table:
         volatility = 100 * max(variance, 0.0) ** 0.5
         table.add_row(symbol, f"{price:,.2f}", f"{volatility:.1f} %", f"{stamp:%Y-%m-%d %H:%M:%S}")
     return table
+
+
+def verify_table(report: VerifyReport) -> RenderableType:
+    """A row a stage, and under it the first difference, or that there is none."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("stage", min_width=10)
+    for heading in ("ticks", "expected", "missing", "repeated", "altered", "unexpected"):
+        table.add_column(heading, justify="right", min_width=9)
+    for stage, tally in report.stages.items():
+        counts = (tally.ticks, tally.expected, tally.missing, tally.repeated, tally.altered, tally.unexpected)
+        table.add_row(stage, *(f"{count:,}" for count in counts))
+    if report.equal:
+        return Group(table, f"{report.market}: equal to the simulation, steps 1 to {report.steps:,}")
+    differences = [str(tally.first_difference) for tally in report.stages.values() if tally.first_difference]
+    return Group(table, *(Text(text) for text in ("first difference:", *differences)))
+
+
+class ProgressLine:
+    """One line about a single stage, rewritten in place."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._rate = _Rate()
+        self._drawn = 0.0
+
+    def show(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._drawn < 1 / _REFRESHES_PER_SECOND:
+            return
+        self._drawn = now
+        lag = "" if progress.lag is None else f", {progress.lag:,} messages behind"
+        text = f"{progress.ticks:,} ticks, {self._rate.of(progress.ticks, now):,.0f}/s, step {progress.sequence:,}{lag}"
+        self._console.file.write(f"\r\x1b[K{text}")
+        self._console.file.flush()
+
+    def end(self) -> None:
+        if self._drawn:
+            self._console.file.write("\r\x1b[K")
+            self._console.file.flush()

@@ -1,11 +1,15 @@
 """`run`: the feed and the workers of a market, one process each, kept alive and drained at the end.
 
-The supervisor talks to each process over a pipe of its own: a process that is killed in the middle of a word breaks nothing but its own pipe,
-where a shared queue's lock would stay held. A process that ends for no reason of the user's (a signal, a crash) is started again and goes on where
-it was; one that ends with an error that says what to do ends the whole run with it. Connections reach a process through the pipe that starts it,
+The supervisor talks to each process over a pipe of its own: a process that is killed in the middle of a word breaks
+nothing but its own pipe,
+where a shared queue's lock would stay held. A process that ends for no reason of the user's (a signal, a crash) is
+started again and goes on where
+it was; one that ends with an error that says what to do ends the whole run with it. Connections reach a process through
+the pipe that starts it,
 never through its arguments, which every user of the machine can read.
 
-Ctrl-C, or the feed's end, drains: the feed stops and flushes, the workers go on to the topic's end, then everything ends.
+Ctrl-C, or the feed's end, drains: the feed stops and flushes, the workers go on to the topic's end, then everything
+ends.
 """
 
 from __future__ import annotations
@@ -165,7 +169,8 @@ class _Worker:
 
 
 class Supervisor:
-    """Runs a registered market's feed and workers. Call `run` once; `processes` tells the process ids by name meanwhile."""
+    """Runs a registered market's feed and workers. Call `run` once; `processes` tells the process ids by name
+    meanwhile."""
 
     def __init__(
         self,
@@ -208,7 +213,8 @@ class Supervisor:
     def run(self) -> RunSummary:
         """Start everything, wait for the feed's end or Ctrl-C, drain, and say what was done.
 
-        Raises the PseudofeedError of a process that ended with one, after the others were stopped; KeyboardInterrupt on a third Ctrl-C.
+        Raises the PseudofeedError of a process that ended with one, after the others were stopped;
+        KeyboardInterrupt on a third Ctrl-C.
         """
         previous = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -235,7 +241,8 @@ class Supervisor:
     def _turn(self) -> None:
         """Wait a moment for news, act on it, and do what is due."""
         alive = [worker for worker in self._workers if worker.process is not None]
-        wait([waitable for worker in alive for waitable in (worker.pipe, worker.process.sentinel)], timeout=0.1)  # type: ignore[misc, union-attr]
+        wait([waitable for worker in alive for waitable in (worker.pipe, worker.process.sentinel)], timeout=0.1)
+        # type: ignore[misc, union-attr]
         for worker in alive:
             self._hear(worker)
             if worker.process is not None and worker.process.exitcode is not None:
@@ -254,7 +261,9 @@ class Supervisor:
     def _start(self, worker: _Worker) -> None:
         ours, theirs = self._context.Pipe()
         arguments = (theirs, worker.role, self._arguments[worker.role])
-        worker.process = self._context.Process(target=_serve, args=arguments, name=f"pseudofeed {worker.name}", daemon=True)
+        worker.process = self._context.Process(
+            target=_serve, args=arguments, name=f"pseudofeed {worker.name}", daemon=True
+        )
         worker.pipe = ours
         worker.process.start()
         theirs.close()
@@ -307,7 +316,7 @@ class Supervisor:
             return
         worker.restarts += 1
         if worker.restarts > _RESTARTS:
-            raise PseudofeedError(f"{worker.name} ended {_RESTARTS} times without a reason it could say (exit code {code})")
+            raise PseudofeedError(f"{worker.name} ended {_RESTARTS} times without giving a reason (exit code {code})")
         worker.earlier_ticks, worker.progress, worker.began = worker.ticks, None, None
         worker.start_at = time.monotonic() + _BACKOFF_SECONDS
 

@@ -46,13 +46,13 @@ _REFUSED = {
 class Ticks(Protocol):
     """What a block must have to be published: T steps of all N instruments, row j is step first_step + j.
 
-    times (T,) int64, ns since the epoch, ascending; prices and variances (T, N) float64, C-contiguous.
+    time (T,) int64, ns since the epoch, ascending; prices and variances (T, N) float64, C-contiguous.
     """
 
     @property
     def first_step(self) -> int: ...
     @property
-    def times(self) -> NDArray[np.int64]: ...
+    def time(self) -> NDArray[np.int64]: ...
     @property
     def prices(self) -> NDArray[np.float64]: ...
     @property
@@ -110,9 +110,9 @@ class Producer:
     ticks; `queue_bytes` is the memory budget of what is queued and under way. A context manager: leaving it flushes
     (10 s at most) unless an exception is under way, then closes.
 
-    Raises SettingsError for properties that librdkafka refuses, PublishError where a step of a partition's instruments
-    does not fit a message. Every later failure is a PublishError with partition, steps and librdkafka's reason; it
-    stands: each further call raises it again.
+    Raises SettingsError for properties that librdkafka refuses, PublishError where a step of a partition's
+    instruments does not fit a message. Every later failure is a PublishError with partition, steps and librdkafka's
+    reason; it stands: each further call raises it again.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class Producer:
         if self.delivered.in_flight == 0:
             self._last_sign = time.monotonic()
         while not self._native.publish(
-            block.first_step, block.times, block.prices, block.variances, published, SLICE_MS
+            block.first_step, block.time, block.prices, block.variances, published, SLICE_MS
         ):
             if stopping():
                 return False
@@ -196,8 +196,9 @@ class Producer:
         return counts
 
     def message_steps(self) -> int:
-        """Steps after which every partition's messages are full: a good multiple for the blocks of `publish`."""
-        return max(self._native.message_steps(p) for p in range(self._partition_count))
+        """Steps of a full message of the partition with the most instruments: blocks of `publish` best hold a
+        multiple."""
+        return min(filter(None, map(self._native.message_steps, range(self._partition_count))))
 
     def give_up(self, doing: str) -> PublishError:
         """The error for a server that does not acknowledge any more."""

@@ -1,7 +1,7 @@
 """Looking at topics: a consumer that joins no group, commits nothing, and reads what is there now, to the end.
 
-The market records and a feed's resume need this; the sinks' loop (consume/) is something else. librdkafka's log lines are
-dropped: what matters comes as an error, and a library does not write on the user's terminal.
+The market records and a feed's resume need this; the sinks' loop (consume/) is something else. librdkafka's log lines
+are dropped: what matters comes as an error, and a library does not write on the user's terminal.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def server_error(kafka: Mapping[str, str], what: str, error: KafkaException | Ka
 
 
 class TopicReader:
-    """Reads topics as they are now. A context manager. Raises ServerError where the server does not answer in time."""
+    """Reads topics as they are now. A context manager. Raises ServerError where the server does not answer in
+    time."""
 
     def __init__(self, kafka: Mapping[str, str]) -> None:
         self._kafka = kafka

@@ -1,9 +1,9 @@
 """The topics: their names, their making, what they are now.
 
 A tick's record carries its event time, and a market's time has little to do with the broker's clock: it may lie years
-back, run ahead, and a message may span a month. So the tick topics keep everything (`retention.ms` would delete by event time),
-accept every timestamp (Kafka 4 refuses those more than an hour ahead), and never start a new segment because of
-event time (each message of a daily market would get its own).
+back, run ahead, and a message may span a month. So the tick topics keep everything (`retention.ms` would delete by
+event time), accept every timestamp (Kafka 4 refuses those more than an hour ahead), and never start a new segment
+because of event time (each message of a daily market would get its own).
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ _HOPELESS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHEN
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """topic_id: the broker's id, which a topic that is deleted and made anew does not keep; None where the broker does
-    not tell (the mock cluster). low, high: (P,) int64, the first offset there is and the next one to be written."""
+    """topic_id: the broker's id, which a topic that is deleted and made anew does not keep; None where the broker
+    does not tell (the mock cluster). low, high: (P,) int64, the first offset there is and the next one to be
+    written."""
 
     topic_id: str | None
     low: NDArray[np.int64]

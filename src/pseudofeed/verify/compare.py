@@ -1,8 +1,11 @@
 """Ticks against the simulation, bit for bit, with memory for some windows of steps.
 
-A `Comparison` simulates its instruments window after window while rows come in. A row is looked up by (step, instrument): the first of a key
-with the simulation's bits is right, a further one is repeated, other bits are altered, no such key is unexpected; what a window
-still lacks when it is closed is missing. Rows may come in any order within the open windows; a stream that is as it should be needs one.
+A `Comparison` simulates its instruments window after window while rows come in. A row is looked up by (step,
+instrument): the first of a key
+with the simulation's bits is right, a further one is repeated, other bits are altered, no such key is unexpected; what
+a window
+still lacks when it is closed is missing. Rows may come in any order within the open windows; a stream that is as it
+should be needs one.
 """
 
 from __future__ import annotations
@@ -120,9 +123,7 @@ class Comparison:
         where: Callable[[int], str],
     ) -> None:
         block = window.block
-        index = np.flatnonzero(
-            explained & (rows.sequence >= block.first_step) & (rows.sequence <= block.last_step)
-        )
+        index = np.flatnonzero(explained & (rows.sequence >= block.first_step) & (rows.sequence <= block.last_step))
         if not len(index):
             return
         row, col = rows.sequence[index] - block.first_step, column[index]

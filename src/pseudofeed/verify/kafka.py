@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, TopicPartition
+from numpy.typing import NDArray
 
 from pseudofeed.consume.consumer import open_consumer
 from pseudofeed.encode._encode import decode_tick_blocks, peek_tick_block
@@ -27,7 +28,8 @@ _TIMEOUT = 10.0
 
 
 def compare_kafka(record: MarketRecord, connections: Connections, tally: StageTally, last_step: int) -> None:
-    """Compare all that the topic still holds. Steps that retention has deleted before the oldest message are not missing."""
+    """Compare all that the topic still holds. Steps that retention has deleted before the oldest message are not
+    missing."""
     market = record.market
     kafka = connections.require_kafka()
     state = describe(kafka, tick_topic(record.name))
@@ -47,7 +49,7 @@ def _compare_partition(
     market: Market,
     state: TopicState,
     partition: int,
-    members: np.ndarray[tuple[int], np.dtype[np.int64]],
+    members: NDArray[np.int64],
     tally: StageTally,
     last_step: int,
     connections: Connections,
@@ -134,7 +136,7 @@ def _add(
                 comparison.add(columns, _place(topic, partition, [offset], np.array([len(columns)])))
 
 
-def _place(topic: str, partition: int, offsets: list[int], ends: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Callable[[int], str]:
+def _place(topic: str, partition: int, offsets: list[int], ends: NDArray[np.int64]) -> Callable[[int], str]:
     def where(index: int) -> str:
         message = int(np.searchsorted(ends, index, side="right"))
         return f"{topic} partition {partition} offset {offsets[message]}"
@@ -160,5 +162,3 @@ def newest_kafka(record: MarketRecord, connections: Connections) -> int:
         connections.require_kafka(), tick_topic(record.name), record.partitions, fingerprint=record.fingerprint
     )
     return int(last.max(initial=0))
-
-

@@ -12,8 +12,10 @@ __all__ = ["Difference", "StageTally", "VerifyReport"]
 class Difference:
     """One tick that is not as it must be.
 
-    kind: "missing", "repeated", "altered" or "unexpected" (a tick that the market does not have). step is None where what was found names
-    none. expected and found: what the simulation says and what stands there, to the last digit. where: the place in the stage.
+    kind: "missing", "repeated", "altered" or "unexpected" (a tick that the market does not have). step is None
+    where what was found names
+    none. expected and found: what the simulation says and what stands there, to the last digit. where: the place in
+    the stage.
     """
 
     stage: str

@@ -1,0 +1,83 @@
+"""The store against the simulation: all rows of the market's instruments, window of time after window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from pseudofeed.encode.ticks import TickColumns
+from pseudofeed.publish.markets import MarketRecord
+from pseudofeed.settings import Connections
+from pseudofeed.store.connection import open_connection, store_error
+from pseudofeed.store.history import StoredTicks, newest_time, read_window
+from pseudofeed.store.registry import StoredMarket, find_market
+from pseudofeed.verify.compare import Comparison
+from pseudofeed.verify.report import StageTally
+
+__all__ = ["compare_postgres", "newest_postgres"]
+
+_STAGE = "postgres"
+
+
+def newest_postgres(record: MarketRecord, connections: Connections) -> int:
+    """The step of the newest row; 0 where there is none."""
+    with _reading(record, connections) as (connection, stored):
+        time = None if stored is None else newest_time(connection, stored)
+        return 0 if time is None else max(0, record.market.clock.step_at(time))
+
+
+def compare_postgres(record: MarketRecord, connections: Connections, tally: StageTally, last_step: int) -> None:
+    """Compare all rows; those before the first step, between steps or behind `last_step` are unexpected."""
+    market = record.market
+    members = np.arange(len(market.symbols))
+    with _reading(record, connections) as (connection, stored):
+        comparison = Comparison(market, members, stage=_STAGE, tally=tally, last_step=last_step)
+        start_ns: int | None = None
+        while stored is not None:
+            block = comparison.window()
+            # The stretch before the first step and that behind the last are windows too: nothing may be there.
+            end_ns = None if block is None else int(block.time[-1]) + 1
+            rows = read_window(connection, stored, start_ns=start_ns, end_ns=end_ns)
+            time = np.empty(0, np.int64) if block is None else block.time
+            first_step = 0 if block is None else block.first_step
+            comparison.add(_sequenced(rows, time, first_step), lambda _index: "table tick")
+            if block is None:
+                break
+            start_ns = end_ns
+        comparison.finish()
+
+
+def _sequenced(rows: StoredTicks, time: NDArray[np.int64], first_step: int) -> TickColumns:
+    """The rows with the steps whose times they carry; -1 for a time that is none of `time`."""
+    index = np.searchsorted(time, rows.time)
+    sequence = np.full(len(rows), -1, dtype=np.int64)
+    within = index < len(time)
+    exact = np.flatnonzero(within)
+    exact = exact[time[index[exact]] == rows.time[exact]]
+    sequence[exact] = first_step + index[exact]
+    return TickColumns(rows.time, sequence, rows.instrument, rows.price, rows.variance)
+
+
+@contextmanager
+def _reading(
+    record: MarketRecord, connections: Connections
+) -> Iterator[tuple[psycopg.Connection, StoredMarket | None]]:
+    """A connection and the market in the store, if it is there; psycopg's errors become ours."""
+    try:
+        connection = open_connection(connections, application=f"pseudofeed verify {record.name}", writer=False)
+    except psycopg.Error as problem:
+        raise store_error(problem, connections) from None
+    try:
+        try:
+            stored = find_market(connection, record.name)
+        except psycopg.errors.UndefinedTable:  # nothing was ever stored in this database
+            stored = None
+        yield connection, stored
+    except psycopg.Error as problem:
+        raise store_error(problem, connections) from None
+    finally:
+        connection.close()
