@@ -74,4 +74,4 @@ CREATE TABLE IF NOT EXISTS sink_offset (
 COMMENT ON TABLE sink_offset IS 'How far each partition of a market''s tick topic is stored. Changes in the same transaction as the ticks, so each tick is stored exactly once.';
 COMMENT ON COLUMN sink_offset.topic_id IS 'Kafka''s id of the topic that the offsets belong to; NULL where the broker has no such ids';
 COMMENT ON COLUMN sink_offset.next_offset IS 'The first offset that is not stored yet';
-COMMENT ON COLUMN sink_offset.last_sequence IS 'The newest stored step of the partition; NULL: none yet';
+COMMENT ON COLUMN sink_offset.last_sequence IS 'The newest stored step of the partition; 0: none yet; NULL: not known, the topic had lost its beginning';

@@ -51,7 +51,7 @@ def schema_files() -> list[SchemaFile]:
             files.append(SchemaFile(int(match["number"]), tier, entry.name, entry.read_text(encoding="utf-8")))
     if not files:
         raise StoreError("this installation of pseudofeed lacks its SQL files (pseudofeed/store/sql): install it again")
-    return sorted(files)
+    return sorted(files, key=lambda file: file.number)
 
 
 def find_tier(connection: psycopg.Connection) -> Tier:

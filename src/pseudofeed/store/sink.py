@@ -111,8 +111,9 @@ class StoreSink:
         numbers = sorted(partitions)
         market_id = self._market.market_id
         connection.execute(
-            """INSERT INTO sink_offset (market_id, partition, topic_id, next_offset)
-               SELECT %s, p, %s, o FROM unnest(%s::int4[], %s::int8[]) AS n (p, o) ORDER BY p ON CONFLICT DO NOTHING""",
+            """INSERT INTO sink_offset (market_id, partition, topic_id, next_offset, last_sequence)
+               SELECT %s, p, %s, o, CASE o WHEN 0 THEN 0 END FROM unnest(%s::int4[], %s::int8[]) AS n (p, o)
+               ORDER BY p ON CONFLICT DO NOTHING""",
             (market_id, topic.topic_id, numbers, [int(topic.low[number]) for number in numbers]),
         )
         rows = connection.execute(
