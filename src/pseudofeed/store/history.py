@@ -1,13 +1,16 @@
 """Ticks read back as arrays, without an object for each row.
 
-The server packs a page of rows into one binary array a column (array_agg), and NumPy reads those in place. 12,000 ticks of
-one instrument took 16 ms this way and 67 ms by COPY ... TO STDOUT, which psycopg hands out row by row (PostgreSQL 17, a busy
+The server packs a page of rows into one binary array a column (array_agg), and NumPy reads those in place. 12,000 ticks
+of
+one instrument took 16 ms this way and 67 ms by COPY ... TO STDOUT, which psycopg hands out row by row (PostgreSQL 17, a
+busy
 2-core machine).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -15,7 +18,7 @@ from numpy.typing import NDArray
 
 from pseudofeed.store.registry import StoredMarket
 
-__all__ = ["StoredTicks", "read_instrument", "read_window"]
+__all__ = ["StoredTicks", "newest_time", "read_instrument", "read_window"]
 
 # Memory of the server and of the client for one page: about 50 bytes a row.
 PAGE_ROWS = 500_000
@@ -64,14 +67,17 @@ def read_instrument(
     return StoredTicks(time, np.full(len(time), number, np.int32), price, variance)
 
 
-def read_window(connection: psycopg.Connection, market: StoredMarket, *, start_ns: int, end_ns: int) -> StoredTicks:
-    """All ticks of a market with start <= time < end, by (instrument, time). Raises psycopg.Error.
+def read_window(
+    connection: psycopg.Connection, market: StoredMarket, *, start_ns: int | None, end_ns: int | None
+) -> StoredTicks:
+    """All ticks of a market with start <= time < end (None: open), by (instrument, time). Raises psycopg.Error.
 
     Server and client hold the whole window, about 100 bytes a tick: choose it for some hundred thousand ticks.
     """
     time, ids, price, variance = _columns(
         connection,
-        """SELECT time, instrument_id, price, variance FROM tick WHERE time >= %s::timestamptz AND time < %s::timestamptz
+        """SELECT time, instrument_id, price, variance FROM tick WHERE time >= %s::timestamptz AND time <
+        %s::timestamptz
            AND instrument_id BETWEEN %s AND %s""",
         (
             _bound(start_ns, _LEAST),
@@ -86,12 +92,26 @@ def read_window(connection: psycopg.Connection, market: StoredMarket, *, start_n
     return StoredTicks(time[order], instrument[order], price[order], variance[order])
 
 
+def newest_time(connection: psycopg.Connection, market: StoredMarket) -> int | None:
+    """The time of the market's newest tick, ns since the epoch; None where it has none. Raises psycopg.Error.
+
+    One look into the index an instrument: a plain max(time) over the market would read all of its rows.
+    """
+    row = connection.execute(
+        """SELECT (extract(epoch FROM max(newest.time)) * 1000000)::int8 FROM generate_series(%s::int4,
+        %s::int4) AS i (id)
+           CROSS JOIN LATERAL (SELECT time FROM tick WHERE instrument_id = i.id ORDER BY time DESC LIMIT 1) newest""",
+        (int(market.instrument_ids[0]), int(market.instrument_ids[-1])),
+    ).fetchone()
+    return None if row is None or row[0] is None else int(row[0]) * 1_000
+
+
 _READ = {"time": ">i8", "price": ">f8", "variance": ">f8", "instrument_id": ">i4"}
 
 
 def _columns(
     connection: psycopg.Connection, rows: str, parameters: tuple[object, ...], names: tuple[str, ...]
-) -> list[NDArray[np.generic]]:
+) -> list[NDArray[Any]]:
     """The named columns of a query, each as one array in our units; `rows` is our own text, never a user's."""
     query = f"SELECT {', '.join(f'array_agg({name})' for name in names)} FROM ({rows}) page"
     with connection.cursor(binary=True) as cursor:
