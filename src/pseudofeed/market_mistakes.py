@@ -73,7 +73,10 @@ def key_text(key: Key) -> str:
 
 def _reworded(error: ErrorDetails) -> tuple[Key, str]:
     places = error["loc"]
-    key = tuple(place for place in places if not (isinstance(place, str) and place.startswith("<")))
+    # Tags of kinds (market_file.py) are taken out; an unknown key is the last part, and may look like one.
+    ends = places[-1:] if error["type"] == "extra_forbidden" else ()
+    inner = places[: len(places) - len(ends)]
+    key = (*(place for place in inner if not (isinstance(place, str) and place.startswith("<"))), *ends)
     general = re.sub(r"\[\d+\]", "[]", key_text(key))
     # Inside of a distribution's table the keys are the same wherever it stands.
     kinds = [place for place in places[:-1] if isinstance(place, str) and place.strip("<>") in DISTRIBUTIONS]
