@@ -41,9 +41,6 @@ DEMO = 12136244986570706672
 # The same market: other order, 1.0 for 1, defaults written out, another offset and unit of time.
 VERBOSE = """
 [instruments]
-list = [
-    { rho = -0.5, symbol = "BRK.B", theta = { low = 0.0, high = 1, distribution = "uniform" }, factor_loadings = [1.0, 1] }
-]
 count = 20
 [instruments.defaults]
 theta = { high = 1.0, low = -0.0, distribution = "uniform" }
@@ -54,6 +51,11 @@ drifts = [0, -0.0]
 correlations = [[1, 0], [0, 1]]
 volatilities = [1.0, 0.5]
 names = ["f", "g"]
+[[instruments.list]]
+theta = { low = 0.0, high = 1, distribution = "uniform" }
+factor_loadings = [1.0, 1]
+rho = -0.5
+symbol = "BRK.B"
 [clock]
 calendar = "24/7"
 step = "1min"

@@ -82,6 +82,7 @@ UNIFORM = {"distribution": "uniform", "low": 0.0, "high": 1.0}
         ("instruments.defaults.rho", {**UNIFORM, "high": 2.0}, "its high is 2.0; must be a number from -1 to 1"),
         ("instruments.list[1].rho", -1.5, "instruments.list[1].rho: found -1.5; must be a number from -1 to 1"),
         ("instruments.list[1].roh", 0.5, "instruments.list[1].roh: there is no such key; did you mean rho?"),
+        ("instruments.list[1].<normal>", 1, 'instruments.list[1]."<normal>": there is no such key; the keys here are'),
         ("instruments.list[1].initial_price", 0, "initial_price: found 0; must be a number from 1e-09"),
         ("instruments.list[1].symbol", "BRK.B", 'list[1].symbol: found "BRK.B", which instruments.list[0].symbol has'),
         ("instruments.list[1].symbol", "../x", 'instruments.list[1].symbol: found "../x"; must be 1 to 32'),
