@@ -142,7 +142,8 @@ class _Together:
     def __init__(self, raw: Mapping[str, object], mistakes: list[tuple[Key, str]]) -> None:
         self._raw = raw
         self._mistakes = mistakes
-        self._bad = [key for key, _ in mistakes]
+        self._bad = {key for key, _ in mistakes}
+        self._above_bad = {key[:length] for key in self._bad for length in range(len(key) + 1)}
 
     def check(self, *, check_calendar: bool) -> None:
         names = self._good("factors", "names")
@@ -167,7 +168,7 @@ class _Together:
 
         An unknown key beside it does no harm: that is a mistake of its own key only.
         """
-        if any(bad == key[: len(bad)] or bad[: len(key)] == key for bad in self._bad):
+        if key in self._above_bad or any(key[:length] in self._bad for length in range(len(key))):
             return None
         value: Any = self._raw
         for part in key:
