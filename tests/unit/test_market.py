@@ -185,12 +185,21 @@ def test_symbols_have_numbers_and_unknown_ones_have_neighbours() -> None:
 
 def test_what_postgresql_cannot_hold_is_said() -> None:
     assert Market.sample(step="1us").store_problem() is None
-    assert "clock.step 1500ns is not a whole number of microseconds" in str(Market.sample(step="1500ns").store_problem())
+    assert "clock.step 1500ns is not a whole number of microseconds" in str(
+        Market.sample(step="1500ns").store_problem()
+    )
     assert "clock.start" in str(Market.sample(start="2026-03-02T14:30:00.0000001Z").store_problem())
 
 
 def test_a_sample_that_cannot_be_is_refused() -> None:
-    for arguments in ({"instruments": 0}, {"factors": 0}, {"factors": 65}, {"step": "1"}, {"start": "soon"}, {"name": "X"}):
+    for arguments in (
+        {"instruments": 0},
+        {"factors": 0},
+        {"factors": 65},
+        {"step": "1"},
+        {"start": "soon"},
+        {"name": "X"},
+    ):
         with pytest.raises(MarketFileError, match=r"Market\.sample: "):
             Market.sample(**arguments)  # type: ignore[arg-type]
 

@@ -108,7 +108,9 @@ def test_correlations_that_cannot_hold_together_say_the_smallest_eigenvalue() ->
         "correlations": [[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]],
     }
     del tables["instruments"]["list"]
-    assert "smallest eigenvalue is -0.8; must be positive semi-definite (no eigenvalue below -1e-09)" in mistakes(tables)
+    assert "smallest eigenvalue is -0.8; must be positive semi-definite (no eigenvalue below -1e-09)" in mistakes(
+        tables
+    )
     tables["factors"]["correlations"] = [[1.0] * 3] * 3
     assert Market.from_specification(tables).factors.correlations.sum() == 9
 
@@ -130,11 +132,15 @@ def test_a_draw_outside_of_the_range_names_instrument_and_parameter() -> None:
     tables["instruments"] = {
         "count": 50,
         "defaults": {"rho": {"distribution": "normal", "mean": 0.5, "deviation": 1.0}},
-        "list": [{"symbol": "X", "factor_loadings": [{"distribution": "lognormal", "median": 999.0, "deviation": 9.0}, 0]}],
+        "list": [
+            {"symbol": "X", "factor_loadings": [{"distribution": "lognormal", "median": 999.0, "deviation": 9.0}, 0]}
+        ],
     }
     tables["market"]["seed"] = 11
     text = mistakes(tables)
-    assert re.search(r"instruments\.defaults\.rho: drawn -?\d\.\d+ for instrument \w+ \(and for \d+ more\); must be", text)
+    assert re.search(
+        r"instruments\.defaults\.rho: drawn -?\d\.\d+ for instrument \w+ \(and for \d+ more\); must be", text
+    )
     tables["instruments"]["defaults"]["rho"] |= {"low": -0.9, "high": 0.9}
     tables["instruments"]["list"] = []
     rho = Market.from_specification(tables).instruments.rho
@@ -165,11 +171,17 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         Market.load(tmp_path / "latin.toml")
 
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["now", "1s", "A"])
+scalars = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["now", "1s", "A"])
+)
 junk = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["symbol", "distribution", "low", "high", "mean", "x y", "<normal>"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["symbol", "distribution", "low", "high", "mean", "x y", "<normal>"]), inner, max_size=3
+        )
+    ),
     max_leaves=5,
 )
 keys = st.sampled_from(
