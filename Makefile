@@ -1,0 +1,129 @@
+# One word a chore, the same on a laptop and in CI. Needs Python >= 3.11, a C++ compiler and make; the rest comes into .venv.
+#
+#   make demo     a market, live, with embedded servers     make test    everything, with real servers
+#   make setup    .venv with all tools                      make build   build and install into .venv
+#   make live     only the tests that need servers          make lint    ruff, mypy, clang-format
+#   make bench    benchmarks                                make format  put sources into shape
+#   make servers  Kafka, Redis, TimescaleDB on this machine make soak    the live tests, six times as long
+#   make clean    remove all that make has made
+#
+# make PYTHON=/path/to/python chooses the interpreter; make UV= does without uv where it exists.
+
+.POSIX:
+.DELETE_ON_ERROR:
+.PHONY: demo test setup build live lint native bench format servers soak clean
+
+UV ?= $(shell command -v uv)
+BIN = .venv/bin
+SOURCES = $(shell find src csrc sql -type f ! -path '*/__pycache__/*') CMakeLists.txt pyproject.toml README.md LICENSE
+NATIVE_SOURCES = $(shell find csrc tests/native -name '*.h' -o -name '*.cpp')
+IN_VENV = PATH="$(CURDIR)/$(BIN):$$PATH"
+
+# uv reads neither pip's variables nor the system's certificates by itself: on a machine that is set up for pip it must
+# find the same index, through the same certificates.
+UV_LIKE_PIP = export UV_SYSTEM_CERTS="$${UV_SYSTEM_CERTS-true}"; \
+	[ -z "$$PIP_CERT" ] || export SSL_CERT_FILE="$${SSL_CERT_FILE-$$PIP_CERT}"; \
+	[ -z "$$PIP_INDEX_URL" ] || export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX-$$PIP_INDEX_URL}"; \
+	[ -z "$$PIP_EXTRA_INDEX_URL" ] || export UV_INDEX="$${UV_INDEX-$$PIP_EXTRA_INDEX_URL}"; \
+	[ -z "$$PIP_FIND_LINKS" ] || export UV_FIND_LINKS="$${UV_FIND_LINKS-$$PIP_FIND_LINKS}"
+
+ifeq ($(UV),)
+INSTALL = $(BIN)/python -m pip install --quiet
+REINSTALL = $(INSTALL)
+else
+INSTALL = $(UV_LIKE_PIP); "$(UV)" pip install --quiet --python $(BIN)/python
+# A local project that has changed is built again only when uv is told to.
+REINSTALL = $(INSTALL) --reinstall-package pseudofeed
+endif
+
+# Sets the three variables: those of the environment, or else those of our own servers. Without any servers the tests run
+# without their live part, except where that was forbidden (PSEUDOFEED_REQUIRE_LIVE=1, as in CI).
+WITH_SERVERS = \
+	if [ -n "$$PSEUDOFEED_KAFKA" ] && [ -n "$$PSEUDOFEED_REDIS" ] && [ -n "$$PSEUDOFEED_POSTGRES" ]; then \
+	    echo "using the servers that PSEUDOFEED_KAFKA, PSEUDOFEED_REDIS and PSEUDOFEED_POSTGRES name"; \
+	elif lines=$$($(BIN)/pseudofeed servers up); then \
+	    export $$lines; \
+	elif [ "$$PSEUDOFEED_REQUIRE_LIVE" = 1 ]; then \
+	    echo "the servers are not up, and PSEUDOFEED_REQUIRE_LIVE=1 does not allow tests without them" >&2; exit 1; \
+	else \
+	    echo "the servers are not up: the tests that need them are left out" >&2; \
+	fi
+
+demo: .venv/.demo
+	$(BIN)/pseudofeed demo
+
+test: .venv/.test lint native
+	@$(WITH_SERVERS); $(BIN)/pytest
+
+live: .venv/.test
+	@$(WITH_SERVERS); $(BIN)/pytest tests/live $(wildcard tests/interop)
+
+soak: .venv/.test
+	@$(WITH_SERVERS); PSEUDOFEED_SOAK=6 $(BIN)/pytest tests/live
+
+bench: .venv/.bench
+	@$(WITH_SERVERS); $(BIN)/pytest benchmarks
+
+servers: .venv/.demo
+	@$(BIN)/pseudofeed servers up
+
+setup: .venv/.bench
+
+build: .venv/.test
+
+lint: .venv/.test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict
+	$(BIN)/clang-format --dry-run -Werror $(NATIVE_SOURCES)
+
+format: .venv/.test
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/clang-format -i $(NATIVE_SOURCES)
+
+# The native core alone: no Python in it, its tests run by ctest.
+native: .venv/.test
+	$(IN_VENV) cmake -S . -B build/native -G Ninja -DCMAKE_BUILD_TYPE=Release > build/native-configure.log || { cat build/native-configure.log; exit 1; }
+	$(IN_VENV) cmake --build build/native
+	$(IN_VENV) ctest --test-dir build/native --output-on-failure
+
+clean:
+	rm -rf .venv build dist demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The wheel is built with the tools inside .venv: so CMake's build folder stays valid, and a second build is short.
+.venv/.demo: .venv/.tools $(SOURCES)
+	@echo 'building pseudofeed and installing it into .venv'
+	@$(REINSTALL) --no-build-isolation '.[embedded,plot]'
+	@touch $@
+
+.venv/.test: .venv/.tools $(SOURCES)
+	@echo 'building pseudofeed and installing it into .venv, with what the tests need'
+	@$(REINSTALL) --no-build-isolation '.[test,lint]'
+	@mkdir -p build && touch .venv/.demo $@
+
+.venv/.bench: .venv/.test
+	@echo 'installing what the benchmarks need'
+	@$(INSTALL) --no-build-isolation '.[bench]'
+	@touch $@
+
+.venv/.tools: .venv/.made pyproject.toml
+	@echo 'installing the build tools into .venv'
+	@$(INSTALL) $$($(BIN)/python -c 'import shlex, tomllib; print(shlex.join(tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"]))' | tr -d "'") 'cmake>=3.22' ninja
+	@touch $@
+
+.venv/.made:
+	@command -v "$${CXX:-c++}" > /dev/null || command -v g++ > /dev/null || command -v clang++ > /dev/null || { \
+	    echo "no C++ compiler: install g++ or clang++ (Debian: apt-get install g++), or set CXX" >&2; exit 1; }
+	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then found="$$python"; break; fi; \
+	done; \
+	if [ -n "$(UV)" ]; then \
+	    $(UV_LIKE_PIP); "$(UV)" venv --quiet --clear --python "$${found:->=3.11}" .venv; \
+	elif [ -z "$$found" ]; then \
+	    echo "no Python >= 3.11 on PATH: install one, or say make PYTHON=/path/to/python3.11" >&2; exit 1; \
+	elif ! "$$found" -m venv --clear .venv; then \
+	    echo "$$found cannot make virtual environments (Debian: apt-get install python3-venv)" >&2; exit 1; \
+	fi
+	@touch $@

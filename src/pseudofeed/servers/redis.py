@@ -1,0 +1,42 @@
+"""One Redis, from Debian's package or embedded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pseudofeed.servers.settings import ServerSettings
+
+__all__ = ["command", "configuration", "data_folder"]
+
+
+def data_folder(settings: ServerSettings) -> Path:
+    return settings.home / "redis"
+
+
+def configuration(*, port: int, folder: Path, durable: bool, password: str | None = None) -> str:
+    """The text of a redis.conf: reachable from this machine only, data in `folder`.
+
+    durable: an append-only file, so that the quotes are still there after `down` and `up`, as Kafka's and PostgreSQL's
+    data are; a crash loses at most its last second (appendfsync everysec), which is what a cache worker repairs anyway.
+    """
+    lines = [
+        "bind 127.0.0.1",
+        f"port {port}",
+        f'dir "{folder}"',
+        'save ""',
+        f"appendonly {'yes' if durable else 'no'}",
+        "appendfsync everysec",
+        "daemonize no",
+    ]
+    if password is not None:
+        lines.append(f'requirepass "{password}"')
+    return "\n".join(lines) + "\n"
+
+
+def command(settings: ServerSettings) -> list[str]:
+    """Write the configuration, and return what runs the server in the foreground."""
+    folder = data_folder(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = settings.home / "redis.conf"
+    file.write_text(configuration(port=settings.redis_port, folder=folder, durable=True))
+    return ["redis-server", str(file)]
