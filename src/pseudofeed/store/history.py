@@ -1,13 +1,14 @@
 """Ticks read back as arrays, without an object for each row.
 
-The server packs a page of rows into one binary array a column (array_agg), and NumPy reads those in place. 12,000 ticks of
-one instrument took 16 ms this way and 67 ms by COPY ... TO STDOUT, which psycopg hands out row by row (PostgreSQL 17, a busy
-2-core machine).
+The server packs a page of rows into one binary array a column (array_agg), and NumPy reads those in place. 12,000
+ticks of one instrument took 16 ms this way and 67 ms by COPY ... TO STDOUT, which psycopg hands out row by row
+(PostgreSQL 17, a busy 2-core machine).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -71,7 +72,8 @@ def read_window(connection: psycopg.Connection, market: StoredMarket, *, start_n
     """
     time, ids, price, variance = _columns(
         connection,
-        """SELECT time, instrument_id, price, variance FROM tick WHERE time >= %s::timestamptz AND time < %s::timestamptz
+        """SELECT time, instrument_id, price, variance FROM tick WHERE time >= %s::timestamptz AND time <
+        %s::timestamptz
            AND instrument_id BETWEEN %s AND %s""",
         (
             _bound(start_ns, _LEAST),
@@ -91,7 +93,7 @@ _READ = {"time": ">i8", "price": ">f8", "variance": ">f8", "instrument_id": ">i4
 
 def _columns(
     connection: psycopg.Connection, rows: str, parameters: tuple[object, ...], names: tuple[str, ...]
-) -> list[NDArray[np.generic]]:
+) -> list[NDArray[Any]]:
     """The named columns of a query, each as one array in our units; `rows` is our own text, never a user's."""
     query = f"SELECT {', '.join(f'array_agg({name})' for name in names)} FROM ({rows}) page"
     with connection.cursor(binary=True) as cursor:
@@ -101,7 +103,7 @@ def _columns(
         return [_array(result.get_value(0, at), name) for at, name in enumerate(names)]
 
 
-def _array(data: bytes | None, name: str) -> NDArray[np.generic]:
+def _array(data: bytes | None, name: str) -> NDArray[Any]:
     """A one-dimensional array in PostgreSQL's binary form: 20 bytes of header, then each element behind its length.
 
     Source: array_send in src/backend/utils/adt/arrayfuncs.c.

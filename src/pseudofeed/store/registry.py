@@ -85,8 +85,8 @@ def _compare(stored: MarketRecord, record: MarketRecord) -> None:
         )
     if stored.epoch != record.epoch:
         raise TopicError(
-            f"market {record.name} was registered anew in Kafka since the store first had it: its topic is another one, "
-            f"and what is stored cannot be continued from it. Give the market another name, or use another database"
+            f"market {record.name} was registered anew in Kafka since the store first had it: its topic is another "
+            f"one, and what is stored cannot be continued from it. Give the market another name, or use another database"
         )
 
 
@@ -107,7 +107,8 @@ def _insert(connection: psycopg.Connection, record: MarketRecord, market: Market
     loadings = instruments.factor_loadings.tolist()
     with connection.cursor() as cursor:
         with cursor.copy(
-            f"COPY instrument (instrument_id, market_id, number, symbol, {', '.join(names)}, factor_loadings) FROM STDIN".encode()
+            f"COPY instrument (instrument_id, market_id, number, symbol, {', '.join(names)}, factor_loadings) "
+            "FROM STDIN".encode()
         ) as copy:
             for number, (symbol, loading, *values) in enumerate(
                 zip(market.symbols, loadings, *parameters, strict=True)

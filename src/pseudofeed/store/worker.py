@@ -32,9 +32,9 @@ def store_market(
 ) -> WorkerSummary:
     """Store the market's ticks until `control` asks to stop, or, draining, all that the topic has.
 
-    A batch is committed when about `batch_rows` ticks have come or the first of them is `batch_seconds` old. lanes: how many
-    connections share the partitions; by default two, and never more than there are partitions. Start as many workers as
-    there are partitions, on any machines: Kafka shares the partitions out.
+    A batch is committed when about `batch_rows` ticks have come or the first of them is `batch_seconds` old. lanes:
+    how many connections share the partitions; by default two, and never more than there are partitions. Start as many
+    workers as there are partitions, on any machines: Kafka shares the partitions out.
 
     Raises ServerError where a server does not answer at the start (later it is waited for), StoreError, MarketChanged,
     TopicError and MalformedMessage: nothing was written of what is wrong.
