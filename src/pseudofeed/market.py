@@ -10,14 +10,14 @@ import difflib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pseudofeed.clock import ALWAYS_OPEN, Clock
 from pseudofeed.errors import MarketFileError, UnknownSymbol
@@ -28,6 +28,9 @@ from pseudofeed.sample_market import drawn_symbols, sample_tables
 from pseudofeed.specification import Specification, differences, fingerprint_of, specification_of
 from pseudofeed.times import EXAMPLE_TIME, format_step, format_time, parse_step, parse_time
 from pseudofeed.toml_file import parse_toml, read_toml
+
+if TYPE_CHECKING:
+    from pseudofeed.simulate.paths import MarketState, Paths, TickBlock
 
 __all__ = ["FactorParameters", "InstrumentParameters", "Market"]
 
@@ -227,6 +230,38 @@ class Market:
         """What makes the other specification (the older one) another market than this:
         lines "factors.volatilities[1]: 0.08 -> 0.09", other -> this; none if they are the same."""
         return differences(other_specification, self._specification)
+
+    def simulate(self, steps: int) -> Paths:
+        """The run from the start over the steps 1 to `steps`, in memory: 16 bytes a tick.
+
+        Raises ValueError where `steps` is none or does not fit in memory, SimulationError where a path leaves the doubles.
+        """
+        from pseudofeed.simulate.stream import simulate
+
+        return simulate(self, steps)
+
+    def stream(
+        self,
+        *,
+        start_step: int = 1,
+        steps: int | None = None,
+        block_steps: int | None = None,
+        instruments: ArrayLike | None = None,
+        state: MarketState | None = None,
+    ) -> Iterator[TickBlock]:
+        """The ticks from `start_step` on, block after block of `block_steps` steps, with memory for one block.
+
+        steps: how many steps, None for no end. instruments: ascending numbers of a subset, which are the blocks' columns
+        then. state: of a step before start_step (`TickBlock.state`), to go on from there instead of from the start. The
+        same ticks to the bit, however they are asked for.
+
+        Raises ValueError naming an argument that is out of range, SimulationError where a path leaves the doubles.
+        """
+        from pseudofeed.simulate.stream import stream
+
+        return stream(
+            self, start_step=start_step, steps=steps, block_steps=block_steps, instruments=instruments, state=state
+        )
 
     def store_problem(self) -> str | None:
         """Why PostgreSQL, whose times are whole microseconds, can't hold this market's ticks; None if it can."""
