@@ -42,9 +42,6 @@ Status Producer::create(const Library& library, const Properties& properties, Pr
     if (options.block_ticks < 1 || options.block_ticks > encode::kMaximumBlockTicks)
         return failure(Code::invalid_argument, "block_ticks is %zu; it must be 1 to %zu", options.block_ticks,
                        encode::kMaximumBlockTicks);
-    if (!options.next_offsets.empty() && options.next_offsets.size() != std::size_t(options.partition_count))
-        return failure(Code::invalid_argument, "there are %zu next offsets for %d partitions",
-                       options.next_offsets.size(), options.partition_count);
     std::unique_ptr<Producer> made(new Producer(library, std::move(options)));
     if (Status status = made->open(properties); !status.ok()) return status;
     *producer = std::move(made);
@@ -95,7 +92,6 @@ Status Producer::assign_instruments(std::size_t message_limit) {
     }
     for (std::size_t p = 0; p < partitions_.size(); ++p) {
         Partition& partition = partitions_[p];
-        if (!options_.next_offsets.empty()) partition.next_offset = options_.next_offsets[p];
         const std::size_t instruments = partition.numbers.size();
         if (instruments == 0) continue;
         const auto fits = [&](std::size_t steps) {
@@ -120,6 +116,11 @@ Producer::~Producer() {
     library_.poll(client_, 0);
     if (topic_ != nullptr) library_.topic_destroy(topic_);
     library_.destroy(client_);
+}
+
+void Producer::expect_offsets(const std::int64_t* next_offsets) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (Partition& partition : partitions_) partition.next_offset = *next_offsets++;
 }
 
 Status Producer::publish(const Ticks& block, const std::int64_t* published, int timeout_ms, bool* done) {

@@ -234,7 +234,8 @@ class Market:
     def simulate(self, steps: int) -> Paths:
         """The run from the start over the steps 1 to `steps`, in memory: 16 bytes a tick.
 
-        Raises ValueError where `steps` is none or does not fit in memory, SimulationError where a path leaves the doubles.
+        Raises ValueError where `steps` is none or does not fit in memory, SimulationError where a path leaves
+        the doubles.
         """
         from pseudofeed.simulate.stream import simulate
 
@@ -251,7 +252,8 @@ class Market:
     ) -> Iterator[TickBlock]:
         """The ticks from `start_step` on, block after block of `block_steps` steps, with memory for one block.
 
-        steps: how many steps, None for no end. instruments: ascending numbers of a subset, which are the blocks' columns
+        steps: how many steps, None for no end. instruments: ascending numbers of a subset, which are the
+        blocks' columns
         then. state: of a step before start_step (`TickBlock.state`), to go on from there instead of from the start. The
         same ticks to the bit, however they are asked for.
 

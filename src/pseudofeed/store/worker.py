@@ -6,6 +6,7 @@ import psycopg
 
 from pseudofeed.consume import WorkerSummary, consume_ticks
 from pseudofeed.control import Control
+from pseudofeed.errors import StoreError
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
@@ -39,6 +40,7 @@ def store_market(
     Raises ServerError where a server does not answer at the start (later it is waited for), StoreError, MarketChanged,
     TopicError and MalformedMessage: nothing was written of what is wrong.
     """
+    connections.require_kafka()
     market, tier = prepare_store(record, connections)
     count = min(LANES if lanes is None else lanes, record.partitions)
     sinks = [StoreSink(connections, market, tier) for _ in range(count)]
@@ -49,6 +51,9 @@ def store_market(
 
 def prepare_store(record: MarketRecord, connections: Connections) -> tuple[StoredMarket, Tier]:
     """Make or update the schema and register the market. Raises as `store_market` does."""
+    problem = record.market.store_problem()
+    if problem is not None:
+        raise StoreError(f"market {record.name} cannot be stored: {problem}")
     try:
         with open_connection(connections, application="pseudofeed store", writer=True) as connection:
             tier = migrate(connection)
