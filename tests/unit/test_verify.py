@@ -6,6 +6,7 @@ import random
 import struct
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,43 +94,52 @@ def oracle(
 
 
 places = st.integers(0, 10_000)
+numbers = st.sampled_from([-(2**31), -1, *range(N), N, 2**31 - 1])
+sequences = st.sampled_from([-1, 0, 1, STEPS, STEPS + 1, STEPS + 2, 2**62])
 damages = st.one_of(
     st.tuples(st.just("drop"), places),
     st.tuples(st.just("repeat"), places),
     st.tuples(st.just("flip"), places, st.integers(0, 2), st.integers(0, 63)),
-    st.tuples(st.just("instrument"), places, st.sampled_from([-(2**31), -1, *range(N), N, 2**31 - 1])),
-    st.tuples(st.just("sequence"), places, st.sampled_from([-1, 0, 1, STEPS, STEPS + 1, STEPS + 2, 2**62])),
+    st.tuples(st.just("instrument"), places, numbers),
+    st.tuples(st.just("sequence"), places, sequences),
+    st.tuples(
+        st.just("extra"),
+        places,
+        st.one_of(numbers.map(lambda i: {"instrument": i}), sequences.map(lambda n: {"sequence": n})),
+    ),
 )
 
 
-def damaged(rows: list[Row], what: list[tuple[object, ...]]) -> list[Row]:
+def damaged(rows: list[Row], what: list[tuple[Any, ...]]) -> list[Row]:
     rows = list(rows)
     for kind, place, *values in what:
         if not rows:
             break
-        at = int(str(place)) % len(rows)
+        at = place % len(rows)
         if kind == "drop":
             del rows[at]
         elif kind == "repeat":
             rows.insert(at, rows[at])
+        elif kind == "extra":
+            rows.insert(at, replace(rows[at], **values[0]))
         elif kind == "flip":
-            rows[at] = flipped(rows[at], *(int(str(value)) for value in values))
+            rows[at] = flipped(rows[at], *values)
         else:
-            rows[at] = replace(rows[at], **{str(kind): int(str(values[0]))})
+            rows[at] = replace(rows[at], **{kind: values[0]})
     return rows
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
-    what=st.lists(damages, max_size=8),
+    what=st.lists(damages, max_size=10),
     members=st.sets(st.integers(0, N - 1), min_size=1).map(sorted),
     first_step=st.sampled_from([1, 2, 9]),
-    window_steps=st.integers(1, STEPS + 1),
+    window_steps=st.sampled_from([1, 2, 7, STEPS + 1]),
     chunk=st.sampled_from([5, 40, 1_000]),
     shuffle=st.integers(0, 2**32).map(random.Random),
 )
 def test_counts_and_the_first_difference_are_those_of_a_slow_dictionary(
-    what: list[tuple[object, ...]],
+    what: list[tuple[Any, ...]],
     members: list[int],
     first_step: int,
     window_steps: int,
