@@ -151,7 +151,7 @@ def _new_record(market: Market, partitions: int | None) -> MarketRecord:
     now = time.time_ns()
     if market.start_is_now:
         # Whole steps below a second, else whole seconds: times that people can read and a store can hold.
-        grain = max(1_000, min(market.clock.step_ns, 1_000_000_000))
+        grain = max(1_000, min(market.with_start(now).clock.step_ns, 1_000_000_000))
         market = market.with_start(now - now % grain)
     return MarketRecord(
         name=market.name,
