@@ -217,8 +217,10 @@ def _write(kafka: Mapping[str, str], name: str, value: bytes | None) -> None:
                 "client.id": "pseudofeed-markets",
                 "message.timeout.ms": int(TIMEOUT * 1000),
                 **kafka,
-                "enable.idempotence": True,
+                # A record written twice changes nothing, and an idempotent producer takes half a second to start.
+                "enable.idempotence": False,
                 "acks": "all",
+                "linger.ms": 0,
             },
             logger=silent_logger(),
         )
