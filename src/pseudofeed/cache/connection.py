@@ -1,4 +1,6 @@
-"""Connections to Redis, and what their failures mean to a user. Redis's messages hold no secrets; URLs are never shown."""
+"""Connections to Redis, and what their failures mean to a user. Redis's messages hold no secrets; URLs are never
+shown.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,11 @@ ANSWER_SECONDS = 10.0
 
 
 def open_redis(connections: Connections, *, name: str, on_connect: Callable[[], None] | None = None) -> redis.Redis:
-    """A client whose answers are text. on_connect: called after each new connection; then nothing is tried again silently,
-    so that a caller notices that the server was away. Raises SettingsError where Redis is not set."""
+    """A client whose answers are text. on_connect: called after each new connection; then nothing is tried again
+    silently, so that a caller notices that the server was away. Raises SettingsError where Redis is not set."""
 
     def greet(connection: Connection) -> None:
-        connection.on_connect()
+        connection.on_connect()  # type: ignore[no-untyped-call, unused-ignore]
         if on_connect is not None:
             on_connect()
 

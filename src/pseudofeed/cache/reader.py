@@ -27,9 +27,11 @@ class CachedQuotes:
 
 
 def read_quotes(client: redis.Redis, market: str, symbols: Sequence[str], partitions: Sequence[int]) -> CachedQuotes:
-    """The newest quotes of these instruments (each with its partition), in one round trip; those not there are left out.
+    """The newest quotes of these instruments (each with its partition), in one round trip; those not there are left
+    out.
 
-    Doubles come back bit for bit: they are written as the shortest text that reads back to the same. Raises redis.RedisError.
+    Doubles come back bit for bit: they are written as the shortest text that reads back to the same. Raises
+    redis.RedisError.
     """
     pipeline = client.pipeline(transaction=False)
     for symbol, partition in zip(symbols, partitions, strict=True):

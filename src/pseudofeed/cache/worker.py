@@ -1,10 +1,10 @@
 """`pseudofeed cache`: the newest quote of every instrument, in Redis.
 
-The worker holds the newest quote of each instrument of its partitions. A flush writes those that have changed, one script
-call a partition (quote.lua, which lets the newest win). Whenever the connection is a new one, or a partition's marker is gone
-because somebody flushed the server, everything that the worker holds is written again: nothing of that partition can be
-older than what the topic's last message says. Nothing in Redis needs to be durable: at an assignment the worker starts at
-the last message of the partition, which holds all of its instruments.
+The worker holds the newest quote of each instrument of its partitions. A flush writes those that have changed, one
+script call a partition (quote.lua, which lets the newest win). Whenever the connection is a new one, or a partition's
+marker is gone because somebody flushed the server, everything that the worker holds is written again: nothing of that
+partition can be older than what the topic's last message says. Nothing in Redis needs to be durable: at an assignment
+the worker starts at the last message of the partition, which holds all of its instruments.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def cache_market(
 ) -> WorkerSummary:
     """Keep the market's newest quotes in Redis until `control` asks to stop, or, draining, all of the topic is there.
 
-    Quotes are flushed `batch_seconds` after the first that is not written yet, or earlier where `batch_rows` ticks have come;
-    of several ticks of an instrument in a flush only the newest is written. Raises ServerError where a server does not answer
-    at the start (later it is waited for), TopicError and MalformedMessage.
+    Quotes are flushed `batch_seconds` after the first that is not written yet, or earlier where `batch_rows` ticks
+    have come; of several ticks of an instrument in a flush only the newest is written. Raises ServerError where a
+    server does not answer at the start (later it is waited for), TopicError and MalformedMessage.
     """
     sink = CacheSink(record, connections)
     sink.open()
@@ -177,7 +177,7 @@ class CacheSink:
         for _ in range(2):
             pipeline = self._redis.pipeline(transaction=False)
             for call in calls:
-                pipeline.execute_command("EVALSHA", self._sha, *call)
+                pipeline.execute_command("EVALSHA", self._sha, *call)  # type: ignore[no-untyped-call, unused-ignore]
             answers: list[object] = pipeline.execute(raise_on_error=False)
             if not any(isinstance(answer, redis.exceptions.NoScriptError) for answer in answers):
                 break

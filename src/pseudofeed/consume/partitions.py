@@ -380,7 +380,10 @@ class _Loop:
         self._commits.clear()
         self._committed_at = now
         with contextlib.suppress(KafkaException):
-            self._consumer.commit(offsets=offsets, asynchronous=not last)
+            if last:
+                self._consumer.commit(offsets=offsets, asynchronous=False)
+            else:
+                self._consumer.commit(offsets=offsets, asynchronous=True)
 
     def _report(self, *, last: bool = False) -> None:
         """Tell how far we are: after each write, and twice a second for the lag's sake."""

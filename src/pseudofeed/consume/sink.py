@@ -19,7 +19,7 @@ __all__ = ["Batch", "Sink", "WorkerSummary", "position_within"]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Consecutive messages of one partition, from offset `from_offset` (where reading went on) to before `to_offset`."""
+    """Consecutive messages of one partition: from where reading went on, `from_offset`, to before `to_offset`."""
 
     partition: int
     from_offset: int
@@ -29,7 +29,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSummary:
-    """What a worker did. seconds: from the first tick's arrival to the last one's commit. last_step: 0 if no tick came."""
+    """What a worker did. seconds: from the first tick's arrival to the last one's commit. last_step: 0 if no tick
+    came.
+    """
 
     ticks: int
     seconds: float
@@ -38,8 +40,8 @@ class WorkerSummary:
 
 
 class Sink(Protocol):
-    """Where batches go. Methods may block, however long a server is away, until `give_up`. An exception ends the worker,
-    but for OffsetConflict from `write`: its batches are dropped and `positions` is asked again.
+    """Where batches go. Methods may block, however long a server is away, until `give_up`. An exception ends the
+    worker, but for OffsetConflict from `write`: its batches are dropped and `positions` is asked again.
     """
 
     def positions(self, topic: TopicState, partitions: Sequence[int]) -> Mapping[int, int]:
@@ -51,7 +53,7 @@ class Sink(Protocol):
         ...
 
     def rewind(self, topic: TopicState, partition: int, reached: int) -> int | None:
-        """`partition` was read from `reached` to its end, and no message was there: an earlier offset to try, or None."""
+        """`partition` was read from `reached` to its end and no message came: an earlier offset to try, or None."""
         ...
 
     def drop(self, partitions: Sequence[int]) -> None:
@@ -72,12 +74,14 @@ class Sink(Protocol):
 
 
 def position_within(name: str, topic: TopicState, partition: int, offset: int, holder: str) -> int:
-    """`offset`, if the topic has everything from there on; else TopicError. holder: who goes on there, for the message."""
+    """`offset`, if the topic has everything from there on; else TopicError. holder: who goes on there, for the
+    message.
+    """
     low, high = int(topic.low[partition]), int(topic.high[partition])
     if offset < low:
         raise TopicError(
-            f"topic {name} partition {partition}: {holder} goes on at offset {offset}, but the topic starts at {low} by "
-            f"now: {low - offset} messages were deleted before they were read. This worker stops instead of leaving a "
+            f"topic {name} partition {partition}: {holder} goes on at offset {offset}, but the topic starts at {low} "
+            f"by now: {low - offset} messages were deleted before they were read. This worker stops instead of leaving a "
             f"gap; give the topic a longer retention"
         )
     if offset > high:

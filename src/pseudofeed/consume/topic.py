@@ -1,7 +1,7 @@
 """The topic that a worker reads: waited for at the start, and watched for being another one all of a sudden.
 
-A topic that was deleted and made anew under its old name has other ticks at the old offsets. Brokers give each topic an id
-for that; where there is none (librdkafka's mock cluster), it is None and only the offsets' range can be checked.
+A topic that was deleted and made anew under its old name has other ticks at the old offsets. Brokers give each topic
+an id for that; where there is none (librdkafka's mock cluster), it is None and only the offsets' range can be checked.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class WatchedTopic:
                 continue
             if len(state.high) != self._record.partitions:
                 raise TopicError(
-                    f"topic {self.name} has {len(state.high)} partitions, but market {self._record.name} was registered "
-                    f"with {self._record.partitions}: partitions must not be added to a market's topic"
+                    f"topic {self.name} has {len(state.high)} partitions, but market {self._record.name} was "
+                    f"registered with {self._record.partitions}: partitions must not be added to a market's topic"
                 )
             self._id = state.topic_id
             self._checked_at = time.monotonic()
@@ -58,12 +58,12 @@ class WatchedTopic:
         return False
 
     def describe(self) -> TopicState:
-        """Its state now. Raises TopicError where it is another topic by now, ServerError where Kafka does not answer."""
+        """Its state now. Raises TopicError where it is another one by now, ServerError where Kafka does not answer."""
         state = describe(self._kafka, self.name)
         if state.topic_id != self._id:
             raise TopicError(
-                f"topic {self.name} was deleted and made anew (its id was {self._id}, now it is {state.topic_id}) while it "
-                f"was read: what was written from the old one cannot be continued"
+                f"topic {self.name} was deleted and made anew (its id was {self._id}, now it is {state.topic_id}) "
+                f"while it was read: what was written from the old one cannot be continued"
             )
         return state
 
@@ -72,7 +72,9 @@ class WatchedTopic:
         self._checked_at = 0.0
 
     def check(self) -> None:
-        """Call often: the topic is looked at every few seconds, in a thread. Raises TopicError where it is another one."""
+        """Call often: the topic is looked at every few seconds, in a thread. Raises TopicError where it is another
+        one.
+        """
         now = time.monotonic()
         if self._checking is None and now - self._checked_at > CHECK_SECONDS:
             self._checked_at = now

@@ -1,8 +1,8 @@
 """`connect(market="demo")`: a market's quotes and history as DataFrames.
 
-A client needs the servers of what it is asked for only: Redis for `latest`, PostgreSQL for `ticks`; Kafka only to learn what
-the market is, where no store is set or knows it. Connections are opened when first used. Symbols are data: they travel as
-parameters, never inside SQL or key patterns.
+A client needs the servers of what it is asked for only: Redis for `latest`, PostgreSQL for `ticks`; Kafka only to
+learn what the market is, where no store is set or knows it. Connections are opened when first used. Symbols are data:
+they travel as parameters, never inside SQL or key patterns.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _T = TypeVar("_T")
 def connect(market: str, *, connections: Connections | None = None) -> Client:
     """A client for the market of that name; a context manager.
 
-    connections: by default as `Connections.resolve()` finds them. Raises UnknownMarket listing the known names, ServerError
-    where the server that knows the market does not answer, SettingsError where none is set.
+    connections: by default as `Connections.resolve()` finds them. Raises UnknownMarket listing the known names,
+    ServerError where the server that knows the market does not answer, SettingsError where none is set.
     """
     return Client(market, connections or Connections.resolve())
 
@@ -90,9 +90,10 @@ class Client:
     def ticks(self, symbol: str, start: Moment | None = None, end: Moment | None = None) -> pd.DataFrame:
         """The stored ticks of one instrument with start <= time < end, by time.
 
-        start, end: a text, datetime or Timestamp (UTC where it has no time zone), or ns since the epoch as an int; None is
-        open. Index: time, a DatetimeIndex in UTC. Columns: price and variance (per year; float64, the exact doubles).
-        Raises UnknownSymbol, UnknownMarket if the store does not have the market, ServerError, SettingsError, ValueError.
+        start, end: a text, datetime or Timestamp (UTC where it has no time zone), or ns since the epoch as an int;
+        None is open. Index: time, a DatetimeIndex in UTC. Columns: price and variance (per year; float64, the exact
+        doubles). Raises UnknownSymbol, UnknownMarket if the store does not have the market, ServerError,
+        SettingsError, ValueError.
         """
         number = self._market.number_of(symbol)
         start_ns = None if start is None else nanoseconds(start, "start")

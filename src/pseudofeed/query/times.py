@@ -13,7 +13,8 @@ Moment = str | datetime.datetime | pd.Timestamp | np.datetime64 | int
 
 
 def nanoseconds(moment: Moment, name: str) -> int:
-    """The moment as ns since the epoch, UTC. A text, datetime or Timestamp without a time zone is taken as UTC; an int is ns.
+    """The moment as ns since the epoch, UTC. A text, datetime or Timestamp without a time zone is taken as UTC; an int
+    is ns.
 
     Raises ValueError naming the argument `name` where it is no moment.
     """
@@ -25,7 +26,7 @@ def nanoseconds(moment: Moment, name: str) -> int:
             stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
         except (ValueError, OverflowError) as problem:
             raise ValueError(f"{name} is {moment!r}, which is no moment: {problem}") from None
-        if stamp is pd.NaT:
+        if pd.isna(stamp):
             raise ValueError(f"{name} is {moment!r}, which is no moment")
         return int(stamp.as_unit("ns").value)
     raise ValueError(

@@ -1,13 +1,13 @@
 """Chunks of the table `tick`, made ahead of the ticks with a length that fits the market.
 
-The rule: the longest rung of LADDER_SECONDS on which a market has at most CHUNK_ROWS ticks, and at least the first rung. So a
-chunk has roughly one to eight million rows (about 100 bytes a row with its index entry: 100 to 800 MB) whatever the step:
-1 s steps of 100 instruments give chunks of 6 hours, 1 day steps 10,000 days, 1 us steps of 100 instruments 10 ms. Rungs divide
-each other and chunks start at multiples of their length since 1970, so those of different markets nest; where a market
-meets chunks that another has made, it uses them and fills what is left between.
+The rule: the longest rung of LADDER_SECONDS on which a market has at most CHUNK_ROWS ticks, and at least the first
+rung. So a chunk has roughly one to eight million rows (about 100 bytes a row with its index entry: 100 to 800 MB)
+whatever the step: 1 s steps of 100 instruments give chunks of 6 hours, 1 day steps 10,000 days, 1 us steps of 100
+instruments 10 ms. Rungs divide each other and chunks start at multiples of their length since 1970, so those of
+different markets nest; where a market meets chunks that another has made, it uses them and fills what is left between.
 
-TimescaleDB has one interval for the whole hypertable. It is set, and the chunk made by a row that is deleted again, in one
-transaction under a lock, so two markets with different rules don't get each other's.
+TimescaleDB has one interval for the whole hypertable. It is set, and the chunk made by a row that is deleted again, in
+one transaction under a lock, so two markets with different rules don't get each other's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Connections to PostgreSQL: how they are opened, and what their failures mean to a user.
 
-libpq's messages name host, port, database and user and never a password; they are passed on. The connection string itself
-is never shown.
+libpq's messages name host, port, database and user and never a password; they are passed on. The connection string
+itself is never shown.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def store_error(problem: psycopg.Error, connections: Connections) -> PseudofeedE
     server = connections.describe_postgres()
     if isinstance(problem, psycopg.errors.InsufficientPrivilege):
         return ServerError(
-            f"PostgreSQL at {server}: {_primary(problem)}. The user of {VARIABLE} must own the tables of pseudofeed, or be "
-            f"allowed to create them in the database's default schema"
+            f"PostgreSQL at {server}: {_primary(problem)}. The user of {VARIABLE} must own the tables of pseudofeed, "
+            f"or be allowed to create them in the database's default schema"
         )
     if isinstance(problem, psycopg.errors.ReadOnlySqlTransaction):
         return ServerError(

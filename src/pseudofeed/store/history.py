@@ -1,10 +1,8 @@
 """Ticks read back as arrays, without an object for each row.
 
-The server packs a page of rows into one binary array a column (array_agg), and NumPy reads those in place. 12,000 ticks
-of
-one instrument took 16 ms this way and 67 ms by COPY ... TO STDOUT, which psycopg hands out row by row (PostgreSQL 17, a
-busy
-2-core machine).
+The server packs a page of rows into one binary array a column (array_agg), and NumPy reads those in place. 12,000
+ticks of one instrument took 16 ms this way and 67 ms by COPY ... TO STDOUT, which psycopg hands out row by row
+(PostgreSQL 17, a busy 2-core machine).
 """
 
 from __future__ import annotations
@@ -76,9 +74,8 @@ def read_window(
     """
     time, ids, price, variance = _columns(
         connection,
-        """SELECT time, instrument_id, price, variance FROM tick WHERE time >= %s::timestamptz AND time <
-        %s::timestamptz
-           AND instrument_id BETWEEN %s AND %s""",
+        """SELECT time, instrument_id, price, variance FROM tick
+           WHERE time >= %s::timestamptz AND time < %s::timestamptz AND instrument_id BETWEEN %s AND %s""",
         (
             _bound(start_ns, _LEAST),
             _bound(end_ns, _GREATEST),
@@ -98,8 +95,7 @@ def newest_time(connection: psycopg.Connection, market: StoredMarket) -> int | N
     One look into the index an instrument: a plain max(time) over the market would read all of its rows.
     """
     row = connection.execute(
-        """SELECT (extract(epoch FROM max(newest.time)) * 1000000)::int8 FROM generate_series(%s::int4,
-        %s::int4) AS i (id)
+        """SELECT (extract(epoch FROM max(newest.time)) * 1000000)::int8 FROM generate_series(%s::int4, %s::int4) AS i (id)
            CROSS JOIN LATERAL (SELECT time FROM tick WHERE instrument_id = i.id ORDER BY time DESC LIMIT 1) newest""",
         (int(market.instrument_ids[0]), int(market.instrument_ids[-1])),
     ).fetchone()

@@ -9,8 +9,7 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
-from pseudofeed.errors import MarketChanged, StoreError, TopicError, UnknownMarket
-from pseudofeed.market import Market
+from pseudofeed.errors import MarketChanged, TopicError, UnknownMarket
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.store.schema import SCHEMA_LOCK
 
@@ -29,18 +28,14 @@ class StoredMarket:
 def register_market(connection: psycopg.Connection, record: MarketRecord) -> StoredMarket:
     """The market's place in the store, made if it has none, with instruments and factors, in one transaction.
 
-    Raises StoreError where its times don't fit PostgreSQL, MarketChanged naming the differences where the name stands
+    Raises MarketChanged naming the differences where the name stands
     for another specification, TopicError where Kafka's side of it was made anew.
     """
-    market = record.market
-    problem = market.store_problem()
-    if problem is not None:
-        raise StoreError(f"market {record.name} cannot be stored: {problem}")
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
         stored = find_market(connection, record.name)
         if stored is None:
-            return _insert(connection, record, market)
+            return _insert(connection, record)
     _compare(stored.record, record)
     return stored
 
@@ -73,7 +68,7 @@ def find_market(connection: psycopg.Connection, name: str) -> StoredMarket | Non
 
 def _compare(stored: MarketRecord, record: MarketRecord) -> None:
     if stored.fingerprint != record.fingerprint:
-        differences = stored.market.difference(record.specification)
+        differences = record.market.difference(stored.specification)
         raise MarketChanged(
             f"market {record.name} is in the store with another specification: {'; '.join(differences)}. "
             f"Give the changed market another name"
@@ -85,12 +80,13 @@ def _compare(stored: MarketRecord, record: MarketRecord) -> None:
         )
     if stored.epoch != record.epoch:
         raise TopicError(
-            f"market {record.name} was registered anew in Kafka since the store first had it: its topic is another one, "
-            f"and what is stored cannot be continued from it. Give the market another name, or use another database"
+            f"market {record.name} was registered anew in Kafka since the store first had it: its topic is another "
+            f"one, and what is stored cannot be continued from it. Give the market another name, or use another database"
         )
 
 
-def _insert(connection: psycopg.Connection, record: MarketRecord, market: Market) -> StoredMarket:
+def _insert(connection: psycopg.Connection, record: MarketRecord) -> StoredMarket:
+    market = record.market
     row = connection.execute(
         """INSERT INTO market (name, fingerprint, specification, partitions, epoch) VALUES (%s, %s, %s, %s, %s)
            RETURNING market_id, (SELECT coalesce(max(instrument_id), 0) + 1 FROM instrument),
@@ -107,7 +103,8 @@ def _insert(connection: psycopg.Connection, record: MarketRecord, market: Market
     loadings = instruments.factor_loadings.tolist()
     with connection.cursor() as cursor:
         with cursor.copy(
-            f"COPY instrument (instrument_id, market_id, number, symbol, {', '.join(names)}, factor_loadings) FROM STDIN".encode()
+            f"COPY instrument (instrument_id, market_id, number, symbol, {', '.join(names)}, factor_loadings) "
+            "FROM STDIN".encode()
         ) as copy:
             for number, (symbol, loading, *values) in enumerate(
                 zip(market.symbols, loadings, *parameters, strict=True)

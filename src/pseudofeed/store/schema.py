@@ -1,11 +1,11 @@
 """The store's tables: numbered SQL files, each applied once, and the tier of the database found by probing.
 
-`NNN_name.sql` is for every database; `NNN_name.timescaledb.sql` and `NNN_name.plain.sql` for the tier that they name. The
-files are shipped inside the package (pseudofeed/store/sql), from the repository's `sql/`.
+`NNN_name.sql` is for every database; `NNN_name.timescaledb.sql` and `NNN_name.plain.sql` for the tier that they name.
+The files are shipped inside the package (pseudofeed/store/sql), from the repository's `sql/`.
 
-A hypertable where the database has the extension timescaledb when the store is made; else PostgreSQL's own partitions. Which
-it is can be read from the table `tick` ever after, so an extension that comes later changes nothing. The Community edition
-needs nothing else so far.
+A hypertable where the database has the extension timescaledb when the store is made; else PostgreSQL's own partitions.
+Which it is can be read from the table `tick` ever after, so an extension that comes later changes nothing. The
+Community edition needs nothing else so far.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def find_tier(connection: psycopg.Connection) -> Tier:
 def migrate(connection: psycopg.Connection) -> Tier:
     """Bring the schema up to date, in one transaction; several workers may do so at once. Returns the tier.
 
-    Raises StoreError where the schema is newer than this program, or holds a table `market` or `tick` of somebody else's;
-    psycopg.Error where the server refuses.
+    Raises StoreError where the schema is newer than this program, or holds a table `market` or `tick` of somebody
+    else's; psycopg.Error where the server refuses.
     """
     files = schema_files()
     newest = files[-1].number

@@ -3,8 +3,9 @@
     BEGIN; UPDATE sink_offset ... AND next_offset = <from>; COPY tick FROM STDIN (FORMAT binary); COMMIT
 
 The update must hit one row for each partition of the batch; if another worker has moved one, nothing is written and the
-batch is dropped (OffsetConflict). When a connection breaks at any point, also after COMMIT was sent, the rows of sink_offset
-tell on a new connection whether the batch is in: so one way serves server restarts, failovers and lost answers alike.
+batch is dropped (OffsetConflict). When a connection breaks at any point, also after COMMIT was sent, the rows of
+sink_offset tell on a new connection whether the batch is in: so one way serves server restarts, failovers and lost
+answers alike.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class StoreSink:
     def _lock_positions(
         self, connection: psycopg.Connection, topic: TopicState, partitions: Sequence[int]
     ) -> Mapping[int, int]:
-        """Read the rows under a lock, so that a predecessor's write has ended either way; make those that are missing."""
+        """Read the rows under a lock, so that a predecessor's write has ended either way; make those missing."""
         numbers = sorted(partitions)
         market_id = self._market.market_id
         connection.execute(
@@ -134,7 +135,7 @@ class StoreSink:
         return found
 
     def _check_sequence(self, batch: Batch) -> None:
-        """Each partition holds its steps in order, once each; anything else came from a second feed or lost messages."""
+        """Each partition holds its steps in order, once each; else there was a second feed, or messages were lost."""
         sequence = batch.columns.sequence
         if not len(sequence):
             return
@@ -150,19 +151,21 @@ class StoreSink:
     def _out_of_order(self, batch: Batch, expected: int, found: int) -> TopicError:
         return TopicError(
             f"topic {self._topic} partition {batch.partition}, between offsets {batch.from_offset} and "
-            f"{batch.to_offset - 1}: step {expected} should come, step {found} is there. The topic has lost or repeated "
-            f"ticks (were two feeds of this market running?); nothing of them was stored"
+            f"{batch.to_offset - 1}: step {expected} should come, step {found} is there. The topic has lost or "
+            f"repeated ticks (were two feeds of this market running?); nothing of them was stored"
         )
 
-    # --- writing -------------------------------------------------------------------------------------------------------
+    # --- writing
+    # -------------------------------------------------------------------------------------------------------
 
     def _commit(self, connection: psycopg.Connection, batches: Sequence[Batch], rows: bytes) -> None:
         with connection.transaction(), connection.cursor() as cursor:
             cursor.execute(
                 """UPDATE sink_offset s SET next_offset = b.upto, updated_at = now(),
                           last_sequence = coalesce(b.last_sequence, s.last_sequence)
-                   FROM unnest(%s::int4[], %s::int8[], %s::int8[], %s::int8[]) AS b (partition, beginning, upto, last_sequence)
-                   WHERE s.market_id = %s AND s.partition = b.partition AND s.next_offset = b.beginning""",
+                   FROM unnest(%s::int4[], %s::int8[], %s::int8[], %s::int8[]) AS b (partition, beginning, upto,
+                   last_sequence) WHERE s.market_id = %s AND s.partition = b.partition AND s.next_offset =
+                   b.beginning""",
                 (
                     [batch.partition for batch in batches],
                     [batch.from_offset for batch in batches],
@@ -177,8 +180,8 @@ class StoreSink:
                 copy.write(memoryview(rows))
 
     def _is_in(self, connection: psycopg.Connection, batches: Sequence[Batch]) -> bool:
-        """Was the batch committed before the connection broke? FOR UPDATE waits for a session that has not ended yet."""
-        found = dict(
+        """Was the batch committed before the connection broke? FOR UPDATE waits for a session not ended yet."""
+        found: dict[int, int] = dict(
             connection.execute(
                 """SELECT partition, next_offset FROM sink_offset
                    WHERE market_id = %s AND partition = ANY (%s) ORDER BY partition FOR UPDATE""",
@@ -194,11 +197,12 @@ class StoreSink:
     def _conflict(self, batches: Sequence[Batch]) -> OffsetConflict:
         ranges = ", ".join(f"{batch.partition}: {batch.from_offset}" for batch in batches)
         return OffsetConflict(
-            f"another worker has stored partitions of {self._topic} beyond where this one was (partition: offset {ranges}); "
-            f"this batch was dropped"
+            f"another worker has stored partitions of {self._topic} beyond where this one was (partition: offset "
+            f"{ranges}); this batch was dropped"
         )
 
-    # --- the connection --------------------------------------------------------------------------------------------------
+    # --- the connection
+    # --------------------------------------------------------------------------------------------------
 
     def _connected(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed or self._connection.broken:

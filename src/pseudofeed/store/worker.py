@@ -6,6 +6,7 @@ import psycopg
 
 from pseudofeed.consume import WorkerSummary, consume_ticks
 from pseudofeed.control import Control
+from pseudofeed.errors import StoreError
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
@@ -32,13 +33,14 @@ def store_market(
 ) -> WorkerSummary:
     """Store the market's ticks until `control` asks to stop, or, draining, all that the topic has.
 
-    A batch is committed when about `batch_rows` ticks have come or the first of them is `batch_seconds` old. lanes: how many
-    connections share the partitions; by default two, and never more than there are partitions. Start as many workers as
-    there are partitions, on any machines: Kafka shares the partitions out.
+    A batch is committed when about `batch_rows` ticks have come or the first of them is `batch_seconds` old. lanes:
+    how many connections share the partitions; by default two, and never more than there are partitions. Start as many
+    workers as there are partitions, on any machines: Kafka shares the partitions out.
 
     Raises ServerError where a server does not answer at the start (later it is waited for), StoreError, MarketChanged,
     TopicError and MalformedMessage: nothing was written of what is wrong.
     """
+    connections.require_kafka()
     market, tier = prepare_store(record, connections)
     count = min(LANES if lanes is None else lanes, record.partitions)
     sinks = [StoreSink(connections, market, tier) for _ in range(count)]
@@ -49,6 +51,9 @@ def store_market(
 
 def prepare_store(record: MarketRecord, connections: Connections) -> tuple[StoredMarket, Tier]:
     """Make or update the schema and register the market. Raises as `store_market` does."""
+    problem = record.market.store_problem()
+    if problem is not None:
+        raise StoreError(f"market {record.name} cannot be stored: {problem}")
     try:
         with open_connection(connections, application="pseudofeed store", writer=True) as connection:
             tier = migrate(connection)
