@@ -42,9 +42,6 @@ Status Producer::create(const Library& library, const Properties& properties, Pr
     if (options.block_ticks < 1 || options.block_ticks > encode::kMaximumBlockTicks)
         return failure(Code::invalid_argument, "block_ticks is %zu; it must be 1 to %zu", options.block_ticks,
                        encode::kMaximumBlockTicks);
-    if (!options.next_offsets.empty() && options.next_offsets.size() != std::size_t(options.partition_count))
-        return failure(Code::invalid_argument, "there are %zu next offsets for %d partitions",
-                       options.next_offsets.size(), options.partition_count);
     std::unique_ptr<Producer> made(new Producer(library, std::move(options)));
     if (Status status = made->open(properties); !status.ok()) return status;
     *producer = std::move(made);
@@ -95,7 +92,6 @@ Status Producer::assign_instruments(std::size_t message_limit) {
     }
     for (std::size_t p = 0; p < partitions_.size(); ++p) {
         Partition& partition = partitions_[p];
-        if (!options_.next_offsets.empty()) partition.next_offset = options_.next_offsets[p];
         const std::size_t instruments = partition.numbers.size();
         if (instruments == 0) continue;
         const auto fits = [&](std::size_t steps) {
@@ -120,6 +116,11 @@ Producer::~Producer() {
     library_.poll(client_, 0);
     if (topic_ != nullptr) library_.topic_destroy(topic_);
     library_.destroy(client_);
+}
+
+void Producer::expect_offsets(const std::int64_t* next_offsets) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (Partition& partition : partitions_) partition.next_offset = *next_offsets++;
 }
 
 Status Producer::publish(const Ticks& block, const std::int64_t* published, int timeout_ms, bool* done) {
@@ -225,6 +226,10 @@ Status Producer::poll() {
 
 Status Producer::serve(int timeout_ms) {
     library_.poll(client_, timeout_ms);
+    // A fatal error is told before the reports of the messages that it is about, and those name partition and steps.
+    for (int wait = 0; !fatal_error_.empty() && failure_.ok() && wait < 10; ++wait) library_.poll(client_, 100);
+    if (!fatal_error_.empty())
+        fail(failure(Code::publish_failed, "%s: %s", options_.topic.c_str(), fatal_error_.c_str()));
     if (!failure_.ok() && !purged_) {
         // A later message of a partition must not arrive where an earlier one did not.
         purged_ = true;
@@ -292,9 +297,9 @@ void Producer::on_error(Client* client, int error, const char* reason, void* opa
         producer.last_error_ = reason;
         return;
     }
-    char text[160] = {};
+    char text[200] = {};
     producer.library_.fatal_error(client, text, sizeof text);
-    producer.fail(failure(Code::publish_failed, "%s: %s", producer.options_.topic.c_str(), text));
+    producer.fatal_error_ = text;
 }
 
 Counts Producer::counts() {

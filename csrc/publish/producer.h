@@ -30,9 +30,8 @@ struct ProducerOptions {
     std::string topic;
     std::uint64_t fingerprint = 0;
     std::int32_t partition_count = 0;
-    std::vector<std::int32_t> partitions;    // (N), the partition of each instrument
-    std::vector<std::int64_t> next_offsets;  // (P), the topic's ends, or empty: offsets are not checked
-    std::size_t block_ticks = 0;             // at most this many ticks a message, if a step has not more
+    std::vector<std::int32_t> partitions;  // (N), the partition of each instrument
+    std::size_t block_ticks = 0;           // at most this many ticks a message, if a step has not more
 };
 
 // Rows of a stream of ticks; row j is step first_step + j. Borrows.
@@ -63,6 +62,10 @@ class Producer {
     ~Producer();
     Producer(const Producer&) = delete;
     Producer& operator=(const Producer&) = delete;
+
+    // (P) the topic's ends: from now on an acknowledgement must show the offset that is due, or it is a failure. Before
+    // the first `publish`. Apart from `create`, so that the client connects while the caller reads the topic.
+    void expect_offsets(const std::int64_t* next_offsets);
 
     // Encodes and enqueues the block's ticks, each partition's steps after published[partition] and after what this
     // producer has accepted before. Returns within about `timeout_ms`: with *done false where the queue is full, and
@@ -129,6 +132,7 @@ class Producer {
     Status failure_;                    // the first one; it stands
     bool purged_ = false;               // after a failure the queue is thrown away, once
     std::string last_error_;
+    std::string fatal_error_;  // "" or why librdkafka has stopped for good
 };
 
 }  // namespace pseudofeed::publish

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -12,8 +13,8 @@ from rich.table import Table
 from pseudofeed.display import RunDisplay, quotes_table, verify_table
 from pseudofeed.errors import PseudofeedError
 from pseudofeed.market import Market
-from pseudofeed.publish.markets import MARKETS_TOPIC, read_market
-from pseudofeed.publish.topics import tick_topic
+from pseudofeed.publish.markets import read_market
+from pseudofeed.publish.topics import MARKETS_TOPIC, tick_topic
 from pseudofeed.query.client import Client, connect
 from pseudofeed.run import run_market
 from pseudofeed.servers.embedded import EmbeddedServers
@@ -103,8 +104,8 @@ def _live(market: Market, connections: Connections, console: Console) -> None:
         if client is not None:
             client.close()
     console.print(
-        f"\n{summary.ticks:,} ticks published, {summary.cached:,} taken by the cache, {summary.stored:,} stored "
-        f"in {summary.seconds:.1f} s."
+        f"\n{summary.ticks:,} ticks published and {summary.stored:,} stored in {summary.seconds:.1f} s. "
+        f"The cache took {summary.cached:,}: it starts with the newest, older ones would be no news."
     )
 
 
@@ -116,9 +117,10 @@ def _verify(market: Market, connections: Connections, console: Console) -> None:
         raise PseudofeedError(f"the demo's stages differ from the simulation: {report.first_difference}")
 
 
-def _quotes(client: Client) -> list[tuple[str, float, float, object]]:
+def _quotes(client: Client) -> list[tuple[str, float, float, datetime]]:
     frame = client.latest(list(_SHOWN))
-    return [(str(row.Index), row.price, row.variance, row.time) for row in frame.itertuples()]
+    times = frame["time"].dt.to_pydatetime()
+    return list(zip(frame.index, frame["price"].tolist(), frame["variance"].tolist(), times, strict=True))
 
 
 def _ask(connections: Connections, console: Console) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from datetime import datetime
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -57,7 +57,7 @@ class RunDisplay:
 
     def refresh(self, supervisor: Supervisor) -> None:
         now = time.monotonic()
-        if self._live is None or now - self._drawn < 1 / _REFRESHES_PER_SECOND:
+        if self._live is None or (now - self._drawn < 1 / _REFRESHES_PER_SECOND and not supervisor.done):
             return
         self._drawn = now
         parts: list[RenderableType] = [self._stages(supervisor, now)]
@@ -81,7 +81,7 @@ class RunDisplay:
         return table
 
 
-def quotes_table(rows: Sequence[tuple[str, float, float, Any]]) -> Table:
+def quotes_table(rows: Sequence[tuple[str, float, float, datetime]]) -> Table:
     """A table of quotes: (symbol, price, variance, time) each; the variance is shown as the volatility in force."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("symbol", min_width=10)

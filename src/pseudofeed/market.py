@@ -10,14 +10,14 @@ import difflib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pseudofeed.clock import ALWAYS_OPEN, Clock
 from pseudofeed.errors import MarketFileError, UnknownSymbol
@@ -28,6 +28,9 @@ from pseudofeed.sample_market import drawn_symbols, sample_tables
 from pseudofeed.specification import Specification, differences, fingerprint_of, specification_of
 from pseudofeed.times import EXAMPLE_TIME, format_step, format_time, parse_step, parse_time
 from pseudofeed.toml_file import parse_toml, read_toml
+
+if TYPE_CHECKING:
+    from pseudofeed.simulate.paths import MarketState, Paths, TickBlock
 
 __all__ = ["FactorParameters", "InstrumentParameters", "Market"]
 
@@ -227,6 +230,34 @@ class Market:
         """What makes the other specification (the older one) another market than this:
         lines "factors.volatilities[1]: 0.08 -> 0.09", other -> this; none if they are the same."""
         return differences(other_specification, self._specification)
+
+    def stream(
+        self,
+        *,
+        start_step: int = 1,
+        steps: int | None = None,
+        block_steps: int | None = None,
+        instruments: ArrayLike | None = None,
+        state: MarketState | None = None,
+    ) -> Iterator[TickBlock]:
+        """The ticks from `start_step` on, block after block of `block_steps`, without end if `steps` is None.
+
+        instruments: ascending numbers of those to simulate (the blocks' columns); all by default. state: a block's
+        `state`, from before `start_step`, to go on from instead of from the start. The ticks are the same bits however
+        they are cut. Memory is bounded by the block. Raises ValueError naming the argument, MarketFileError while the
+        start is "now", SimulationError where a price or a time leaves its range.
+        """
+        from pseudofeed.simulate.stream import stream
+
+        return stream(
+            self, start_step=start_step, steps=steps, block_steps=block_steps, instruments=instruments, state=state
+        )
+
+    def simulate(self, steps: int) -> Paths:
+        """The start and the steps 1 to `steps` of every instrument and factor, in memory. Raises as `stream` does."""
+        from pseudofeed.simulate.stream import simulate
+
+        return simulate(self, steps)
 
     def store_problem(self) -> str | None:
         """Why PostgreSQL, whose times are whole microseconds, can't hold this market's ticks; None if it can."""

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import psycopg
+import redis
+
+from pseudofeed.cache.connection import cache_error, open_redis
 from pseudofeed.errors import StoreError
 from pseudofeed.market import Market
 from pseudofeed.publish.markets import register_market
+from pseudofeed.publish.topics import TICK_TOPIC_CONFIG, check_broker, ensure_topic, tick_topic
 from pseudofeed.settings import Connections
+from pseudofeed.store.connection import open_connection, store_error
+from pseudofeed.store.worker import prepare_store
 from pseudofeed.supervise import FeedOptions, RunSummary, Supervisor
 
 __all__ = ["run_market"]
@@ -29,20 +36,18 @@ def run_market(
     can't hold the market's times, another market of the same name.
     """
     kafka = connections.require_kafka()
+    problem = market.store_problem()
+    if store_workers and problem is not None:
+        raise StoreError(problem)
     if cache_workers:
-        from pseudofeed.cache.quotes import check_redis
-
-        connections.require_redis()
         check_redis(connections)
     if store_workers:
-        from pseudofeed.store.connect import check_postgres
-
-        connections.require_postgres()
-        problem = market.store_problem()
-        if problem is not None:
-            raise StoreError(problem)
         check_postgres(connections)
+    check_broker(kafka)
     record = register_market(kafka, market, feed.partitions)
+    if store_workers:
+        prepare_store(record, connections)
+    ensure_topic(kafka, tick_topic(market.name), record.partitions, TICK_TOPIC_CONFIG)
     supervisor = Supervisor(
         record,
         connections,
@@ -52,3 +57,22 @@ def run_market(
         on_refresh=on_refresh,
     )
     return supervisor.run()
+
+
+def check_redis(connections: Connections) -> None:
+    """Raise ServerError where Redis does not answer, SettingsError where it is not set."""
+    client = open_redis(connections, name="pseudofeed-run")
+    try:
+        client.ping()
+    except redis.RedisError as problem:
+        raise cache_error(problem, connections) from None
+    finally:
+        client.close()
+
+
+def check_postgres(connections: Connections) -> None:
+    """Raise ServerError where PostgreSQL does not answer, SettingsError where it is not set."""
+    try:
+        open_connection(connections, application="pseudofeed run", writer=False).close()
+    except psycopg.Error as problem:
+        raise store_error(problem, connections) from None

@@ -34,7 +34,9 @@ from pseudofeed.settings import Connections
 
 __all__ = ["FeedOptions", "RunSummary", "Supervisor"]
 
+# After signals (somebody kills processes), and after exceptions of our own, which mostly come again.
 _RESTARTS = 20
+_RESTARTS_AFTER_CRASHES = 2
 _BACKOFF_SECONDS = 0.5
 
 
@@ -45,7 +47,7 @@ class FeedOptions:
     steps: int | None = None
     rate: float | None = None
     speed: float | None = None
-    partitions: int = 4
+    partitions: int | None = None
     wait_for_readers: tuple[str, ...] = ()
 
 
@@ -134,11 +136,13 @@ def _serve(pipe: Connection, role: str, arguments: tuple[Any, ...]) -> None:
         elif role == "store":
             from pseudofeed.store.worker import store_market
 
-            summary = store_market(*arguments, control)
+            record, connections = arguments
+            summary = store_market(record, connections, control)
         else:
             from pseudofeed.cache.worker import cache_market
 
-            summary = cache_market(*arguments, control)
+            record, connections = arguments
+            summary = cache_market(record, connections, control)
         control.send("done", summary)
     except PseudofeedError as problem:
         control.send("failed", problem)
@@ -166,6 +170,12 @@ class _Worker:
         """Ticks of this worker and of those it replaced."""
         now = self.summary.ticks if self.summary is not None else self.progress.ticks if self.progress else 0
         return self.earlier_ticks + int(now)
+
+    @property
+    def final_progress(self) -> Progress | None:
+        if self.summary is None:
+            return self.progress
+        return Progress(self.role, self.ticks, self.summary.last_step, 0, self.summary.seconds)
 
 
 class Supervisor:
@@ -199,7 +209,12 @@ class Supervisor:
     @property
     def workers(self) -> list[tuple[str, Progress | None, bool]]:
         """(name, newest progress, whether it runs) of each process, the feed first."""
-        return [(worker.name, worker.progress, worker.process is not None) for worker in self._workers]
+        return [(worker.name, worker.final_progress, worker.process is not None) for worker in self._workers]
+
+    @property
+    def done(self) -> bool:
+        """Whether every stage has come to its end."""
+        return all(worker.summary is not None for worker in self._workers)
 
     @property
     def processes(self) -> dict[str, int]:
@@ -220,8 +235,10 @@ class Supervisor:
         try:
             for worker in self._workers:
                 self._start(worker)
-            while any(worker.summary is None for worker in self._workers):
+            while not self.done:
                 self._turn()
+            if self._on_refresh is not None:
+                self._on_refresh(self)
         finally:
             self._end_all()
             for number, handler in previous.items():
@@ -241,8 +258,9 @@ class Supervisor:
     def _turn(self) -> None:
         """Wait a moment for news, act on it, and do what is due."""
         alive = [worker for worker in self._workers if worker.process is not None]
-        wait([waitable for worker in alive for waitable in (worker.pipe, worker.process.sentinel)], timeout=0.1)
-        # type: ignore[misc, union-attr]
+        waitables: list[Any] = [worker.pipe for worker in alive if worker.pipe is not None]
+        waitables += [worker.process.sentinel for worker in alive if worker.process is not None]
+        wait(waitables, timeout=0.1)
         for worker in alive:
             self._hear(worker)
             if worker.process is not None and worker.process.exitcode is not None:
@@ -315,8 +333,10 @@ class Supervisor:
         if worker.summary is not None:
             return
         worker.restarts += 1
-        if worker.restarts > _RESTARTS:
-            raise PseudofeedError(f"{worker.name} ended {_RESTARTS} times without giving a reason (exit code {code})")
+        if worker.restarts > (_RESTARTS if code is not None and code < 0 else _RESTARTS_AFTER_CRASHES):
+            raise PseudofeedError(
+                f"{worker.name} ended {worker.restarts} times without giving a reason (exit code {code})"
+            )
         worker.earlier_ticks, worker.progress, worker.began = worker.ticks, None, None
         worker.start_at = time.monotonic() + _BACKOFF_SECONDS
 

@@ -61,7 +61,7 @@ def test_elementary_functions_keep_their_error_bounds() -> None:
     assert worst_ulps(_simulate.exp(x), x, mpmath.exp) <= 1.05
     u = np.concatenate([1 - rng.random(2000) * 2.0**-20, 1 - rng.random(2000), 2.0 ** -rng.uniform(0, 53, 2000)])
     assert worst_ulps(_simulate.log(u), u, mpmath.log) <= 1.0
-    turns = rng.integers(0, 2**53, 4000) * 2.0**-53
+    turns = np.array(rng.integers(0, 2**53, 4000) * 2.0**-53, dtype=np.float64)
     sine, cosine = _simulate.turn(turns)
     assert worst_ulps(sine, turns, lambda v: mpmath.sin(2 * mpmath.pi * v)) <= 2.0
     assert worst_ulps(cosine, turns, lambda v: mpmath.cos(2 * mpmath.pi * v)) <= 2.0

@@ -1,0 +1,10 @@
+"""Reading a market's tick topic: one loop, whatever the ticks are read for.
+
+partitions.py joins the consumer group, keeps the partitions' positions and hands out batches; lane.py decodes and
+writes them beside it; sink.py is what a stage (store, cache) must offer to be served.
+"""
+
+from pseudofeed.consume.partitions import consume_ticks
+from pseudofeed.consume.sink import Batch, Sink, WorkerSummary, position_within
+
+__all__ = ["Batch", "Sink", "WorkerSummary", "consume_ticks", "position_within"]

@@ -31,8 +31,8 @@ class NativeProducer:
         partition_count: int,
         fingerprint: int,
         block_ticks: int,
-        next_offsets: NDArray[np.int64] | None = None,
     ) -> None: ...
+    def expect_offsets(self, next_offsets: NDArray[np.int64]) -> None: ...
     def publish(
         self,
         first_step: int,

@@ -43,7 +43,6 @@ cdef extern from "publish/producer.h" namespace "pseudofeed::publish" nogil:
         uint64_t fingerprint
         int32_t partition_count
         vector[int32_t] partitions
-        vector[int64_t] next_offsets
         size_t block_ticks
 
     cdef cppclass Ticks:
@@ -65,6 +64,7 @@ cdef extern from "publish/producer.h" namespace "pseudofeed::publish" nogil:
         @staticmethod
         Status create(const Library& library, const Properties& properties, ProducerOptions options,
                       unique_ptr[CProducer]* producer)
+        void expect_offsets(const int64_t* next_offsets)
         Status publish(const Ticks& block, const int64_t* published, int timeout_ms, cbool* done)
         Status poll()
         Status flush(int timeout_ms, int64_t* left)
@@ -158,7 +158,7 @@ cdef class NativeProducer:
     cdef Py_ssize_t _partitions
 
     def __init__(self, properties, str topic, *, const int32_t[::1] partitions, int32_t partition_count,
-                 uint64_t fingerprint, size_t block_ticks, const int64_t[::1] next_offsets=None):
+                 uint64_t fingerprint, size_t block_ticks):
         cdef Properties native_properties
         cdef ProducerOptions options
         cdef Status status
@@ -174,9 +174,6 @@ cdef class NativeProducer:
         options.block_ticks = block_ticks
         for i in range(partitions.shape[0]):
             options.partitions.push_back(partitions[i])
-        if next_offsets is not None:
-            for i in range(next_offsets.shape[0]):
-                options.next_offsets.push_back(next_offsets[i])
         with nogil:
             status = CProducer.create(table[0], native_properties, move(options), &self._producer)
         check(status)
@@ -187,6 +184,12 @@ cdef class NativeProducer:
         if self._producer.get() == NULL:
             raise ValueError("the producer is closed")
         return self._producer.get()
+
+    def expect_offsets(self, const int64_t[::1] next_offsets):
+        """(P,) the offsets that the next messages must get."""
+        if next_offsets.shape[0] != self._partitions:
+            raise ValueError(f"there are {next_offsets.shape[0]} offsets for {self._partitions} partitions")
+        self._open().expect_offsets(&next_offsets[0])
 
     def publish(self, int64_t first_step, const int64_t[::1] times, const double[:, ::1] prices,
                 const double[:, ::1] variances, const int64_t[::1] published, int timeout_ms):

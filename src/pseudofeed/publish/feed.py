@@ -24,6 +24,7 @@ from pseudofeed.publish.producer import Producer, Ticks
 from pseudofeed.publish.readers import LEAD_BYTES, Readers
 from pseudofeed.publish.resume import TopicEnd, read_end
 from pseudofeed.publish.topics import TICK_TOPIC_CONFIG, check_broker, ensure_topic, tick_topic
+from pseudofeed.simulate.stream import stream
 
 if TYPE_CHECKING:
     from pseudofeed.market import Market
@@ -92,7 +93,6 @@ def feed(
     market = record.market
     topic = tick_topic(market.name)
     ensure_topic(kafka, topic, record.partitions, TICK_TOPIC_CONFIG)
-    end = read_end(kafka, topic, record.partitions, fingerprint=record.fingerprint)
     of_instrument = instrument_partitions(market.symbols, record.partitions)
 
     if rate is not None or speed is not None:
@@ -104,9 +104,10 @@ def feed(
             partitions=of_instrument,
             partition_count=record.partitions,
             fingerprint=record.fingerprint,
-            next_offsets=end.offsets,
         )
         stack.callback(producer.close)
+        end = read_end(kafka, topic, record.partitions, fingerprint=record.fingerprint)
+        producer.expect_offsets(end.offsets)
         readers = None
         if wait_for_readers:
             readers = Readers(kafka, topic, wait_for_readers, end.offsets)
@@ -115,12 +116,13 @@ def feed(
         first_step = run.last_step() + 1
         if steps is None or first_step <= steps:
             run.publish_all(
-                market.stream(
+                stream(
+                    market,
                     start_step=first_step,
                     steps=None if steps is None else steps - first_step + 1,
                     block_steps=_block_steps(len(market.symbols), of_instrument, producer, readers),
                 ),
-                _pacer(market, first_step, rate=rate, speed=speed, live=live),
+                _Pace(instruments=len(market.symbols), rate=rate, speed=speed, live=live),
             )
         return run.summary()
 
@@ -137,15 +139,22 @@ def _block_steps(
     return steps - steps % message if steps > message else steps
 
 
-def _pacer(market: Market, first_step: int, *, rate: float | None, speed: float | None, live: bool) -> Pacer | None:
-    now = time.monotonic()
-    if rate is not None:
-        return RatePacer(now, first_step, len(market.symbols) / rate)
-    if speed is None:
-        return None
-    if live:
-        return SpeedPacer.live()
-    return SpeedPacer(now, int(market.clock.times(first_step, 1)[0]), speed)
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """What was asked for. Time counts from the first block, not from the simulation of the steps before it."""
+
+    instruments: int
+    rate: float | None
+    speed: float | None
+    live: bool
+
+    def start(self, first: Ticks) -> Pacer | None:
+        now = time.monotonic()
+        if self.rate is not None:
+            return RatePacer(now, first.first_step, self.instruments / self.rate)
+        if self.speed is None:
+            return None
+        return SpeedPacer.live() if self.live else SpeedPacer(now, int(first.time[0]), self.speed)
 
 
 class _Run:
@@ -168,8 +177,11 @@ class _Run:
         self._started: float | None = None
         self._reported = 0.0
 
-    def publish_all(self, blocks: Iterator[Ticks], pacer: Pacer | None) -> None:
+    def publish_all(self, blocks: Iterator[Ticks], pace: _Pace) -> None:
+        pacer: Pacer | None = None
         for block in blocks:
+            if self._started is None:
+                pacer = pace.start(block)
             for rows in self._paced(block, pacer):
                 if self._started is None:
                     self._started = time.monotonic()

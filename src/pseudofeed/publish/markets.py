@@ -167,8 +167,8 @@ def _compare(record: MarketRecord, market: Market, partitions: int | None) -> No
         market = market.with_start(record.market.clock.start_ns)
     differences: list[str] = []
     if market.fingerprint != record.fingerprint:
-        # `difference` reads from this market to the other; the registered one is the older.
-        differences += record.market.difference(market.specification) or ["the specification"]
+        # From the registered values to the new ones.
+        differences += market.difference(record.specification) or ["the specification"]
     if partitions is not None and partitions != record.partitions:
         differences.append(f"partitions: {record.partitions} -> {partitions}")
     if differences:

@@ -105,10 +105,9 @@ class Producer:
     """Publishes tick blocks of a market with N instruments to a topic of P partitions.
 
     kafka: librdkafka properties, each overrides ours. partitions: (N,) int32, the partition of each instrument.
-    fingerprint: the market's. next_offsets: (P,) int64, the topic's ends; where given, an acknowledgement at another
-    offset than the one that is due raises: somebody else writes to the topic. A message holds at most `block_ticks`
-    ticks; `queue_bytes` is the memory budget of what is queued and under way. A context manager: leaving it flushes
-    (10 s at most) unless an exception is under way, then closes.
+    fingerprint: the market's. A message holds at most `block_ticks` ticks; `queue_bytes` is the memory budget of what
+    is queued and under way. A context manager: leaving it flushes (10 s at most) unless an exception is under way,
+    then closes.
 
     Raises SettingsError for properties that librdkafka refuses, PublishError where a step of a partition's
     instruments does not fit a message. Every later failure is a PublishError with partition, steps and librdkafka's
@@ -125,7 +124,6 @@ class Producer:
         fingerprint: int,
         block_ticks: int = BLOCK_TICKS,
         queue_bytes: int = QUEUE_BYTES,
-        next_offsets: NDArray[np.int64] | None = None,
         stall_seconds: float = 60.0,
     ) -> None:
         self._topic = topic
@@ -141,10 +139,15 @@ class Producer:
                 partition_count=partition_count,
                 fingerprint=fingerprint,
                 block_ticks=block_ticks,
-                next_offsets=None if next_offsets is None else np.ascontiguousarray(next_offsets, dtype=np.int64),
             )
         except ValueError as error:
             raise SettingsError(f"the producer for {topic} can't be made: {error}") from None
+
+    def expect_offsets(self, next_offsets: NDArray[np.int64]) -> None:
+        """Before the first `publish`, the topic's ends, (P,) int64: from now on an acknowledgement at another offset
+        than the one that is due is a failure, because somebody else writes to the topic. The producer connects in the
+        background meanwhile (an idempotent one needs half a second), so make it first and read the ends then."""
+        self._native.expect_offsets(np.ascontiguousarray(next_offsets, dtype=np.int64))
 
     def publish(
         self,

@@ -30,6 +30,13 @@ __all__ = ["TIMEOUT", "TopicReader", "admin_client", "server_error", "silent_log
 TIMEOUT = 10.0
 """Seconds that one request, or the next message, may take."""
 
+_NO_LEADER = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_PARTITION,
+)
+
 
 def silent_logger() -> logging.Logger:
     """For confluent-kafka's clients: swallows librdkafka's log lines."""
@@ -91,15 +98,21 @@ class TopicReader:
 
     def watermarks(self, topic: str, partitions: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(P,) int64 each: the first offset there is, and the next one to be written."""
-        try:
-            marks = [
-                self._consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=TIMEOUT)
-                for p in range(partitions)
-            ]
-        except KafkaException as error:
-            raise server_error(self._kafka, f"does not tell the ends of topic {topic}", error) from None
+        marks = [self._watermarks(topic, p) for p in range(partitions)]
         low, high = np.array(marks, dtype=np.int64).reshape(-1, 2).T.copy()
         return low, high
+
+    def _watermarks(self, topic: str, partition: int) -> tuple[int, int]:
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT)
+                return int(low), int(high)
+            except KafkaException as error:
+                # A new topic's partitions, and those of a broker that restarts, are without a leader for a moment.
+                if error.args[0].code() not in _NO_LEADER or time.monotonic() > deadline:
+                    raise server_error(self._kafka, f"does not tell the ends of topic {topic}", error) from None
+            time.sleep(0.05)
 
     def read(self, topic: str, starts: Mapping[int, int]) -> Iterator[Message]:
         """The messages of some partitions from these offsets to the end that each has when it is reached.

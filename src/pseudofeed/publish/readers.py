@@ -28,8 +28,7 @@ LEAD_BYTES = 2 << 20
 class Readers:
     """The consumer groups that a feed waits for. `offsets`: (P,), the topic's ends when the feed began."""
 
-    def __init__(self, kafka: Mapping[str, str], topic: str, groups: Sequence[str], offsets: NDArray[np.int64]) ->
-    None:
+    def __init__(self, kafka: Mapping[str, str], topic: str, groups: Sequence[str], offsets: NDArray[np.int64]) -> None:
         self._kafka = kafka
         self._partitions = [TopicPartition(topic, p) for p in range(len(offsets))]
         self._offsets = offsets

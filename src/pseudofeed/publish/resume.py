@@ -3,7 +3,7 @@
 Offsets may have gaps, so the last message is looked for backwards from the end, in growing steps. A feed that was
 killed may have had requests under way which the broker writes after we looked; so a topic with data counts as read
 when two looks, `SETTLE_SECONDS` apart, find the same end. What arrives later still is noticed by the producer, whose
-messages then do not get the offsets that are due (Producer's next_offsets).
+messages then do not get the offsets that are due (Producer.expect_offsets).
 """
 
 from __future__ import annotations

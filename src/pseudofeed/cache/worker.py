@@ -1,0 +1,200 @@
+"""`pseudofeed cache`: the newest quote of every instrument, in Redis.
+
+The worker holds the newest quote of each instrument of its partitions. A flush writes those that have changed, one
+script call a partition (quote.lua, which lets the newest win). Whenever the connection is a new one, or a partition's
+marker is gone because somebody flushed the server, everything that the worker holds is written again: nothing of that
+partition can be older than what the topic's last message says. Nothing in Redis needs to be durable: at an assignment
+the worker starts at the last message of the partition, which holds all of its instruments.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from importlib import resources
+
+import numpy as np
+import redis
+from numpy.typing import NDArray
+
+from pseudofeed.cache.connection import cache_error, open_redis
+from pseudofeed.cache.keys import marker_key, quote_key, ready_key
+from pseudofeed.cache.quotes import NewestQuotes
+from pseudofeed.consume import Batch, WorkerSummary, consume_ticks
+from pseudofeed.control import Control
+from pseudofeed.encode import instrument_partitions
+from pseudofeed.errors import ServerError
+from pseudofeed.publish.markets import MarketRecord
+from pseudofeed.publish.topics import TopicState
+from pseudofeed.settings import Connections
+
+__all__ = ["CacheSink", "cache_market"]
+
+_log = logging.getLogger("pseudofeed.cache")
+_log.addHandler(logging.NullHandler())
+
+BATCH_ROWS = 200_000
+BATCH_SECONDS = 0.01
+FIRST_BACK_OFF = 0.05
+LONGEST_BACK_OFF = 2.0
+
+
+def cache_market(
+    record: MarketRecord,
+    connections: Connections,
+    control: Control,
+    *,
+    batch_rows: int = BATCH_ROWS,
+    batch_seconds: float = BATCH_SECONDS,
+) -> WorkerSummary:
+    """Keep the market's newest quotes in Redis until `control` asks to stop, or, draining, all of the topic is there.
+
+    Quotes are flushed `batch_seconds` after the first that is not written yet, or earlier where `batch_rows` ticks
+    have come; of several ticks of an instrument in a flush only the newest is written. Raises ServerError where a
+    server does not answer at the start (later it is waited for), TopicError and MalformedMessage.
+    """
+    sink = CacheSink(record, connections)
+    sink.open()
+    return consume_ticks(
+        record, connections, control, [sink], stage="cache", batch_rows=batch_rows, batch_seconds=batch_seconds
+    )
+
+
+class CacheSink:
+    """See `pseudofeed.consume.Sink` for when what is called."""
+
+    def __init__(self, record: MarketRecord, connections: Connections) -> None:
+        self._record, self._connections = record, connections
+        symbols = record.market.symbols
+        self._partition_of = instrument_partitions(symbols, record.partitions)
+        self._keys = np.array(
+            [quote_key(record.name, int(p), symbol) for symbol, p in zip(symbols, self._partition_of, strict=True)],
+            dtype=object,
+        )
+        self._quotes = NewestQuotes.none_yet(len(symbols))
+        self._held: set[int] = set()
+        self._ready = False
+        self._gave_up = threading.Event()
+        self._new_connection = False
+        self._redis = open_redis(connections, name=f"pseudofeed-cache-{record.name}", on_connect=self._on_connect)
+        self._script = resources.files("pseudofeed.cache").joinpath("quote.lua").read_text(encoding="utf-8")
+        self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
+
+    def open(self) -> None:
+        """Is the server there, and does it let us write? Raises ServerError."""
+        try:
+            self._redis.ping()
+            if self._redis.info("replication").get("role") != "master":
+                raise redis.ReadOnlyError("a replica")
+        except redis.RedisError as problem:
+            self._redis.close()
+            raise cache_error(problem, self._connections) from None
+
+    # --- pseudofeed.consume.Sink ---------------------------------------------------------------------------------
+
+    def positions(self, topic: TopicState, partitions: Sequence[int]) -> Mapping[int, int]:
+        self._held.update(partitions)
+        return {partition: max(int(topic.high[partition]) - 1, int(topic.low[partition])) for partition in partitions}
+
+    def rewind(self, topic: TopicState, partition: int, reached: int) -> int | None:
+        """No message behind the last offset (offsets have gaps): look twice as far back from the end each time."""
+        low, high = int(topic.low[partition]), int(topic.high[partition])
+        if reached <= low:
+            return None
+        return max(low, high - 2 * max(high - reached, 1))
+
+    def write(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            self._quotes.take(batch.columns)
+        self._flush()
+
+    def idle(self) -> None:
+        """Nothing to write: has the server lost what it had?"""
+        if self._held:
+            self._flush()
+
+    def drop(self, partitions: Sequence[int]) -> None:
+        self._held.difference_update(partitions)
+        for partition in partitions:
+            self._quotes.forget(np.flatnonzero(self._partition_of == partition))
+
+    def give_up(self) -> None:
+        self._gave_up.set()
+
+    def close(self) -> None:
+        self._redis.close()
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def _on_connect(self) -> None:
+        self._new_connection = True
+
+    def _flush(self) -> None:
+        back_off = FIRST_BACK_OFF
+        while True:
+            try:
+                self._flush_once()
+                return
+            except (redis.ConnectionError, redis.TimeoutError, redis.exceptions.OutOfMemoryError) as problem:
+                meaning = cache_error(problem, self._connections)
+                self._redis.close()
+                if back_off == FIRST_BACK_OFF:
+                    _log.warning("%s. Trying again until it passes", meaning)
+                if self._gave_up.wait(back_off):
+                    raise ServerError(f"{meaning}. The newest quotes were not written") from None
+                back_off = min(2 * back_off, LONGEST_BACK_OFF)
+            except redis.RedisError as problem:
+                raise cache_error(problem, self._connections) from None
+
+    def _flush_once(self) -> None:
+        """Write what has changed; all that is held where the server may have lost it."""
+        partitions = sorted(self._held)
+        if not self._send_all(partitions, self._quotes.changed) or self._new_connection:
+            self._new_connection = False
+            self._ready = False
+            if not self._send_all(partitions, self._quotes.sequence > 0):
+                return
+        self._quotes.changed[:] = False
+        self._say_ready()
+
+    def _send_all(self, partitions: Sequence[int], chosen: NDArray[np.bool_]) -> bool:
+        """One script call a partition, sent together; True if no partition lacks quotes that this worker holds."""
+        calls: list[tuple[object, ...]] = []
+        whole = []
+        for partition in partitions:
+            mine = self._partition_of == partition
+            instruments = np.flatnonzero(mine & chosen)
+            keys = [marker_key(self._record.name, partition), *self._keys[instruments]]
+            every = len(instruments) == np.count_nonzero(mine)
+            calls.append((len(keys), *keys, self._record.epoch, int(every), *self._quotes.arguments(instruments)))
+            whole.append(bool((self._quotes.sequence[mine] > 0).all()))
+        return all(bool(answer) or not held for answer, held in zip(self._call_script(calls), whole, strict=True))
+
+    def _call_script(self, calls: Sequence[tuple[object, ...]]) -> Sequence[object]:
+        """Send the calls together. A restarted server answers NOSCRIPT to each: load the script, send them again."""
+        for _ in range(2):
+            pipeline = self._redis.pipeline(transaction=False)
+            for call in calls:
+                pipeline.execute_command("EVALSHA", self._sha, *call)  # type: ignore[no-untyped-call, unused-ignore]
+            answers: list[object] = pipeline.execute(raise_on_error=False)
+            if not any(isinstance(answer, redis.exceptions.NoScriptError) for answer in answers):
+                break
+            self._redis.script_load(self._script)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+    def _say_ready(self) -> None:
+        """Once every partition's marker is there, ours and other workers', the market is ready."""
+        if self._ready:
+            return
+        names = [marker_key(self._record.name, partition) for partition in range(self._record.partitions)]
+        pipeline = self._redis.pipeline(transaction=False)
+        for name in names:
+            pipeline.exists(name)
+        if all(pipeline.execute()):
+            self._redis.set(ready_key(self._record.name), self._record.epoch)
+            self._ready = True

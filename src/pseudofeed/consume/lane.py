@@ -1,0 +1,188 @@
+"""A sink with a thread of its own: decoding and writing go on beside the loop that reads from Kafka.
+
+The loop (partitions.py) fills a lane's buffers and hands them over when enough has come; while the lane writes them,
+the next ones fill up. So a slow or absent server never keeps the loop from Kafka's group, and decoding, sorting and
+writing (which release the GIL) overlap with reading.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from pseudofeed.consume.sink import Batch, Sink
+from pseudofeed.encode import TickColumns, decode_tick_blocks
+from pseudofeed.errors import MalformedMessage, ServerError
+from pseudofeed.publish.topics import TopicState
+
+__all__ = ["Lane", "Partition", "RawBatch", "Written"]
+
+# A tick's share of a message: two doubles. Header and times come on top, so small blocks count for more than they have.
+BYTES_PER_TICK = 16
+IDLE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RawBatch:
+    """Messages of one partition, not decoded yet, with their offsets."""
+
+    partition: int
+    from_offset: int
+    values: list[bytes]
+    offsets: list[int]
+
+    @property
+    def to_offset(self) -> int:
+        return self.offsets[-1] + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What one write has made last: ticks, their newest step, and each partition's next offset."""
+
+    ticks: int
+    last_step: int
+    next_offsets: Mapping[int, int]
+
+
+@dataclass(slots=True, eq=False)
+class Partition:
+    """An assigned partition.
+
+    position: the next offset to read, None until the sink's is known. done: the sink has everything before it.
+    """
+
+    number: int
+    lane: Lane
+    position: int | None = None
+    done: int = 0
+    wanted: int | None = None  # where the sink wants to go on, until the consumer is there
+    target: int | None = None  # the end that draining must reach
+    empty: bool = True  # no message came since the consumer was put to `position`
+    asked: bool = False
+    from_offset: int = 0
+    values: list[bytes] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+
+    def take(self) -> RawBatch:
+        """All buffered messages as a batch; the buffers are empty then."""
+        batch = RawBatch(self.number, self.from_offset, self.values, self.offsets)
+        self.values, self.offsets = [], []
+        self.from_offset = batch.to_offset
+        return batch
+
+    def forget(self) -> None:
+        """Drop what is buffered, and wait for a position from the sink."""
+        self.values, self.offsets = [], []
+        self.position = self.wanted = None
+        self.asked = False
+
+
+class Lane:
+    """One sink, its thread, and the partitions it serves."""
+
+    def __init__(self, sink: Sink, number: int, *, topic: str, fingerprint: int) -> None:
+        self.sink = sink
+        self.bytes = 0  # buffered for the next write
+        self.since = 0.0  # when the oldest of them came
+        self.writing: Future[Written] | None = None
+        self.writing_partitions: frozenset[int] = frozenset()
+        self.asking: Future[Mapping[int, int]] | None = None
+        self._idling: Future[None] | None = None
+        self._idled_at = 0.0
+        self._ending = False
+        self._topic = topic
+        self._fingerprint = fingerprint
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"pseudofeed-lane-{number}")
+
+    @property
+    def rows(self) -> int:
+        """About how many ticks are buffered."""
+        return self.bytes // BYTES_PER_TICK
+
+    def add(self, partition: Partition, offset: int, value: bytes) -> None:
+        if not self.bytes:
+            self.since = time.monotonic()
+        partition.values.append(value)
+        partition.offsets.append(offset)
+        self.bytes += len(value)
+
+    def recount(self, partitions: Sequence[Partition]) -> None:
+        """After buffers were dropped: `partitions` are all that this lane still serves."""
+        self.bytes = sum(len(value) for partition in partitions for value in partition.values)
+
+    def write(self, partitions: Sequence[Partition]) -> None:
+        """Hand all that is buffered to the thread."""
+        batches = [partition.take() for partition in partitions if partition.values]
+        self.bytes = 0
+        self.writing_partitions = frozenset(batch.partition for batch in batches)
+        self.writing = self._thread.submit(self._write, batches)
+
+    def ask(self, describe: Callable[[], TopicState], partitions: Sequence[int]) -> None:
+        """Ask the sink where to go on; the answer is `asking`'s result."""
+        self.asking = self._thread.submit(self._ask, describe, tuple(partitions))
+
+    def ask_earlier(self, describe: Callable[[], TopicState], partition: int, reached: int) -> None:
+        """Ask the sink whether to look for a message before `reached`; no answer for the partition means no."""
+        self.asking = self._thread.submit(self._ask_earlier, describe, partition, reached)
+
+    def idle(self) -> None:
+        """Call while there is nothing to write: once a second the sink is told."""
+        if self._idling is not None and self._idling.done():
+            idling, self._idling = self._idling, None
+            idling.result()
+        elif self._idling is None and time.monotonic() - self._idled_at > IDLE_SECONDS:
+            self._idled_at = time.monotonic()
+            self._idling = self._thread.submit(self.sink.idle)
+
+    def give_up(self) -> None:
+        """The worker ends: what is under way may end, but nobody waits for a server any longer."""
+        self._ending = True
+        self.sink.give_up()
+
+    def drop(self, partitions: Sequence[int]) -> None:
+        self._thread.submit(self.sink.drop, tuple(partitions))
+
+    def close(self) -> None:
+        self.give_up()
+        self._thread.submit(self.sink.close)
+        self._thread.shutdown(wait=True)
+
+    def _write(self, batches: Sequence[RawBatch]) -> Written:
+        decoded = [Batch(batch.partition, batch.from_offset, batch.to_offset, self._decode(batch)) for batch in batches]
+        self.sink.write(decoded)
+        return Written(
+            ticks=sum(len(batch.columns) for batch in decoded),
+            last_step=max((int(batch.columns.sequence[-1]) for batch in decoded if len(batch.columns)), default=0),
+            next_offsets={batch.partition: batch.to_offset for batch in decoded},
+        )
+
+    def _decode(self, batch: RawBatch) -> TickColumns:
+        try:
+            return decode_tick_blocks(batch.values, fingerprint=self._fingerprint, partition=batch.partition)
+        except MalformedMessage as problem:
+            at = batch.offsets[getattr(problem, "index", None) or 0]
+            raise MalformedMessage(
+                f"topic {self._topic} partition {batch.partition} offset {at}: {problem}. Nothing of this batch was "
+                f"taken; whatever wrote the message is not this market's feed"
+            ) from None
+
+    def _ask(self, describe: Callable[[], TopicState], partitions: Sequence[int]) -> Mapping[int, int]:
+        topic = self._described(describe)
+        return {} if topic is None else self.sink.positions(topic, partitions)
+
+    def _ask_earlier(self, describe: Callable[[], TopicState], partition: int, reached: int) -> Mapping[int, int]:
+        topic = self._described(describe)
+        earlier = None if topic is None else self.sink.rewind(topic, partition, reached)
+        return {} if earlier is None else {partition: earlier}
+
+    def _described(self, describe: Callable[[], TopicState]) -> TopicState | None:
+        """The topic's state, however long the broker is away; None if the worker ends meanwhile."""
+        while not self._ending:
+            try:
+                return describe()
+            except ServerError:
+                time.sleep(0.5)
+        return None

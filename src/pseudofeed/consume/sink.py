@@ -1,0 +1,92 @@
+"""What a stage offers so that `consume_ticks` can serve it: the truth about positions, and a place to write.
+
+A sink's own record of how far it has come is the only truth: offsets that Kafka keeps for the group are for lag
+displays. All methods of one sink but `give_up` run in one thread (its lane's), one after the other: it needs no locks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pseudofeed.encode import TickColumns
+from pseudofeed.errors import TopicError
+from pseudofeed.publish.topics import TopicState
+
+__all__ = ["Batch", "Sink", "WorkerSummary", "position_within"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive messages of one partition: from where reading went on, `from_offset`, to before `to_offset`."""
+
+    partition: int
+    from_offset: int
+    to_offset: int
+    columns: TickColumns
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSummary:
+    """What a worker did. seconds: from the first tick's arrival to the last one's commit. last_step: 0 if no tick
+    came.
+    """
+
+    ticks: int
+    seconds: float
+    ticks_per_second: float
+    last_step: int
+
+
+class Sink(Protocol):
+    """Where batches go. Methods may block, however long a server is away, until `give_up`. An exception ends the
+    worker, but for OffsetConflict from `write`: its batches are dropped and `positions` is asked again.
+    """
+
+    def positions(self, topic: TopicState, partitions: Sequence[int]) -> Mapping[int, int]:
+        """The offset to read next in each partition. Raises TopicError where the topic does not fit what is stored."""
+        ...
+
+    def write(self, batches: Sequence[Batch]) -> None:
+        """Make the batches (one a partition at most) last, all or none."""
+        ...
+
+    def rewind(self, topic: TopicState, partition: int, reached: int) -> int | None:
+        """`partition` was read from `reached` to its end and no message came: an earlier offset to try, or None."""
+        ...
+
+    def drop(self, partitions: Sequence[int]) -> None:
+        """Another worker has these partitions now: forget them."""
+        ...
+
+    def idle(self) -> None:
+        """Called about once a second while there is nothing to write."""
+        ...
+
+    def give_up(self) -> None:
+        """Called from another thread when the worker ends: raise ServerError instead of waiting for a server."""
+        ...
+
+    def close(self) -> None:
+        """Let connections go. Called once, whatever happened."""
+        ...
+
+
+def position_within(name: str, topic: TopicState, partition: int, offset: int, holder: str) -> int:
+    """`offset`, if the topic has everything from there on; else TopicError. holder: who goes on there, for the
+    message.
+    """
+    low, high = int(topic.low[partition]), int(topic.high[partition])
+    if offset < low:
+        raise TopicError(
+            f"topic {name} partition {partition}: {holder} goes on at offset {offset}, but the topic starts at {low} "
+            f"by now: {low - offset} messages were deleted before they were read. This worker stops instead of leaving a "
+            f"gap; give the topic a longer retention"
+        )
+    if offset > high:
+        raise TopicError(
+            f"topic {name} partition {partition}: {holder} goes on at offset {offset}, but the topic ends at {high}: "
+            f"it was deleted and made anew, or lost messages"
+        )
+    return offset

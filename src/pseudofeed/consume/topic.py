@@ -1,0 +1,88 @@
+"""The topic that a worker reads: waited for at the start, and watched for being another one all of a sudden.
+
+A topic that was deleted and made anew under its old name has other ticks at the old offsets. Brokers give each topic
+an id for that; where there is none (librdkafka's mock cluster), it is None and only the offsets' range can be checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from pseudofeed.errors import ServerError, TopicError
+from pseudofeed.publish.markets import MarketRecord
+from pseudofeed.publish.topics import TopicState, describe, tick_topic
+
+__all__ = ["WatchedTopic"]
+
+_log = logging.getLogger("pseudofeed.consume")
+
+WAIT_SECONDS = 30.0
+CHECK_SECONDS = 5.0
+
+
+class WatchedTopic:
+    """The market's tick topic, which must stay the one that it was at first sight."""
+
+    def __init__(self, kafka: dict[str, str], record: MarketRecord) -> None:
+        self.name = tick_topic(record.name)
+        self._kafka, self._record = kafka, record
+        self._id: str | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="pseudofeed-topic")
+        self._checking: Future[TopicState] | None = None
+        self._checked_at = 0.0
+
+    def wait_for(self, stopping: Callable[[], bool]) -> bool:
+        """Wait until the topic is there (the feed makes it); False if asked to stop before. Raises TopicError where it
+        does not come, or has another number of partitions than the market."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not stopping():
+            try:
+                state = describe(self._kafka, self.name)
+            except TopicError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+                continue
+            if len(state.high) != self._record.partitions:
+                raise TopicError(
+                    f"topic {self.name} has {len(state.high)} partitions, but market {self._record.name} was "
+                    f"registered with {self._record.partitions}: partitions must not be added to a market's topic"
+                )
+            self._id = state.topic_id
+            self._checked_at = time.monotonic()
+            return True
+        return False
+
+    def describe(self) -> TopicState:
+        """Its state now. Raises TopicError where it is another one by now, ServerError where Kafka does not answer."""
+        state = describe(self._kafka, self.name)
+        if state.topic_id != self._id:
+            raise TopicError(
+                f"topic {self.name} was deleted and made anew (its id was {self._id}, now it is {state.topic_id}) "
+                f"while it was read: what was written from the old one cannot be continued"
+            )
+        return state
+
+    def check_soon(self) -> None:
+        """Something looks odd: don't wait for the next regular check."""
+        self._checked_at = 0.0
+
+    def check(self) -> None:
+        """Call often: the topic is looked at every few seconds, in a thread. Raises TopicError where it is another
+        one.
+        """
+        now = time.monotonic()
+        if self._checking is None and now - self._checked_at > CHECK_SECONDS:
+            self._checked_at = now
+            self._checking = self._thread.submit(self.describe)
+        elif self._checking is not None and self._checking.done():
+            checking, self._checking = self._checking, None
+            with contextlib.suppress(ServerError):
+                checking.result()
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,80 @@
+"""Connections to PostgreSQL: how they are opened, and what their failures mean to a user.
+
+libpq's messages name host, port, database and user and never a password; they are passed on. The connection string
+itself is never shown.
+"""
+
+from __future__ import annotations
+
+import psycopg
+
+from pseudofeed.errors import PseudofeedError, ServerError, StoreError
+from pseudofeed.settings import Connections
+
+__all__ = ["may_pass", "open_connection", "store_error"]
+
+VARIABLE = "PSEUDOFEED_POSTGRES"
+CONNECT_SECONDS = 5
+
+# A worker that was frozen in the middle of a transaction holds the lock on its row of sink_offset: the server ends that
+# session after 30 s, and nobody waits longer than 10 s at a time for it (then tries again).
+_WRITER_SETTINGS = {
+    "idle_in_transaction_session_timeout": "30s",
+    "lock_timeout": "10s",
+    "statement_timeout": "120s",
+}
+
+
+def open_connection(connections: Connections, *, application: str, writer: bool) -> psycopg.Connection:
+    """A connection in autocommit mode, times in UTC; a writer's gets time limits, a reader's is read-only.
+
+    Raises SettingsError where PostgreSQL is not set, psycopg.Error where it cannot be reached (see `store_error`).
+    """
+    connection = psycopg.connect(
+        connections.require_postgres(),
+        autocommit=True,
+        prepare_threshold=None,  # also through a pooler that hands out another session for each transaction
+        connect_timeout=CONNECT_SECONDS,
+        application_name=application,
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,
+        tcp_user_timeout=30_000,
+    )
+    settings = {"TimeZone": "UTC"} | (_WRITER_SETTINGS if writer else {"default_transaction_read_only": "on"})
+    try:
+        for name, value in settings.items():
+            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def store_error(problem: psycopg.Error, connections: Connections) -> PseudofeedError:
+    """What a user can do about `problem`; raise it `from None`, since libpq's text is in it."""
+    server = connections.describe_postgres()
+    if isinstance(problem, psycopg.errors.InsufficientPrivilege):
+        return ServerError(
+            f"PostgreSQL at {server}: {_primary(problem)}. The user of {VARIABLE} must own the tables of pseudofeed, "
+            f"or be allowed to create them in the database's default schema"
+        )
+    if isinstance(problem, psycopg.errors.ReadOnlySqlTransaction):
+        return ServerError(
+            f"PostgreSQL at {server} is read-only ({_primary(problem)}): {VARIABLE} must name the primary"
+        )
+    if isinstance(problem, psycopg.OperationalError):
+        return ServerError(f"PostgreSQL at {server}: {_primary(problem)}. Check {VARIABLE}, and that the server runs")
+    return StoreError(f"PostgreSQL at {server}: {_primary(problem)}")
+
+
+def may_pass(problem: psycopg.Error, connection: psycopg.Connection | None) -> bool:
+    """Is it worth trying again later, on a new connection: the server went away, is full, overloaded, or locked?"""
+    if connection is None or connection.closed or connection.broken:
+        return True
+    return isinstance(problem, psycopg.OperationalError | psycopg.errors.ReadOnlySqlTransaction)
+
+
+def _primary(problem: psycopg.Error) -> str:
+    text = problem.diag.message_primary or str(problem)
+    return "; ".join(line.strip() for line in text.strip().splitlines() if line.strip()).rstrip(".")

@@ -1,0 +1,123 @@
+"""Markets in the store: registered once, with a run of instrument ids, and refused when they come back changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from psycopg.types.json import Jsonb
+
+from pseudofeed.errors import MarketChanged, TopicError, UnknownMarket
+from pseudofeed.publish.markets import MarketRecord
+from pseudofeed.store.schema import SCHEMA_LOCK
+
+__all__ = ["StoredMarket", "find_market", "read_market", "register_market"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredMarket:
+    """A market as the store knows it; instrument number i has the id instrument_ids[i], a run of consecutive ids."""
+
+    market_id: int
+    record: MarketRecord
+    instrument_ids: NDArray[np.int32]
+
+
+def register_market(connection: psycopg.Connection, record: MarketRecord) -> StoredMarket:
+    """The market's place in the store, made if it has none, with instruments and factors, in one transaction.
+
+    Raises MarketChanged naming the differences where the name stands
+    for another specification, TopicError where Kafka's side of it was made anew.
+    """
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
+        stored = find_market(connection, record.name)
+        if stored is None:
+            return _insert(connection, record)
+    _compare(stored.record, record)
+    return stored
+
+
+def read_market(connection: psycopg.Connection, name: str) -> StoredMarket:
+    """The market of that name. Raises UnknownMarket listing those that the store has."""
+    stored = find_market(connection, name)
+    if stored is None:
+        names = [known for (known,) in connection.execute("SELECT name FROM market ORDER BY name")]
+        raise UnknownMarket(f"the store has no market {name!r}; it has {', '.join(names) if names else 'none yet'}")
+    return stored
+
+
+def find_market(connection: psycopg.Connection, name: str) -> StoredMarket | None:
+    row = connection.execute(
+        """SELECT market_id, specification, partitions, epoch, fingerprint,
+                  (SELECT min(instrument_id) FROM instrument i WHERE i.market_id = m.market_id),
+                  (SELECT count(*) FROM instrument i WHERE i.market_id = m.market_id)
+           FROM market m WHERE name = %s""",
+        (name,),
+    ).fetchone()
+    if row is None:
+        return None
+    market_id, specification, partitions, epoch, fingerprint, first, count = row
+    record = MarketRecord(
+        name=name, specification=specification, partitions=partitions, epoch=epoch, fingerprint=int(fingerprint)
+    )
+    return StoredMarket(market_id, record, np.arange(first, first + count, dtype=np.int32))
+
+
+def _compare(stored: MarketRecord, record: MarketRecord) -> None:
+    if stored.fingerprint != record.fingerprint:
+        differences = record.market.difference(stored.specification)
+        raise MarketChanged(
+            f"market {record.name} is in the store with another specification: {'; '.join(differences)}. "
+            f"Give the changed market another name"
+        )
+    if stored.partitions != record.partitions:
+        raise MarketChanged(
+            f"market {record.name} is in the store with {stored.partitions} partitions, Kafka has it with "
+            f"{record.partitions}. Give the changed market another name"
+        )
+    if stored.epoch != record.epoch:
+        raise TopicError(
+            f"market {record.name} was registered anew in Kafka since the store first had it: its topic is another "
+            f"one, and what is stored cannot be continued from it. Give the market another name, or use another database"
+        )
+
+
+def _insert(connection: psycopg.Connection, record: MarketRecord) -> StoredMarket:
+    market = record.market
+    row = connection.execute(
+        """INSERT INTO market (name, fingerprint, specification, partitions, epoch) VALUES (%s, %s, %s, %s, %s)
+           RETURNING market_id, (SELECT coalesce(max(instrument_id), 0) + 1 FROM instrument),
+                     (SELECT coalesce(max(factor_id), 0) + 1 FROM factor)""",
+        (record.name, record.fingerprint, Jsonb(record.specification), record.partitions, record.epoch),
+    ).fetchone()
+    assert row is not None
+    market_id, first_instrument, first_factor = row
+    instruments, factors = market.instruments, market.factors
+    names = (
+        "initial_price", "initial_variance", "drift", "kappa", "theta", "xi", "rho", "idiosyncratic_volatility",
+    )  # fmt: skip
+    parameters = [getattr(instruments, name).tolist() for name in names]
+    loadings = instruments.factor_loadings.tolist()
+    with connection.cursor() as cursor:
+        with cursor.copy(
+            f"COPY instrument (instrument_id, market_id, number, symbol, {', '.join(names)}, factor_loadings) "
+            "FROM STDIN".encode()
+        ) as copy:
+            for number, (symbol, loading, *values) in enumerate(
+                zip(market.symbols, loadings, *parameters, strict=True)
+            ):
+                copy.write_row((first_instrument + number, market_id, number, symbol, *values, loading))
+        cursor.executemany(
+            "INSERT INTO factor (factor_id, market_id, number, name, volatility, drift, correlations) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            [
+                (first_factor + number, market_id, number, name, float(factors.volatilities[number]),
+                 float(factors.drifts[number]), factors.correlations[number].tolist())
+                for number, name in enumerate(factors.names)
+            ],
+        )  # fmt: skip
+    ids = np.arange(first_instrument, first_instrument + len(market.symbols), dtype=np.int32)
+    return StoredMarket(market_id, record, ids)

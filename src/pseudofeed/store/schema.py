@@ -1,0 +1,112 @@
+"""The store's tables: numbered SQL files, each applied once, and the tier of the database found by probing.
+
+`NNN_name.sql` is for every database; `NNN_name.timescaledb.sql` and `NNN_name.plain.sql` for the tier that they name.
+The files are shipped inside the package (pseudofeed/store/sql), from the repository's `sql/`.
+
+A hypertable where the database has the extension timescaledb when the store is made; else PostgreSQL's own partitions.
+Which it is can be read from the table `tick` ever after, so an extension that comes later changes nothing. The
+Community edition needs nothing else so far.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from importlib import resources
+from typing import NamedTuple
+
+import psycopg
+
+from pseudofeed.errors import StoreError
+
+__all__ = ["Tier", "find_tier", "migrate", "schema_files"]
+
+# One advisory lock for all that changes the schema or hands out ids; its number has no meaning.
+SCHEMA_LOCK = 7_364_110_401
+
+_NAME = re.compile(r"(?P<number>\d{3})_(?P<name>\w+?)(\.(?P<tier>timescaledb|plain))?\.sql")
+
+
+class Tier(Enum):
+    """What the database offers for ticks; the value is the word in file names and messages."""
+
+    TIMESCALEDB = "timescaledb"
+    PLAIN = "plain"
+
+
+class SchemaFile(NamedTuple):
+    number: int
+    tier: Tier | None
+    name: str
+    text: str
+
+
+def schema_files() -> list[SchemaFile]:
+    """All files of the schema, by number."""
+    files = []
+    for entry in resources.files("pseudofeed.store").joinpath("sql").iterdir():
+        match = _NAME.fullmatch(entry.name)
+        if match is not None:
+            tier = Tier(match["tier"]) if match["tier"] else None
+            files.append(SchemaFile(int(match["number"]), tier, entry.name, entry.read_text(encoding="utf-8")))
+    if not files:
+        raise StoreError("this installation of pseudofeed lacks its SQL files (pseudofeed/store/sql): install it again")
+    return sorted(files, key=lambda file: file.number)
+
+
+def find_tier(connection: psycopg.Connection) -> Tier:
+    """The tier of the store, or, before there is one, of the database."""
+    row = connection.execute(
+        """SELECT (SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass('tick')),
+                  EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')"""
+    ).fetchone()
+    assert row is not None
+    partitioned, extension = row
+    plain = partitioned if partitioned is not None else not extension
+    return Tier.PLAIN if plain else Tier.TIMESCALEDB
+
+
+def migrate(connection: psycopg.Connection) -> Tier:
+    """Bring the schema up to date, in one transaction; several workers may do so at once. Returns the tier.
+
+    Raises StoreError where the schema is newer than this program, or holds a table `market` or `tick` of somebody
+    else's; psycopg.Error where the server refuses.
+    """
+    files = schema_files()
+    newest = files[-1].number
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
+        applied = _applied(connection)
+        if applied and max(applied) > newest:
+            raise StoreError(
+                f"the store's schema has number {max(applied)}, this version of pseudofeed knows up to {newest}: "
+                f"install the version that made it, or a newer one"
+            )
+        tier = find_tier(connection)
+        missing = [file for file in files if file.number not in applied and file.tier in (None, tier)]
+        for file in missing:
+            # Our own files, sent as they are: no parameters, so a percent sign is one.
+            connection.execute(file.text.encode())
+            connection.execute("INSERT INTO migration (number, name) VALUES (%s, %s)", (file.number, file.name))
+    return tier
+
+
+def _applied(connection: psycopg.Connection) -> set[int]:
+    """The numbers applied already; makes the table of them if there is none."""
+    row = connection.execute(
+        "SELECT to_regclass('migration') IS NOT NULL, coalesce(to_regclass('market'), to_regclass('tick'))::text"
+    ).fetchone()
+    assert row is not None
+    known, foreign = row
+    if not known:
+        if foreign is not None:
+            raise StoreError(
+                f"the database's default schema has a table {foreign} that pseudofeed did not make: give pseudofeed a "
+                f"database or schema of its own"
+            )
+        connection.execute(
+            "CREATE TABLE migration (number int4 PRIMARY KEY, name text NOT NULL, "
+            "applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        connection.execute("COMMENT ON TABLE migration IS 'The files of pseudofeed''s schema that were applied'")
+    return {number for (number,) in connection.execute("SELECT number FROM migration")}

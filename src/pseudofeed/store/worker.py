@@ -1,0 +1,62 @@
+"""`pseudofeed store`: a market's ticks from Kafka into PostgreSQL or TimescaleDB, exactly once."""
+
+from __future__ import annotations
+
+import psycopg
+
+from pseudofeed.consume import WorkerSummary, consume_ticks
+from pseudofeed.control import Control
+from pseudofeed.errors import StoreError
+from pseudofeed.publish.markets import MarketRecord
+from pseudofeed.settings import Connections
+from pseudofeed.store.connection import open_connection, store_error
+from pseudofeed.store.registry import StoredMarket, register_market
+from pseudofeed.store.schema import Tier, migrate
+from pseudofeed.store.sink import StoreSink
+
+__all__ = ["prepare_store", "store_market"]
+
+
+BATCH_ROWS = 200_000
+BATCH_SECONDS = 0.5
+LANES = 2
+
+
+def store_market(
+    record: MarketRecord,
+    connections: Connections,
+    control: Control,
+    *,
+    batch_rows: int = BATCH_ROWS,
+    batch_seconds: float = BATCH_SECONDS,
+    lanes: int | None = None,
+) -> WorkerSummary:
+    """Store the market's ticks until `control` asks to stop, or, draining, all that the topic has.
+
+    A batch is committed when about `batch_rows` ticks have come or the first of them is `batch_seconds` old. lanes:
+    how many connections share the partitions; by default two, and never more than there are partitions. Start as many
+    workers as there are partitions, on any machines: Kafka shares the partitions out.
+
+    Raises ServerError where a server does not answer at the start (later it is waited for), StoreError, MarketChanged,
+    TopicError and MalformedMessage: nothing was written of what is wrong.
+    """
+    connections.require_kafka()
+    market, tier = prepare_store(record, connections)
+    count = min(LANES if lanes is None else lanes, record.partitions)
+    sinks = [StoreSink(connections, market, tier) for _ in range(count)]
+    return consume_ticks(
+        record, connections, control, sinks, stage="store", batch_rows=batch_rows, batch_seconds=batch_seconds
+    )
+
+
+def prepare_store(record: MarketRecord, connections: Connections) -> tuple[StoredMarket, Tier]:
+    """Make or update the schema and register the market. Raises as `store_market` does."""
+    problem = record.market.store_problem()
+    if problem is not None:
+        raise StoreError(f"market {record.name} cannot be stored: {problem}")
+    try:
+        with open_connection(connections, application="pseudofeed store", writer=True) as connection:
+            tier = migrate(connection)
+            return register_market(connection, record), tier
+    except psycopg.Error as problem:
+        raise store_error(problem, connections) from None

@@ -1,0 +1,105 @@
+"""A market's ticks are the same bits, however they are asked for; and files say what the arrays say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pseudofeed.market import Market
+from pseudofeed.simulate.paths import TickBlock
+
+STEPS = 60
+MARKET = Market.sample(instruments=150, factors=3, seed=11, step="1min")
+WHOLE = MARKET.simulate(STEPS)
+
+
+def equal(block: TickBlock, columns: np.ndarray | slice = slice(None)) -> bool:
+    rows = slice(block.first_step, block.last_step + 1)
+    steps = slice(block.first_step - 1, block.last_step)
+    return (
+        block.prices.tobytes() == np.ascontiguousarray(WHOLE.prices[rows, columns]).tobytes()
+        and block.variances.tobytes() == np.ascontiguousarray(WHOLE.variances[rows, columns]).tobytes()
+        and block.time.tobytes() == WHOLE.time[rows].tobytes()
+        and block.factor_increments.tobytes() == WHOLE.factor_increments[steps].tobytes()
+        and block.factor_levels.tobytes() == WHOLE.factor_levels[rows].tobytes()
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_blocks_starts_subsets_and_states_change_no_bit(data: st.DataObject) -> None:
+    start = data.draw(st.integers(1, STEPS), label="start_step")
+    steps = data.draw(st.integers(1, STEPS - start + 1), label="steps")
+    block_steps = data.draw(st.integers(1, STEPS), label="block_steps")
+    numbers = data.draw(st.sets(st.integers(0, 149), min_size=1), label="instruments")
+    columns = np.array(sorted(numbers))
+    blocks = list(MARKET.stream(start_step=start, steps=steps, block_steps=block_steps, instruments=columns))
+    assert sum(len(block.time) for block in blocks) == steps
+    assert all(equal(block, columns) for block in blocks)
+    resume = data.draw(st.sampled_from(blocks), label="resume behind")
+    if resume.last_step < STEPS:
+        (rest,) = MARKET.stream(
+            start_step=resume.last_step + 1,
+            steps=STEPS - resume.last_step,
+            block_steps=STEPS,
+            instruments=columns,
+            state=resume.state,
+        )
+        assert equal(rest, columns)
+
+
+def test_a_day_moves_some_per_cent() -> None:
+    """Annual parameters at 1 s steps: not a hundred dollars to nothing in ten minutes."""
+    market = Market.sample(instruments=200, step="1min")
+    day = market.simulate(1440)
+    moves = np.abs(np.log(day.prices[-1] / day.prices[0]))
+    assert 0.005 < np.median(moves) < 0.03
+    assert moves.max() < 0.2
+
+
+def test_csv_reads_back_to_the_same_doubles(tmp_path: Path) -> None:
+    paths = MARKET.simulate(5)
+    paths.to_csv(tmp_path)
+    assert len(list(tmp_path.glob("*.csv"))) == 151
+    frame = pd.read_csv(tmp_path / "ALFA.csv", float_precision="round_trip")
+    assert list(frame.columns) == ["timestamp", "price", "variance"]
+    assert frame["price"].to_numpy().tobytes() == paths.prices[1:, 0].tobytes()
+    assert frame["variance"].to_numpy().tobytes() == paths.variances[1:, 0].tobytes()
+    assert (pd.to_datetime(frame["timestamp"]).astype("int64") * (10**9 if len(frame) == 0 else 1)).notna().all()
+    assert frame["timestamp"][0] == "2026-03-02T14:31:00Z"
+    factors = pd.read_csv(tmp_path / "factors.csv", float_precision="round_trip")
+    for k, name in enumerate(paths.factor_names):
+        assert factors[f"{name}_increment"].to_numpy().tobytes() == paths.factor_increments[:, k].tobytes()
+        assert factors[f"{name}_level"].to_numpy().tobytes() == paths.factor_levels[1:, k].tobytes()
+
+
+def test_parquet_holds_a_row_a_tick(tmp_path: Path) -> None:
+    paths = MARKET.simulate(5)
+    paths.to_parquet(tmp_path / "ticks.parquet")
+    frame = pd.read_parquet(tmp_path / "ticks.parquet")
+    assert len(frame) == 5 * 150
+    one = frame[frame["symbol"] == "BRVO"]
+    assert one["sequence"].tolist() == [1, 2, 3, 4, 5]
+    assert one["price"].to_numpy().tobytes() == paths.prices[1:, 1].tobytes()
+    assert one["time"].iloc[0] == pd.Timestamp("2026-03-02T14:31:00Z")
+
+
+def test_pandas_frame_is_wide() -> None:
+    frame = WHOLE.to_pandas()
+    assert frame["price"].shape == (STEPS + 1, 150)
+    assert frame["price"]["ALFA"].to_numpy().tobytes() == np.ascontiguousarray(WHOLE.prices[:, 0]).tobytes()
+    assert frame.index[0] == pd.Timestamp("2026-03-02T14:30:00Z")
+
+
+def test_bad_arguments_are_named() -> None:
+    with pytest.raises(ValueError, match="start_step is 0; allowed are integers"):
+        MARKET.stream(start_step=0)
+    with pytest.raises(ValueError, match="instruments: expected ascending numbers from 0 to 149"):
+        MARKET.stream(instruments=[3, 3])
+    with pytest.raises(ValueError, match="do not fit in memory"):
+        MARKET.simulate(10**12)
