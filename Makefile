@@ -62,7 +62,7 @@ soak: .venv/.test
 	@$(WITH_SERVERS); PSEUDOFEED_SOAK=6 $(BIN)/pytest tests/live
 
 bench: .venv/.bench
-	@$(WITH_SERVERS); $(BIN)/pytest benchmarks
+	@$(WITH_SERVERS); $(BIN)/pytest benchmarks/bench_*.py --benchmark-columns=min,median,rounds
 
 servers: .venv/.demo
 	@$(BIN)/pseudofeed servers up

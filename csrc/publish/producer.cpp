@@ -226,6 +226,10 @@ Status Producer::poll() {
 
 Status Producer::serve(int timeout_ms) {
     library_.poll(client_, timeout_ms);
+    // A fatal error is told before the reports of the messages that it is about, and those name partition and steps.
+    for (int wait = 0; !fatal_error_.empty() && failure_.ok() && wait < 10; ++wait) library_.poll(client_, 100);
+    if (!fatal_error_.empty())
+        fail(failure(Code::publish_failed, "%s: %s", options_.topic.c_str(), fatal_error_.c_str()));
     if (!failure_.ok() && !purged_) {
         // A later message of a partition must not arrive where an earlier one did not.
         purged_ = true;
@@ -293,9 +297,9 @@ void Producer::on_error(Client* client, int error, const char* reason, void* opa
         producer.last_error_ = reason;
         return;
     }
-    char text[160] = {};
+    char text[200] = {};
     producer.library_.fatal_error(client, text, sizeof text);
-    producer.fail(failure(Code::publish_failed, "%s: %s", producer.options_.topic.c_str(), text));
+    producer.fatal_error_ = text;
 }
 
 Counts Producer::counts() {

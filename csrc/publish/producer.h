@@ -132,6 +132,7 @@ class Producer {
     Status failure_;                    // the first one; it stands
     bool purged_ = false;               // after a failure the queue is thrown away, once
     std::string last_error_;
+    std::string fatal_error_;  // "" or why librdkafka has stopped for good
 };
 
 }  // namespace pseudofeed::publish

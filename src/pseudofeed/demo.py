@@ -104,8 +104,8 @@ def _live(market: Market, connections: Connections, console: Console) -> None:
         if client is not None:
             client.close()
     console.print(
-        f"\n{summary.ticks:,} ticks published, {summary.cached:,} taken by the cache, {summary.stored:,} stored "
-        f"in {summary.seconds:.1f} s."
+        f"\n{summary.ticks:,} ticks published and {summary.stored:,} stored in {summary.seconds:.1f} s. "
+        f"The cache took {summary.cached:,}: it starts with the newest, older ones would be no news."
     )
 
 

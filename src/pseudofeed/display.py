@@ -57,7 +57,7 @@ class RunDisplay:
 
     def refresh(self, supervisor: Supervisor) -> None:
         now = time.monotonic()
-        if self._live is None or now - self._drawn < 1 / _REFRESHES_PER_SECOND:
+        if self._live is None or (now - self._drawn < 1 / _REFRESHES_PER_SECOND and not supervisor.done):
             return
         self._drawn = now
         parts: list[RenderableType] = [self._stages(supervisor, now)]

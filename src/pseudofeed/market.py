@@ -231,16 +231,6 @@ class Market:
         lines "factors.volatilities[1]: 0.08 -> 0.09", other -> this; none if they are the same."""
         return differences(other_specification, self._specification)
 
-    def simulate(self, steps: int) -> Paths:
-        """The run from the start over the steps 1 to `steps`, in memory: 16 bytes a tick.
-
-        Raises ValueError where `steps` is none or does not fit in memory, SimulationError where a path leaves
-        the doubles.
-        """
-        from pseudofeed.simulate.stream import simulate
-
-        return simulate(self, steps)
-
     def stream(
         self,
         *,
@@ -250,20 +240,24 @@ class Market:
         instruments: ArrayLike | None = None,
         state: MarketState | None = None,
     ) -> Iterator[TickBlock]:
-        """The ticks from `start_step` on, block after block of `block_steps` steps, with memory for one block.
+        """The ticks from `start_step` on, block after block of `block_steps`, without end if `steps` is None.
 
-        steps: how many steps, None for no end. instruments: ascending numbers of a subset, which are the
-        blocks' columns
-        then. state: of a step before start_step (`TickBlock.state`), to go on from there instead of from the start. The
-        same ticks to the bit, however they are asked for.
-
-        Raises ValueError naming an argument that is out of range, SimulationError where a path leaves the doubles.
+        instruments: ascending numbers of those to simulate (the blocks' columns); all by default. state: a block's
+        `state`, from before `start_step`, to go on from instead of from the start. The ticks are the same bits however
+        they are cut. Memory is bounded by the block. Raises ValueError naming the argument, MarketFileError while the
+        start is "now", SimulationError where a price or a time leaves its range.
         """
         from pseudofeed.simulate.stream import stream
 
         return stream(
             self, start_step=start_step, steps=steps, block_steps=block_steps, instruments=instruments, state=state
         )
+
+    def simulate(self, steps: int) -> Paths:
+        """The start and the steps 1 to `steps` of every instrument and factor, in memory. Raises as `stream` does."""
+        from pseudofeed.simulate.stream import simulate
+
+        return simulate(self, steps)
 
     def store_problem(self) -> str | None:
         """Why PostgreSQL, whose times are whole microseconds, can't hold this market's ticks; None if it can."""

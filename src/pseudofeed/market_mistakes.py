@@ -73,7 +73,10 @@ def key_text(key: Key) -> str:
 
 def _reworded(error: ErrorDetails) -> tuple[Key, str]:
     places = error["loc"]
-    key = tuple(place for place in places if not (isinstance(place, str) and place.startswith("<")))
+    # Tags of kinds (market_file.py) are taken out; an unknown key is the last part, and may look like one.
+    ends = places[-1:] if error["type"] == "extra_forbidden" else ()
+    inner = places[: len(places) - len(ends)]
+    key = (*(place for place in inner if not (isinstance(place, str) and place.startswith("<"))), *ends)
     general = re.sub(r"\[\d+\]", "[]", key_text(key))
     # Inside of a distribution's table the keys are the same wherever it stands.
     kinds = [place for place in places[:-1] if isinstance(place, str) and place.strip("<>") in DISTRIBUTIONS]
@@ -139,7 +142,8 @@ class _Together:
     def __init__(self, raw: Mapping[str, object], mistakes: list[tuple[Key, str]]) -> None:
         self._raw = raw
         self._mistakes = mistakes
-        self._bad = [key for key, _ in mistakes]
+        self._bad = {key for key, _ in mistakes}
+        self._above_bad = {key[:length] for key in self._bad for length in range(len(key) + 1)}
 
     def check(self, *, check_calendar: bool) -> None:
         names = self._good("factors", "names")
@@ -164,7 +168,7 @@ class _Together:
 
         An unknown key beside it does no harm: that is a mistake of its own key only.
         """
-        if any(bad == key[: len(bad)] or bad[: len(key)] == key for bad in self._bad):
+        if key in self._above_bad or any(key[:length] in self._bad for length in range(len(key))):
             return None
         value: Any = self._raw
         for part in key:

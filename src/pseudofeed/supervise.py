@@ -171,6 +171,12 @@ class _Worker:
         now = self.summary.ticks if self.summary is not None else self.progress.ticks if self.progress else 0
         return self.earlier_ticks + int(now)
 
+    @property
+    def final_progress(self) -> Progress | None:
+        if self.summary is None:
+            return self.progress
+        return Progress(self.role, self.ticks, self.summary.last_step, 0, self.summary.seconds)
+
 
 class Supervisor:
     """Runs a registered market's feed and workers. Call `run` once; `processes` tells the process ids by name
@@ -203,7 +209,12 @@ class Supervisor:
     @property
     def workers(self) -> list[tuple[str, Progress | None, bool]]:
         """(name, newest progress, whether it runs) of each process, the feed first."""
-        return [(worker.name, worker.progress, worker.process is not None) for worker in self._workers]
+        return [(worker.name, worker.final_progress, worker.process is not None) for worker in self._workers]
+
+    @property
+    def done(self) -> bool:
+        """Whether every stage has come to its end."""
+        return all(worker.summary is not None for worker in self._workers)
 
     @property
     def processes(self) -> dict[str, int]:
@@ -224,8 +235,10 @@ class Supervisor:
         try:
             for worker in self._workers:
                 self._start(worker)
-            while any(worker.summary is None for worker in self._workers):
+            while not self.done:
                 self._turn()
+            if self._on_refresh is not None:
+                self._on_refresh(self)
         finally:
             self._end_all()
             for number, handler in previous.items():
@@ -321,7 +334,9 @@ class Supervisor:
             return
         worker.restarts += 1
         if worker.restarts > (_RESTARTS if code is not None and code < 0 else _RESTARTS_AFTER_CRASHES):
-            raise PseudofeedError(f"{worker.name} ended {worker.restarts} times without giving a reason (exit code {code})")
+            raise PseudofeedError(
+                f"{worker.name} ended {worker.restarts} times without giving a reason (exit code {code})"
+            )
         worker.earlier_ticks, worker.progress, worker.began = worker.ticks, None, None
         worker.start_at = time.monotonic() + _BACKOFF_SECONDS
 

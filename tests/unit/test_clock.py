@@ -14,6 +14,9 @@ from pseudofeed.clock import Clock
 from pseudofeed.errors import LibraryError, MarketFileError, SimulationError
 from pseudofeed.times import format_step, format_time, parse_step, parse_time
 
+# exchange_calendars itself uses pandas in ways that pandas warns of.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE

@@ -122,7 +122,7 @@ def feed(
                     steps=None if steps is None else steps - first_step + 1,
                     block_steps=_block_steps(len(market.symbols), of_instrument, producer, readers),
                 ),
-                _pacer(market, first_step, rate=rate, speed=speed, live=live),
+                _Pace(instruments=len(market.symbols), rate=rate, speed=speed, live=live),
             )
         return run.summary()
 
@@ -139,15 +139,22 @@ def _block_steps(
     return steps - steps % message if steps > message else steps
 
 
-def _pacer(market: Market, first_step: int, *, rate: float | None, speed: float | None, live: bool) -> Pacer | None:
-    now = time.monotonic()
-    if rate is not None:
-        return RatePacer(now, first_step, len(market.symbols) / rate)
-    if speed is None:
-        return None
-    if live:
-        return SpeedPacer.live()
-    return SpeedPacer(now, int(market.clock.times(first_step, 1)[0]), speed)
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """What was asked for. Time counts from the first block, not from the simulation of the steps before it."""
+
+    instruments: int
+    rate: float | None
+    speed: float | None
+    live: bool
+
+    def start(self, first: Ticks) -> Pacer | None:
+        now = time.monotonic()
+        if self.rate is not None:
+            return RatePacer(now, first.first_step, self.instruments / self.rate)
+        if self.speed is None:
+            return None
+        return SpeedPacer.live() if self.live else SpeedPacer(now, int(first.time[0]), self.speed)
 
 
 class _Run:
@@ -170,8 +177,11 @@ class _Run:
         self._started: float | None = None
         self._reported = 0.0
 
-    def publish_all(self, blocks: Iterator[Ticks], pacer: Pacer | None) -> None:
+    def publish_all(self, blocks: Iterator[Ticks], pace: _Pace) -> None:
+        pacer: Pacer | None = None
         for block in blocks:
+            if self._started is None:
+                pacer = pace.start(block)
             for rows in self._paced(block, pacer):
                 if self._started is None:
                     self._started = time.monotonic()

@@ -105,8 +105,9 @@ class Producer:
     """Publishes tick blocks of a market with N instruments to a topic of P partitions.
 
     kafka: librdkafka properties, each overrides ours. partitions: (N,) int32, the partition of each instrument.
-    fingerprint: the market's. A message holds at most `block_ticks` ticks; `queue_bytes` is the memory budget of what is queued and under way. A context manager: leaving it flushes
-    (10 s at most) unless an exception is under way, then closes.
+    fingerprint: the market's. A message holds at most `block_ticks` ticks; `queue_bytes` is the memory budget of what
+    is queued and under way. A context manager: leaving it flushes (10 s at most) unless an exception is under way,
+    then closes.
 
     Raises SettingsError for properties that librdkafka refuses, PublishError where a step of a partition's
     instruments does not fit a message. Every later failure is a PublishError with partition, steps and librdkafka's

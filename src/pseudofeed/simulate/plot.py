@@ -40,7 +40,7 @@ def plot_paths(
     for k, name in enumerate(paths.factor_names):
         level.plot(time, 100 * paths.factor_levels[:, k], linewidth=0.9, label=name)
     price.set_ylabel("price, % of start")
-    volatility.set_ylabel("Heston volatility, % a year")
+    volatility.set_ylabel("volatility √v, % a year")
     level.set_ylabel("factor level, %")
     level.set_xlabel("time (UTC)")
     price.legend(ncols=6, fontsize="small", frameon=False)

@@ -102,11 +102,6 @@ class Comparison:
             while len(self._windows) > 2:
                 self._close(self._windows.pop(0))
 
-    def reject(self, difference: Difference) -> None:
-        """Count something that could not even be read as ticks."""
-        self._tally.unexpected += 1
-        self._tally.note(difference)
-
     def finish(self) -> None:
         """Close all windows: what was not seen is missing."""
         while self._windows or self._opened < self._last_step:

@@ -1,164 +1,130 @@
-"""The topic against the simulation: each partition from its oldest message to its end as it is now."""
+"""The topic against the simulation: each partition from its oldest message to its end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Message
 from numpy.typing import NDArray
 
-from pseudofeed.consume.consumer import open_consumer
-from pseudofeed.encode._encode import decode_tick_blocks, peek_tick_block
-from pseudofeed.encode.partitions import instrument_partitions
-from pseudofeed.errors import MalformedMessage, ServerError
-from pseudofeed.market import Market
+from pseudofeed.encode import decode_tick_blocks, instrument_partitions, peek_tick_block
+from pseudofeed.errors import MalformedMessage
 from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.topics import TopicState, describe, tick_topic
+from pseudofeed.publish.reader import TopicReader
+from pseudofeed.publish.resume import last_sequences
+from pseudofeed.publish.topics import describe, tick_topic
 from pseudofeed.settings import Connections
 from pseudofeed.verify.compare import Comparison
 from pseudofeed.verify.report import Difference, StageTally
 
-__all__ = ["compare_kafka"]
+__all__ = ["compare_kafka", "newest_kafka"]
 
 _STAGE = "kafka"
-# A batch of messages that is decoded at once: enough to fill a window, few enough for the memory of some blocks.
+# Messages that are decoded at once: a call's overhead vanishes, and their ticks stay within some tens of MB.
 _MESSAGES = 64
-_TIMEOUT = 10.0
-
-
-def compare_kafka(record: MarketRecord, connections: Connections, tally: StageTally, last_step: int) -> None:
-    """Compare all that the topic still holds. Steps that retention has deleted before the oldest message are not
-    missing."""
-    market = record.market
-    kafka = connections.require_kafka()
-    state = describe(kafka, tick_topic(record.name))
-    consumer = open_consumer(kafka, f"pseudofeed.verify.{record.name}", lambda _error, _offsets: None)
-    try:
-        partitions = instrument_partitions(market.symbols, record.partitions)
-        for partition in range(record.partitions):
-            members = np.flatnonzero(partitions == partition)
-            _compare_partition(consumer, record, market, state, partition, members, tally, last_step, connections)
-    finally:
-        consumer.close()
-
-
-def _compare_partition(
-    consumer: Consumer,
-    record: MarketRecord,
-    market: Market,
-    state: TopicState,
-    partition: int,
-    members: NDArray[np.int64],
-    tally: StageTally,
-    last_step: int,
-    connections: Connections,
-) -> None:
-    topic = tick_topic(record.name)
-    low, high = int(state.low[partition]), int(state.high[partition])
-    if not len(members) and low == high:
-        return
-    consumer.assign([TopicPartition(topic, partition, low)])
-    comparison: Comparison | None = None
-    position = low
-    while position < high:
-        messages = consumer.consume(_MESSAGES, _TIMEOUT)
-        if not messages:
-            raise ServerError(
-                f"Kafka at {connections.describe_kafka()}: partition {partition} of {topic} gives nothing at offset "
-                f"{position}, though it goes to {high}; is the broker up (PSEUDOFEED_KAFKA)?"
-            )
-        values: list[bytes] = []
-        offsets: list[int] = []
-        ended = False
-        for message in messages:
-            error = message.error()
-            if error is not None:
-                if error.code() == KafkaError._PARTITION_EOF:
-                    ended = True
-                    continue
-                raise ServerError(f"Kafka at {connections.describe_kafka()}: reading {topic}: {error.str()}")
-            offset, value = message.offset(), message.value()
-            if offset is None or offset >= high:
-                continue
-            values.append(value or b"")
-            offsets.append(offset)
-            position = offset + 1
-        if values:
-            if comparison is None:
-                first = 1
-                if low > 0 and len(members):
-                    first = _first_step(values[0], topic, partition, offsets[0])
-                comparison = Comparison(
-                    market, members, stage=_STAGE, tally=tally, last_step=last_step, first_step=first
-                )
-            _add(comparison, market, topic, partition, values, offsets, record.fingerprint)
-        # Offsets have gaps (control records, compaction): the end can come before the last offset does.
-        if ended:
-            break
-    if comparison is None:
-        comparison = Comparison(market, members, stage=_STAGE, tally=tally, last_step=last_step)
-    comparison.finish()
-
-
-def _add(
-    comparison: Comparison,
-    market: Market,
-    topic: str,
-    partition: int,
-    values: list[bytes],
-    offsets: list[int],
-    fingerprint: int,
-) -> None:
-    try:
-        columns = decode_tick_blocks(values, fingerprint=fingerprint, partition=partition)
-        ends = np.cumsum([peek_tick_block(value).ticks for value in values])
-        comparison.add(columns, _place(topic, partition, offsets, ends))
-    except MalformedMessage:
-        # One message at a time finds the damaged one; the ticks it should have held show up as missing.
-        for value, offset in zip(values, offsets, strict=True):
-            try:
-                columns = decode_tick_blocks([value], fingerprint=fingerprint, partition=partition)
-            except MalformedMessage as problem:
-                comparison.reject(
-                    Difference(
-                        stage=_STAGE,
-                        kind="unexpected",
-                        market=market.name,
-                        symbol=None,
-                        step=None,
-                        expected="a tick block",
-                        found=str(problem),
-                        where=f"{topic} partition {partition} offset {offset}",
-                    )
-                )
-            else:
-                comparison.add(columns, _place(topic, partition, [offset], np.array([len(columns)])))
-
-
-def _place(topic: str, partition: int, offsets: list[int], ends: NDArray[np.int64]) -> Callable[[int], str]:
-    def where(index: int) -> str:
-        message = int(np.searchsorted(ends, index, side="right"))
-        return f"{topic} partition {partition} offset {offsets[message]}"
-
-    return where
-
-
-def _first_step(value: bytes, topic: str, partition: int, offset: int) -> int:
-    try:
-        return peek_tick_block(value).first_step
-    except MalformedMessage as problem:
-        raise MalformedMessage(
-            f"{topic} partition {partition} offset {offset}, its oldest message: {problem}; "
-            f"so it cannot be told from which step on it should hold ticks"
-        ) from None
 
 
 def newest_kafka(record: MarketRecord, connections: Connections) -> int:
     """The newest step of any partition; 0 where the topic is empty."""
-    from pseudofeed.publish.resume import last_sequences
+    kafka, topic = connections.require_kafka(), tick_topic(record.name)
+    return int(last_sequences(kafka, topic, record.partitions, fingerprint=record.fingerprint).max(initial=0))
 
-    last = last_sequences(
-        connections.require_kafka(), tick_topic(record.name), record.partitions, fingerprint=record.fingerprint
-    )
-    return int(last.max(initial=0))
+
+def compare_kafka(record: MarketRecord, connections: Connections, tally: StageTally, last_step: int) -> None:
+    """Compare all that the topic holds. Steps before a partition's oldest message, deleted by retention, are not
+    missing."""
+    kafka, topic = connections.require_kafka(), tick_topic(record.name)
+    low = describe(kafka, topic).low
+    partition_of = instrument_partitions(record.market.symbols, record.partitions)
+    with TopicReader(kafka) as reader:
+        for partition in range(record.partitions):
+            start = int(low[partition])
+            check = _Partition(record, topic, partition, np.flatnonzero(partition_of == partition), tally, last_step)
+            batch: list[Message] = []
+            for message in reader.read(topic, {partition: start}):
+                batch.append(message)
+                if len(batch) == _MESSAGES:
+                    check.add(batch, retained_from=start)
+                    batch = []
+            check.add(batch, retained_from=start)
+            check.finish()
+
+
+class _Partition:
+    """One partition's messages, decoded and compared."""
+
+    def __init__(
+        self,
+        record: MarketRecord,
+        topic: str,
+        partition: int,
+        members: NDArray[np.int64],
+        tally: StageTally,
+        last_step: int,
+    ) -> None:
+        self._record, self._topic, self._partition = record, topic, partition
+        self._members, self._tally, self._last_step = members, tally, last_step
+        self._comparison: Comparison | None = None
+
+    def add(self, messages: list[Message], *, retained_from: int) -> None:
+        values = [message.value() or b"" for message in messages]
+        offsets = [message.offset() or 0 for message in messages]
+        if not values:
+            return
+        try:
+            self._compare(values, offsets, retained_from)
+        except MalformedMessage:
+            # One at a time finds the damaged ones; the ticks that they should have held show up as missing.
+            for value, offset in zip(values, offsets, strict=True):
+                try:
+                    self._compare([value], [offset], retained_from)
+                except MalformedMessage as problem:
+                    self._reject(offset, problem)
+
+    def finish(self) -> None:
+        if len(self._members):
+            self._comparing(1).finish()
+
+    def _compare(self, values: list[bytes], offsets: list[int], retained_from: int) -> None:
+        columns = decode_tick_blocks(values, fingerprint=self._record.fingerprint, partition=self._partition)
+        first_step = peek_tick_block(values[0]).first_step if retained_from > 0 else 1
+        ends = np.cumsum([peek_tick_block(value).ticks for value in values])
+        self._comparing(first_step).add(columns, self._place(offsets, ends))
+
+    def _comparing(self, first_step: int) -> Comparison:
+        """The comparison, from the step of the oldest message on."""
+        if self._comparison is None:
+            self._comparison = Comparison(
+                self._record.market,
+                self._members,
+                stage=_STAGE,
+                tally=self._tally,
+                first_step=first_step,
+                last_step=self._last_step,
+            )
+        return self._comparison
+
+    def _place(self, offsets: list[int], ends: NDArray[np.int64]) -> Callable[[int], str]:
+        def where(index: int) -> str:
+            return self._at(offsets[int(np.searchsorted(ends, index, side="right"))])
+
+        return where
+
+    def _at(self, offset: int) -> str:
+        return f"{self._topic} partition {self._partition} offset {offset}"
+
+    def _reject(self, offset: int, problem: MalformedMessage) -> None:
+        self._tally.unexpected += 1
+        self._tally.note(
+            Difference(
+                stage=_STAGE,
+                kind="unexpected",
+                market=self._record.name,
+                symbol=None,
+                step=None,
+                expected="a tick block",
+                found=str(problem),
+                where=self._at(offset),
+            )
+        )

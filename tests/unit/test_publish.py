@@ -1,0 +1,267 @@
+"""The native producer on librdkafka's mock cluster: what goes in comes out, what goes wrong is said in time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from confluent_kafka import Message
+from confluent_kafka import Producer as PlainProducer
+from numpy.typing import NDArray
+
+from pseudofeed.encode._encode import decode_tick_blocks, tick_block_size
+from pseudofeed.encode.ticks import TickColumns
+from pseudofeed.errors import PublishError, SettingsError
+from pseudofeed.publish._publish import MockCluster
+from pseudofeed.publish.producer import Producer
+from pseudofeed.publish.reader import TopicReader
+from pseudofeed.simulate.paths import TickBlock
+
+TOPIC = "ticks.test"
+FINGERPRINT = 0xFEDC_BA98_7654_3210
+PRODUCE = 0  # Kafka's API key
+MSG_SIZE_TOO_LARGE = 10
+START = 1_767_346_200_000_000_000
+INSTRUMENTS, PARTITIONS = 20, 3
+partition_of = np.array([i * 7 % PARTITIONS for i in range(INSTRUMENTS)], dtype=np.int32)
+NOTHING = np.zeros(PARTITIONS, dtype=np.int64)
+
+
+def make_block(first_step: int, steps: int, instruments: int = INSTRUMENTS) -> TickBlock:
+    draws = np.random.default_rng(first_step)
+    prices = 100 * np.exp(draws.normal(size=(steps, instruments)))
+    variances = draws.normal(scale=0.01, size=(steps, instruments))  # the scheme's variance may dip below zero
+    none = np.zeros((steps, 0))
+    return TickBlock(
+        first_step, START + np.arange(first_step, first_step + steps) * 1_000_003, prices, variances, none, none
+    )
+
+
+def make_producer(
+    cluster: MockCluster,
+    properties: dict[str, str] | None = None,
+    *,
+    queue_bytes: int = 64 << 20,
+    block_ticks: int = 8_192,
+    stall_seconds: float = 60.0,
+) -> Producer:
+    return Producer(
+        {"bootstrap.servers": cluster.bootstrap_servers, "linger.ms": "1", **(properties or {})},
+        TOPIC,
+        partitions=partition_of,
+        partition_count=PARTITIONS,
+        fingerprint=FINGERPRINT,
+        queue_bytes=queue_bytes,
+        block_ticks=block_ticks,
+        stall_seconds=stall_seconds,
+    )
+
+
+@pytest.fixture
+def cluster() -> Iterator[MockCluster]:
+    with MockCluster() as cluster:
+        cluster.create_topic(TOPIC, PARTITIONS)
+        yield cluster
+
+
+def read_messages(cluster: MockCluster) -> list[list[Message]]:
+    messages: list[list[Message]] = [[] for _ in range(PARTITIONS)]
+    with TopicReader({"bootstrap.servers": cluster.bootstrap_servers}) as reader:
+        for message in reader.read(TOPIC, dict.fromkeys(range(PARTITIONS), 0)):
+            messages[message.partition() or 0].append(message)
+    return messages
+
+
+def read_ticks(cluster: MockCluster) -> list[TickColumns]:
+    return [
+        decode_tick_blocks([m.value() or b"" for m in messages], fingerprint=FINGERPRINT, partition=partition)
+        for partition, messages in enumerate(read_messages(cluster))
+    ]
+
+
+def assert_holds(ticks: list[TickColumns], blocks: list[TickBlock]) -> None:
+    """Every partition holds its instruments' ticks of these blocks, once, in order, equal in every bit."""
+    time_ = np.concatenate([block.time for block in blocks])
+    prices = np.concatenate([block.prices for block in blocks])
+    variances = np.concatenate([block.variances for block in blocks])
+    steps = np.arange(blocks[0].first_step, blocks[0].first_step + len(time_))
+    for partition, columns in enumerate(ticks):
+        numbers = np.flatnonzero(partition_of == partition).astype(np.int32)
+        assert columns.sequence.tolist() == np.repeat(steps, len(numbers)).tolist()
+        assert columns.time.tolist() == np.repeat(time_, len(numbers)).tolist()
+        assert columns.instrument.tolist() == np.tile(numbers, len(steps)).tolist()
+        assert columns.price.tobytes() == prices[:, numbers].tobytes()
+        assert columns.variance.tobytes() == variances[:, numbers].tobytes()
+
+
+def published(*last_steps: int) -> NDArray[np.int64]:
+    return np.array(last_steps, dtype=np.int64)
+
+
+def publish_slowly(producer: Producer, *, first_step: int) -> None:
+    for i in range(200):
+        producer.publish(make_block(first_step + 10 * i, 10), published=NOTHING)
+        time.sleep(0.002)
+
+
+def test_what_goes_in_comes_out_bit_for_bit(cluster: MockCluster) -> None:
+    blocks = [make_block(1, 1000), make_block(1001, 3)]
+    with make_producer(cluster, block_ticks=500) as producer:
+        for block in blocks:
+            assert producer.publish(block, published=NOTHING)
+        assert producer.flush() == 0
+        delivered = producer.delivered
+        assert producer.partition_counts().acknowledged.tolist() == [1003] * PARTITIONS
+    assert_holds(read_ticks(cluster), blocks)
+    messages = read_messages(cluster)
+    assert delivered.ticks == 1003 * INSTRUMENTS
+    assert delivered.messages == sum(map(len, messages))
+    assert delivered.bytes == sum(len(m.value() or b"") for partition in messages for m in partition)
+    assert delivered.in_flight == 0
+    for partition, own in enumerate(messages):
+        size = tick_block_size(500 // int((partition_of == partition).sum()), int((partition_of == partition).sum()))
+        assert max(len(m.value() or b"") for m in own) == size
+        assert all(m.key() is None for m in own)
+        # The record's timestamp is the event time of its last step, in milliseconds.
+        ends = np.cumsum(
+            [(len(m.value() or b"") - 40) // (8 + 16 * int((partition_of == partition).sum())) for m in own]
+        )
+        times = np.concatenate([block.time for block in blocks])
+        assert [m.timestamp()[1] for m in own] == (times[ends - 1] // 1_000_000).tolist()
+
+
+def test_steps_that_a_partition_holds_are_skipped(cluster: MockCluster) -> None:
+    with make_producer(cluster) as producer:
+        producer.publish(make_block(1, 10), published=published(10, 4, 0))
+        producer.publish(make_block(1, 10), published=published(10, 4, 0))
+    assert [columns.sequence[:1].tolist() for columns in read_ticks(cluster)] == [[], [5], [1]]
+    assert [len(np.unique(columns.sequence)) for columns in read_ticks(cluster)] == [0, 6, 10]
+    assert sum(len(columns.sequence) for columns in read_ticks(cluster)) == int(
+        (np.array([0, 6, 10]) * np.bincount(partition_of)).sum()
+    )
+
+
+def test_a_gap_is_refused(cluster: MockCluster) -> None:
+    with make_producer(cluster) as producer:
+        with pytest.raises(ValueError, match=r"partition 1 .* up to 4, .* step 6 .* gap"):
+            producer.publish(make_block(6, 10), published=published(5, 4, 5))
+        producer.publish(make_block(6, 10), published=published(5, 5, 5))
+        with pytest.raises(ValueError, match=r"partition 0 .* up to 15, .* step 17"):
+            producer.publish(make_block(17, 1), published=published(5, 5, 5))
+
+
+def test_a_full_queue_is_waited_for(cluster: MockCluster) -> None:
+    blocks = [make_block(1 + 2000 * i, 2000) for i in range(3)]
+    most = 0
+    with make_producer(cluster, queue_bytes=64 << 10, block_ticks=700) as producer:
+        for block in blocks:
+            assert producer.publish(block, published=NOTHING)
+            most = max(most, producer.delivered.in_flight)
+    assert most * tick_block_size(100, 7) <= 80 << 10
+    assert_holds(read_ticks(cluster), blocks)
+
+
+def test_a_stop_ends_the_wait_for_a_full_queue(cluster: MockCluster) -> None:
+    cluster.stop_broker()
+    producer = make_producer(cluster, queue_bytes=64 << 10, block_ticks=700)
+    began = time.monotonic()
+    assert not producer.publish(make_block(1, 2000), published=NOTHING, stopping=lambda: True)
+    assert time.monotonic() - began < 2
+    # The server comes back: the rest of the same block follows on.
+    cluster.start_broker()
+    with producer:
+        assert producer.publish(make_block(1, 2000), published=NOTHING)
+    assert_holds(read_ticks(cluster), [make_block(1, 2000)])
+
+
+def test_flush_ends_in_time_where_no_broker_is(cluster: MockCluster) -> None:
+    producer = make_producer(cluster)
+    producer.publish(make_block(1, 10), published=NOTHING)
+    assert producer.flush() == 0
+    cluster.stop_broker()
+    producer.publish(make_block(11, 10), published=NOTHING)
+    began = time.monotonic()
+    assert producer.flush(0.5) == PARTITIONS
+    assert 0.4 < time.monotonic() - began < 2
+    began = time.monotonic()
+    producer.close()
+    assert time.monotonic() - began < 2
+
+
+def test_a_server_that_does_not_move_is_given_up_with_its_address(cluster: MockCluster) -> None:
+    cluster.stop_broker()
+    producer = make_producer(cluster, queue_bytes=64 << 10, block_ticks=700, stall_seconds=0.5)
+    with pytest.raises(PublishError, match=f"Kafka at {cluster.bootstrap_servers} has not acknowledged"):
+        producer.publish(make_block(1, 2000), published=NOTHING)
+    producer.close()
+
+
+def test_a_message_that_the_broker_refuses_stops_the_producer_and_leaves_no_gap(cluster: MockCluster) -> None:
+    producer = make_producer(cluster, block_ticks=70)
+    producer.publish(make_block(1, 100), published=NOTHING)
+    assert producer.flush() == 0
+    cluster.fail_requests(PRODUCE, [MSG_SIZE_TOO_LARGE])
+    with pytest.raises(PublishError, match=r"steps 101 to 110: .*Message size too large") as first:
+        publish_slowly(producer, first_step=101)
+    with pytest.raises(PublishError) as again:
+        producer.publish(make_block(1, 1), published=NOTHING)
+    assert str(again.value) == str(first.value)
+    with pytest.raises(PublishError):
+        producer.flush(5)
+    producer.close()
+    for columns in read_ticks(cluster):
+        steps = np.unique(columns.sequence)
+        assert steps.tolist() == list(range(1, len(steps) + 1))
+
+
+def test_a_partition_that_the_topic_lacks_is_reported(cluster: MockCluster) -> None:
+    cluster.create_topic("ticks.small", 1)
+    producer = Producer(
+        {"bootstrap.servers": cluster.bootstrap_servers, "linger.ms": "1"},
+        "ticks.small",
+        partitions=np.array([0, 1], dtype=np.int32),
+        partition_count=2,
+        fingerprint=1,
+    )
+    producer.publish(make_block(1, 2, 2), published=published(0, 0))
+    with pytest.raises(PublishError, match=r"partition 1 of ticks.small, steps 1 to 2: .*[Uu]nknown partition"):
+        producer.flush(20)
+    producer.close()
+    with pytest.raises(SettingsError, match="instrument 1 is in partition 2"):
+        Producer({}, "ticks.small", partitions=np.array([0, 2], dtype=np.int32), partition_count=2, fingerprint=1)
+
+
+def test_another_writer_is_noticed(cluster: MockCluster) -> None:
+    producer = make_producer(cluster)
+    producer.expect_offsets(published(0, 0, 0))
+    producer.publish(make_block(1, 10), published=NOTHING)
+    assert producer.flush() == 0
+    other = PlainProducer({"bootstrap.servers": cluster.bootstrap_servers})
+    other.produce(TOPIC, b"x", partition=1)
+    assert other.flush(10) == 0
+    producer.publish(make_block(11, 10), published=NOTHING)
+    with pytest.raises(PublishError, match=r"partition 1 .*steps 11 to 20: .*offset 2 where 1 .*another producer"):
+        producer.flush()
+    producer.close()
+
+
+def test_a_step_that_fits_no_message_is_refused_and_smaller_limits_split(cluster: MockCluster) -> None:
+    with pytest.raises(PublishError, match=r"partition 0 .* 7 instruments.*message.max.bytes is 1100.*more partitions"):
+        make_producer(cluster, {"message.max.bytes": "1100"})
+    with make_producer(cluster, {"message.max.bytes": "2000"}) as producer:
+        producer.publish(make_block(1, 100), published=NOTHING)
+    assert_holds(read_ticks(cluster), [make_block(1, 100)])
+    assert max(len(m.value() or b"") for partition in read_messages(cluster) for m in partition) <= 2000 - 1024
+
+
+def test_settings_that_do_not_work_are_named_and_secrets_are_not_shown(cluster: MockCluster) -> None:
+    with pytest.raises(SettingsError, match=r"compression\.typ:"):
+        make_producer(cluster, {"compression.typ": "lz4"})
+    with pytest.raises(SettingsError, match=r"transactional\.id"):
+        make_producer(cluster, {"transactional.id": "x"})
+    with pytest.raises(SettingsError) as refused:
+        make_producer(cluster, {"ssl.key.pem": "marker-secret", "security.protocol": "ssl"})
+    assert "ssl.key" in str(refused.value) or "SSL" in str(refused.value)
+    assert "marker-secret" not in str(refused.value)
