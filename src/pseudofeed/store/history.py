@@ -95,7 +95,8 @@ def newest_time(connection: psycopg.Connection, market: StoredMarket) -> int | N
     One look into the index an instrument: a plain max(time) over the market would read all of its rows.
     """
     row = connection.execute(
-        """SELECT (extract(epoch FROM max(newest.time)) * 1000000)::int8 FROM generate_series(%s::int4, %s::int4) AS i (id)
+        """SELECT (extract(epoch FROM max(newest.time)) * 1000000)::int8
+           FROM generate_series(%s::int4, %s::int4) AS i (id)
            CROSS JOIN LATERAL (SELECT time FROM tick WHERE instrument_id = i.id ORDER BY time DESC LIMIT 1) newest""",
         (int(market.instrument_ids[0]), int(market.instrument_ids[-1])),
     ).fetchone()
