@@ -13,9 +13,11 @@ import psycopg
 from numpy.typing import NDArray
 
 from pseudofeed.control import Progress
+from pseudofeed.encode import instrument_partitions
 from pseudofeed.market import Market
-from pseudofeed.publish.feed import feed
-from pseudofeed.publish.markets import MarketRecord, read_market
+from pseudofeed.publish.markets import MarketRecord, register_market
+from pseudofeed.publish.producer import Producer
+from pseudofeed.publish.topics import TICK_TOPIC_CONFIG, ensure_topic, tick_topic
 from pseudofeed.settings import Connections
 
 START = "2026-03-02T14:30:00Z"
@@ -34,12 +36,30 @@ class Until:
 
 
 def fed_market(
-    connections: Connections, name: str, *, steps: int, instruments: int = 20, partitions: int = 3, step: str = "1s"
+    connections: Connections, name: str, *, steps: int, instruments: int = 20, partitions: int = 3
 ) -> MarketRecord:
-    """A market with that many steps in its topic; the same steps again add nothing."""
-    market = Market.sample(instruments=instruments, factors=2, seed=11, name=name, step=step, start=START)
-    feed(market, connections, Until(draining=False), steps=steps, partitions=partitions)
-    return read_market(connections.require_kafka(), name)
+    """A new market with the steps 1 to `steps` in its topic."""
+    market = Market.sample(instruments=instruments, factors=2, seed=11, name=name, step="1s", start=START)
+    record = register_market(connections.require_kafka(), market, partitions)
+    ensure_topic(connections.require_kafka(), tick_topic(name), partitions, TICK_TOPIC_CONFIG)
+    feed_steps(connections, record, first=1, steps=steps)
+    return record
+
+
+def feed_steps(connections: Connections, record: MarketRecord, *, first: int, steps: int) -> None:
+    """The steps from `first` on, in messages of 140 ticks at most: many messages, so many places to be killed at."""
+    market = record.market
+    with Producer(
+        connections.require_kafka(),
+        tick_topic(record.name),
+        partitions=instrument_partitions(market.symbols, record.partitions),
+        partition_count=record.partitions,
+        fingerprint=record.fingerprint,
+        block_ticks=140,
+    ) as producer:
+        for block in market.stream(start_step=first, steps=steps, block_steps=20):
+            producer.publish(block, published=np.full(record.partitions, first - 1, np.int64))
+        assert producer.flush() == 0
 
 
 @contextmanager
@@ -72,8 +92,8 @@ control = SignalControl().listen()
 def differences(connections: Connections, record: MarketRecord, steps: int) -> tuple[int, int, int]:
     """Rows of the store, how many of them the simulation has not, and how many of the simulation's the store has not.
 
-    Compared by PostgreSQL with EXCEPT ALL, doubles by their bytes; the simulation's rows travel as text, so no encoder of
-    ours is on both sides.
+    Compared by PostgreSQL with EXCEPT ALL, doubles by their bytes; the simulation's rows travel as text, so that
+    no encoder of ours is on both sides.
     """
     paths = record.market.simulate(steps=steps)
     with psycopg.connect(connections.require_postgres()) as connection, connection.cursor() as cursor:

@@ -81,8 +81,8 @@ def position_within(name: str, topic: TopicState, partition: int, offset: int, h
     if offset < low:
         raise TopicError(
             f"topic {name} partition {partition}: {holder} goes on at offset {offset}, but the topic starts at {low} "
-            f"by now: {low - offset} messages were deleted before they were read. This worker stops instead of leaving a "
-            f"gap; give the topic a longer retention"
+            f"by now: {low - offset} messages were deleted before they were read. This worker stops instead of leaving "
+            f"a gap; give the topic a longer retention"
         )
     if offset > high:
         raise TopicError(

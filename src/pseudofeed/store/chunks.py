@@ -2,7 +2,7 @@
 
 The rule: the longest rung of LADDER_SECONDS on which a market has at most CHUNK_ROWS ticks, and at least the first
 rung. So a chunk has roughly one to eight million rows (about 100 bytes a row with its index entry: 100 to 800 MB)
-whatever the step: 1 s steps of 100 instruments give chunks of 6 hours, 1 day steps 10,000 days, 1 us steps of 100
+whatever the step: 1 s steps of 100 instruments give chunks of 6 hours, 1 day steps 1,000 days, 1 us steps of 100
 instruments 10 ms. Rungs divide each other and chunks start at multiples of their length since 1970, so those of
 different markets nest; where a market meets chunks that another has made, it uses them and fills what is left between.
 
@@ -26,7 +26,7 @@ __all__ = ["Chunks", "chunk_length_us"]
 
 CHUNK_ROWS = 8_000_000
 LADDER_SECONDS = (
-    0.001, 0.01, 0.1, 1, 10, 60, 600, 3_600, 21_600, 86_400, 864_000, 8_640_000, 86_400_000, 864_000_000,
+    0.001, 0.01, 0.1, 1, 10, 60, 600, 3_600, 21_600, 86_400, 864_000, 8_640_000, 86_400_000,
 )  # fmt: skip
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 

@@ -81,7 +81,8 @@ def _compare(stored: MarketRecord, record: MarketRecord) -> None:
     if stored.epoch != record.epoch:
         raise TopicError(
             f"market {record.name} was registered anew in Kafka since the store first had it: its topic is another "
-            f"one, and what is stored cannot be continued from it. Give the market another name, or use another database"
+            f"one, and what is stored cannot be continued from it. Give the market another name, or "
+            f"use another database"
         )
 
 

