@@ -34,6 +34,29 @@ market_app = typer.Typer(help="The markets that are registered.", no_args_is_hel
 app.add_typer(servers_app, name="servers")
 app.add_typer(market_app, name="market")
 
+
+def _pace(context: typer.Context, value: float | None) -> float | None:
+    """--rate or --speed, and not both: one of them sets the pace."""
+    if value is not None:
+        if not 0 < value < float("inf"):
+            raise typer.BadParameter(f"{value} is not above 0")
+        if any(context.params.get(name) is not None for name in ("rate", "speed")):
+            raise typer.BadParameter("--rate and --speed can't both be given: one of them sets the pace")
+    return value
+
+
+def _moment(value: str | None) -> str | None:
+    """A time that `Client.ticks` understands."""
+    if value is not None:
+        from pseudofeed.query.times import nanoseconds
+
+        try:
+            nanoseconds(value, "this")
+        except ValueError as problem:
+            raise typer.BadParameter(str(problem)) from None
+    return value
+
+
 MarketFile = Annotated[Path, typer.Argument(metavar="MARKET.toml", help="A market file; see docs/market-file.md.")]
 MarketName = Annotated[str, typer.Argument(metavar="NAME", help="The name of a market that was fed once.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object, on the last line.")]
@@ -41,8 +64,11 @@ Kafka = Annotated[str | None, typer.Option("--kafka", metavar="HOST:PORT", help=
 Redis = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Instead of PSEUDOFEED_REDIS.")]
 Postgres = Annotated[str | None, typer.Option("--postgres", metavar="DSN", help="Instead of PSEUDOFEED_POSTGRES.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="The steps 1 to STEPS; without it, until it is stopped.")]
-Speed = Annotated[float | None, typer.Option(help="Market time against wall time: 60 makes a minute pass in a second.")]
-Rate = Annotated[float | None, typer.Option(help="Ticks a second, all instruments together.")]
+Speed = Annotated[
+    float | None,
+    typer.Option(callback=_pace, help="Market time against wall time: 60 makes a minute pass in a second."),
+]
+Rate = Annotated[float | None, typer.Option(callback=_pace, help="Ticks a second, all instruments together.")]
 Partitions = Annotated[
     int | None,
     typer.Option(min=1, max=1024, help="Of the topic, when the market is new. [default: 4]", show_default=False),
@@ -67,6 +93,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has had enough: nothing to say, and nobody to say it to
         sys.exit(141)
+    except OSError as problem:
+        # Files that the user named: servers' errors are PseudofeedErrors. pyarrow puts the name into the text.
+        place = f"{problem.filename}: {problem.strerror}" if problem.filename is not None else str(problem)
+        sys.stderr.write(f"pseudofeed: {place}\n")
+        sys.exit(2)
 
 
 @app.command()
@@ -262,8 +293,8 @@ def latest(
 def ticks(
     name: MarketName,
     symbol: Annotated[str, typer.Argument(metavar="SYMBOL")],
-    start: Annotated[str | None, typer.Option(help="From this time on (ISO 8601, UTC).")] = None,
-    end: Annotated[str | None, typer.Option(help="Until before this time.")] = None,
+    start: Annotated[str | None, typer.Option(callback=_moment, help="From this time on (ISO 8601, UTC).")] = None,
+    end: Annotated[str | None, typer.Option(callback=_moment, help="Until before this time.")] = None,
     kafka: Kafka = None,
     redis: Redis = None,
     postgres: Postgres = None,

@@ -285,7 +285,12 @@ class Supervisor:
             target=_serve, args=arguments, name=f"pseudofeed {worker.name}", daemon=True
         )
         worker.pipe = ours
-        worker.process.start()
+        # Inherited, so that a terminal's Ctrl-C does not end a process before it has set its own rules.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            worker.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         theirs.close()
         orders, worker.orders = worker.orders, []
         for order in orders:
