@@ -108,6 +108,10 @@ def test_a_row_changed_in_the_store_is_named(
             assert (report["equal"], report["postgres"]["altered"], "redis" in report) == (False, 1, False)
             assert report["first_difference"]["symbol"] == tick.symbol
             assert report["first_difference"]["found"] == text(tick.time, other, tick.variance)
+            process = start(connections, tmp_path, "verify", market_name, "--stage", "postgres")
+            out, err = process.communicate(timeout=60)
+            assert (process.returncode, err) == (1, "")
+            assert out.splitlines()[-1] == str(found.first_difference)
         with damaged(f"DELETE FROM tick WHERE {this}", f"{insert} ({at}, {values})") as found:
             assert counts(found) == (1, 0, 0, 0)
             assert_names(found.first_difference, "postgres", "missing", record, tick)
