@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import psutil
+import pytest
 
 from pseudofeed.settings import Connections
 
@@ -35,6 +40,33 @@ def market_file(
     return path
 
 
+_started: list[subprocess.Popen[str]] = []
+
+
+def session(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """All that runs in the command's session, itself included."""
+    found = []
+    for other in psutil.process_iter():
+        try:
+            if os.getsid(other.pid) == process.pid and other.status() != psutil.STATUS_ZOMBIE:
+                found.append(other)
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+    return found
+
+
+@pytest.fixture
+def no_command_stays() -> Iterator[None]:
+    """Whatever a failed test leaves running is ended."""
+    yield
+    while _started:
+        process = _started.pop()
+        for left in session(process):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                left.kill()
+        process.wait()
+
+
 def start(connections: Connections, folder: Path, *arguments: str | Path) -> subprocess.Popen[str]:
     """The command in a session of its own, as a terminal gives it."""
     settings = {
@@ -42,7 +74,7 @@ def start(connections: Connections, folder: Path, *arguments: str | Path) -> sub
         "PSEUDOFEED_REDIS": connections.require_redis(),
         "PSEUDOFEED_POSTGRES": connections.require_postgres(),
     }
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "pseudofeed", *(str(argument) for argument in arguments)],
         env={**os.environ, **settings},
         cwd=folder,
@@ -51,6 +83,8 @@ def start(connections: Connections, folder: Path, *arguments: str | Path) -> sub
         text=True,
         start_new_session=True,
     )
+    _started.append(process)
+    return process
 
 
 def result(process: subprocess.Popen[str], *, code: int = 0, timeout: float = 100) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from live.commands import market_file, result, start
+from live.commands import market_file, no_command_stays, result, session, start
 from pseudofeed.control import Progress
 from pseudofeed.errors import PseudofeedError
 from pseudofeed.market import Market
@@ -27,6 +27,9 @@ from pseudofeed.run import run_market
 from pseudofeed.settings import Connections
 from pseudofeed.supervise import FeedOptions, Supervisor
 from pseudofeed.verify import verify_market
+
+__all__ = ["no_command_stays"]
+pytestmark = pytest.mark.usefixtures("no_command_stays")
 
 STAGES = ("kafka", "redis", "postgres")
 RIGHT = {"missing": 0, "repeated": 0, "altered": 0, "unexpected": 0}
@@ -52,18 +55,6 @@ def wait_until_fed(connections: Connections, name: str, process: subprocess.Pope
             pass
         time.sleep(0.1)
     pytest.fail("nothing was fed in time")
-
-
-def session(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """All that runs in the command's session, itself included."""
-    found = []
-    for other in psutil.process_iter():
-        try:
-            if os.getsid(other.pid) == process.pid and other.status() != psutil.STATUS_ZOMBIE:
-                found.append(other)
-        except (ProcessLookupError, psutil.NoSuchProcess):
-            continue
-    return found
 
 
 def assert_nothing_runs(process: subprocess.Popen[str], *, within: float) -> None:
