@@ -107,10 +107,9 @@ class _Loop:
             if not self._watched.wait_for(lambda: self._control.stopping):
                 return self._tally.summary()
             self._consumer = open_consumer(self._kafka, self._group, self._on_commit)
+            callbacks = {"on_assign": self._on_assign, "on_revoke": self._on_revoke, "on_lost": self._on_lost}
             try:
-                self._consumer.subscribe(
-                    [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-                )
+                self._consumer.subscribe([self._topic], **callbacks)
                 self._loop()
                 self._finish()
             finally:
