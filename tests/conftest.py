@@ -9,15 +9,11 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
-import sys
 from collections.abc import Callable, Generator
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 pytest_plugins = ["live_servers"]
 

@@ -49,6 +49,7 @@ def run_market(
         prepare_store(record, connections)
     ensure_topic(kafka, tick_topic(market.name), record.partitions, TICK_TOPIC_CONFIG)
     supervisor = Supervisor(
+        market,
         record,
         connections,
         feed=feed,

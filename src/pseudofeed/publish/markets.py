@@ -151,7 +151,7 @@ def _new_record(market: Market, partitions: int | None) -> MarketRecord:
     now = time.time_ns()
     if market.start_is_now:
         # Whole steps below a second, else whole seconds: times that people can read and a store can hold.
-        grain = max(1_000, min(market.clock.step_ns, 1_000_000_000))
+        grain = max(1_000, min(market.with_start(now).clock.step_ns, 1_000_000_000))
         market = market.with_start(now - now % grain)
     return MarketRecord(
         name=market.name,
@@ -217,8 +217,10 @@ def _write(kafka: Mapping[str, str], name: str, value: bytes | None) -> None:
                 "client.id": "pseudofeed-markets",
                 "message.timeout.ms": int(TIMEOUT * 1000),
                 **kafka,
-                "enable.idempotence": True,
+                # A record written twice changes nothing, and an idempotent producer takes half a second to start.
+                "enable.idempotence": False,
                 "acks": "all",
+                "linger.ms": 0,
             },
             logger=silent_logger(),
         )
