@@ -96,8 +96,8 @@ class _Loop:
         self._closing = False
         self._commits: dict[int, int] = {}
         self._committed_at = 0.0
-        self._tally = Tally()
         self._reported_at = 0.0
+        self._tally = Tally()
 
     # --- start and end -----------------------------------------------------------------------------------------
 
@@ -182,8 +182,6 @@ class _Loop:
     def _on_commit(self, problem: KafkaError | None, _: list[TopicPartition]) -> None:
         if problem is not None:
             _log.info("offsets for the lag display were not committed: %s", problem)
-
-    # --- positions -----------------------------------------------------------------------------------------------
 
     def _served_by(self, lane: Lane) -> list[Partition]:
         return [partition for partition in self._partitions.values() if partition.lane is lane]
