@@ -26,8 +26,9 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Me
 from pseudofeed.consume.consumer import open_consumer
 from pseudofeed.consume.lane import Lane, Partition
 from pseudofeed.consume.sink import Sink, WorkerSummary
+from pseudofeed.consume.tally import Tally
 from pseudofeed.consume.topic import WatchedTopic
-from pseudofeed.control import Control, Progress
+from pseudofeed.control import Control
 from pseudofeed.errors import OffsetConflict, ServerError
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.publish.topics import check_broker, tick_topic
@@ -95,9 +96,8 @@ class _Loop:
         self._closing = False
         self._commits: dict[int, int] = {}
         self._committed_at = 0.0
-        self._ticks = self._last_step = 0
-        self._first_at = self._last_at = 0.0
         self._reported_at = 0.0
+        self._tally = Tally()
 
     # --- start and end -----------------------------------------------------------------------------------------
 
@@ -105,18 +105,17 @@ class _Loop:
         try:
             check_broker(self._kafka)
             if not self._watched.wait_for(lambda: self._control.stopping):
-                return self._summary()
+                return self._tally.summary()
             self._consumer = open_consumer(self._kafka, self._group, self._on_commit)
+            callbacks = {"on_assign": self._on_assign, "on_revoke": self._on_revoke, "on_lost": self._on_lost}
             try:
-                self._consumer.subscribe(
-                    [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-                )
+                self._consumer.subscribe([self._topic], **callbacks)
                 self._loop()
                 self._finish()
             finally:
                 self._closing = True
                 self._consumer.close()
-            return self._summary()
+            return self._tally.summary()
         finally:
             self._watched.close()
 
@@ -144,10 +143,6 @@ class _Loop:
             self._settle(lane)
         self._commit(last=True)
         self._report(last=True)
-
-    def _summary(self) -> WorkerSummary:
-        seconds = max(self._last_at - self._first_at, 0.0)
-        return WorkerSummary(self._ticks, seconds, self._ticks / seconds if seconds else 0.0, self._last_step)
 
     # --- the group's callbacks, called from within poll, consume and close ---------------------------------------
 
@@ -187,8 +182,6 @@ class _Loop:
     def _on_commit(self, problem: KafkaError | None, _: list[TopicPartition]) -> None:
         if problem is not None:
             _log.info("offsets for the lag display were not committed: %s", problem)
-
-    # --- positions -----------------------------------------------------------------------------------------------
 
     def _served_by(self, lane: Lane) -> list[Partition]:
         return [partition for partition in self._partitions.values() if partition.lane is lane]
@@ -281,8 +274,13 @@ class _Loop:
         if message is None:
             return
         self._take(message)
-        for message in self._consumer.consume(64, 0):
-            self._take(message)
+        # What is there already, a few at a time, so that a batch is not much larger than it should be.
+        while all(lane.rows < self._batch_rows for lane in self._lanes):
+            messages = self._consumer.consume(16, 0)
+            for message in messages:
+                self._take(message)
+            if len(messages) < 16:
+                return
 
     def _take(self, message: Message | None) -> None:
         if message is None:
@@ -296,8 +294,7 @@ class _Loop:
         offset, value = message.offset(), message.value()
         if partition is None or partition.position is None or offset is None or offset < partition.position:
             return
-        if not self._first_at:
-            self._first_at = time.monotonic()
+        self._tally.came()
         partition.position = offset + 1
         partition.empty = False
         # An empty value is not a tick block either: the decoder says so, with the offset.
@@ -363,9 +360,7 @@ class _Loop:
             _log.warning("%s; reading again from where the store is", conflict)
             self._start_over(numbers)
             return
-        self._ticks += written.ticks
-        self._last_step = max(self._last_step, written.last_step)
-        self._last_at = time.monotonic()
+        self._tally.wrote(written.ticks, written.last_step)
         for number, offset in written.next_offsets.items():
             if number in self._partitions:
                 self._partitions[number].done = offset
@@ -391,8 +386,7 @@ class _Loop:
         if not last and now - self._reported_at < REPORT_SECONDS:
             return
         self._reported_at = now
-        seconds = max(self._last_at - self._first_at, 0.0)
-        self._control.report(Progress(self._stage, self._ticks, self._last_step, self._lag(), seconds))
+        self._control.report(self._tally.progress(self._stage, self._lag()))
 
     def _lag(self) -> int | None:
         lag = 0
