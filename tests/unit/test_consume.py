@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
@@ -227,3 +228,53 @@ def test_positions_are_checked_against_the_topic() -> None:
     for offset in (4, 10):
         with pytest.raises(TopicError, match="partition 0"):
             position_within("ticks.m", topic, 0, offset, "the store")
+
+
+@pytest.mark.time_limit(60)
+def test_a_partition_that_left_while_it_was_paused_is_read_when_it_comes_back(
+    connections: Connections, record: MarketRecord
+) -> None:
+    class Held(Recorder):
+        release = threading.Event()
+
+        def before(self, batches: Sequence[Batch]) -> None:
+            del batches
+            assert self.release.wait(40)
+
+    class Passing(Recorder):
+        def before(self, batches: Sequence[Batch]) -> None:
+            del batches
+            self.gave_up.wait(40)
+            raise ServerError("never writes")
+
+    def worker(control: Until, sink: Recorder) -> threading.Thread:
+        def work() -> None:
+            with contextlib.suppress(ServerError):
+                consume_ticks(record, connections, control, [sink], stage="paused", batch_rows=40, batch_seconds=0.0)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        return thread
+
+    staying, passing = Until(draining=False), Until(draining=False)
+    held, visitor = Held(), Passing()
+    stays = worker(staying, held)
+    while not held.asked:
+        time.sleep(0.05)
+    time.sleep(3)  # its first write hangs, its next batch is full: the partitions are paused by now
+    passes = worker(passing, visitor)
+    while not visitor.asked:
+        time.sleep(0.05)
+    passing.stopping = True
+    passes.join(20)
+    (came_back,) = visitor.asked[0]
+    held.release.set()
+    while came_back not in [partition for asked in held.asked[1:] for partition in asked]:
+        time.sleep(0.05)
+    staying.draining = True
+    stays.join(20)
+    finished = not stays.is_alive()
+    staying.stopping = True
+    stays.join(10)
+    assert finished, "the partition that came back was never read"
+    assert [held.sequences(partition) for partition in (0, 1)] == [list(range(1, STEPS + 1))] * 2

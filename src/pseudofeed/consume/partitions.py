@@ -152,8 +152,11 @@ class _Loop:
         for tp in assigned:
             lane = self._lanes[tp.partition % len(self._lanes)]
             self._partitions[tp.partition] = Partition(tp.partition, lane)
+        # librdkafka keeps a partition paused beyond its revocation: one that comes back must be told either way.
         if self._paused:
             consumer.pause(assigned)
+        else:
+            consumer.resume(assigned)
 
     def _on_revoke(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
         numbers = {tp.partition for tp in revoked}
