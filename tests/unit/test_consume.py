@@ -7,6 +7,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -230,7 +231,7 @@ def test_positions_are_checked_against_the_topic() -> None:
             position_within("ticks.m", topic, 0, offset, "the store")
 
 
-@pytest.mark.time_limit(60)
+@pytest.mark.time_limit(180)
 def test_a_partition_that_left_while_it_was_paused_is_read_when_it_comes_back(
     connections: Connections, record: MarketRecord
 ) -> None:
@@ -239,12 +240,12 @@ def test_a_partition_that_left_while_it_was_paused_is_read_when_it_comes_back(
 
         def before(self, batches: Sequence[Batch]) -> None:
             del batches
-            assert self.release.wait(40)
+            assert self.release.wait(120)
 
     class Passing(Recorder):
         def before(self, batches: Sequence[Batch]) -> None:
             del batches
-            self.gave_up.wait(40)
+            self.gave_up.wait(120)
             raise ServerError("never writes")
 
     def worker(control: Until, sink: Recorder) -> threading.Thread:
@@ -266,15 +267,46 @@ def test_a_partition_that_left_while_it_was_paused_is_read_when_it_comes_back(
     while not visitor.asked:
         time.sleep(0.05)
     passing.stopping = True
-    passes.join(20)
+    passes.join(60)
     (came_back,) = visitor.asked[0]
     held.release.set()
     while came_back not in [partition for asked in held.asked[1:] for partition in asked]:
         time.sleep(0.05)
     staying.draining = True
-    stays.join(20)
+    stays.join(60)
     finished = not stays.is_alive()
     staying.stopping = True
     stays.join(10)
     assert finished, "the partition that came back was never read"
     assert [held.sequences(partition) for partition in (0, 1)] == [list(range(1, STEPS + 1))] * 2
+
+
+@pytest.mark.time_limit(180)
+def test_a_draining_worker_stays_while_another_has_something_left(
+    connections: Connections, record: MarketRecord
+) -> None:
+    """A partition that changes hands is nobody's for a while: if all left who have nothing to do then, it would
+    stay so."""
+
+    class Held(Recorder):
+        release = threading.Event()
+
+        def before(self, batches: Sequence[Batch]) -> None:
+            del batches
+            assert self.release.wait(120)
+
+    busy, helping = Held(), Recorder()
+    helping.next = busy.next
+    with ThreadPoolExecutor(2) as workers:
+        working = workers.submit(_consume, record, connections, [busy], batch_rows=40)
+        while not busy.asked:
+            time.sleep(0.05)
+        waiting = workers.submit(_consume, record, connections, [helping], batch_rows=40)
+        time.sleep(8)  # joined, with nothing assigned yet
+        left_early = waiting.done()
+        busy.release.set()
+        ticks = working.result().ticks + waiting.result().ticks
+    assert not left_early
+    assert ticks == STEPS * 10
+    for partition in (0, 1):
+        assert sorted(busy.sequences(partition) + helping.sequences(partition)) == list(range(1, STEPS + 1))

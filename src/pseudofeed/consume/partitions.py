@@ -91,10 +91,11 @@ class _Loop:
         self._watched = WatchedTopic(self._kafka, record)
         self._topic = self._watched.name
         self._partitions: dict[int, Partition] = {}
-        self._joined = False
         self._paused = False
         self._closing = False
         self._commits: dict[int, int] = {}
+        self._targets: dict[int, int] = {}  # the ends that draining must reach
+        self._others_asked_at = 0.0
         self._committed_at = 0.0
         self._reported_at = 0.0
         self._tally = Tally()
@@ -147,7 +148,6 @@ class _Loop:
     # --- the group's callbacks, called from within poll, consume and close ---------------------------------------
 
     def _on_assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
-        self._joined = True
         consumer.incremental_assign([TopicPartition(self._topic, tp.partition, OFFSET_END) for tp in assigned])
         for tp in assigned:
             lane = self._lanes[tp.partition % len(self._lanes)]
@@ -219,28 +219,63 @@ class _Loop:
         partition.forget()
         partition.position = partition.from_offset = partition.done = offset
         partition.empty = True
+        self._commits[partition.number] = offset
         partition.lane.recount(self._served_by(partition.lane))
 
     def _caught_up(self) -> bool:
-        """Is every assigned partition written up to its end, as that was when draining was first asked?"""
-        if not self._joined:
+        """Is every partition written up to its end, as that was when draining was first asked?
+
+        Those of other workers, too: a partition that changes hands is nobody's for a while, and if all who have reached
+        their own ends left then, nobody would finish it.
+        """
+        for number in range(self._record.partitions):
+            if number not in self._targets:
+                end = self._end(number)
+                if end is None:
+                    return False
+                self._targets[number] = end
+        if not all(self._has_read(partition) and not partition.values for partition in self._partitions.values()):
             return False
-        for partition in self._partitions.values():
-            if partition.position is None:
-                return False
-            if partition.target is None:
-                partition.target = self._end(partition.number)
-            if partition.target is None or partition.position < partition.target or partition.values:
-                return False
-        return all(lane.writing is None and lane.asking is None for lane in self._lanes)
+        if any(lane.writing is not None or lane.asking is not None for lane in self._lanes):
+            return False
+        return self._others_caught_up()
+
+    def _has_read(self, partition: Partition) -> bool:
+        """Has everything up to the end that draining must reach been read?"""
+        target = self._targets.get(partition.number)
+        return target is not None and partition.position is not None and partition.position >= target
+
+    def _others_caught_up(self) -> bool:
+        """By the offsets that workers commit after their sinks': they are never ahead of what is written."""
+        others = [
+            TopicPartition(self._topic, number)
+            for number, target in self._targets.items()
+            if number not in self._partitions and target > 0
+        ]
+        if not others:
+            return True
+        if time.monotonic() - self._others_asked_at < COMMIT_SECONDS:
+            return False
+        self._others_asked_at = time.monotonic()
+        self._commit(last=True)
+        try:
+            committed = self._consumer.committed(others, timeout=5.0)
+        except KafkaException as problem:
+            _log.info("how far the other workers are is not known yet: %s", problem)
+            return False
+        return all(found.error is None and found.offset >= self._targets[found.partition] for found in committed)
 
     def _end(self, number: int) -> int | None:
+        """The partition's end now; 0 where it holds nothing."""
         try:
             watermarks = self._consumer.get_watermark_offsets(TopicPartition(self._topic, number), timeout=5.0)
         except KafkaException as problem:
             _log.info("the end of partition %d is not known yet: %s", number, problem)
             return None
-        return None if watermarks is None else watermarks[1]
+        if watermarks is None:
+            return None
+        low, high = watermarks
+        return high if high > low else 0
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
@@ -345,9 +380,7 @@ class _Loop:
             lane.idle()
             return
         served = self._served_by(lane)
-        ended = self._control.draining and all(
-            p.target is not None and p.position is not None and p.position >= p.target for p in served
-        )
+        ended = self._control.draining and all(self._has_read(partition) for partition in served)
         if ended or lane.rows >= self._batch_rows or time.monotonic() - lane.since >= self._batch_seconds:
             lane.write(served)
 
