@@ -17,7 +17,6 @@ from rich.console import Console
 
 from pseudofeed.control import SignalControl
 from pseudofeed.errors import PseudofeedError
-from pseudofeed.market import Market
 from pseudofeed.options import (
     Json,
     Kafka,
@@ -96,6 +95,7 @@ def simulate(
     """Simulate without any server, into files; without --csv or --parquet, show where the prices went."""
     import time
 
+    from pseudofeed.market import Market
     from pseudofeed.simulate.files import write_csv, write_parquet
 
     market = Market.load(market_file)
@@ -139,6 +139,7 @@ def feed(
 ) -> None:
     """Simulate a market into Kafka, from where the topic ends. Ctrl-C flushes what was published; the next start
     goes on."""
+    from pseudofeed.market import Market
     from pseudofeed.publish.feed import feed as run_feed
 
     connections = Connections.resolve(kafka=kafka)
@@ -198,6 +199,7 @@ def run(
 ) -> None:
     """Run the feed and the workers, one process each. Ctrl-C drains them; a process that dies is started again."""
     from pseudofeed.display import RunDisplay
+    from pseudofeed.market import Market
     from pseudofeed.run import run_market
     from pseudofeed.supervise import FeedOptions
 
