@@ -45,10 +45,9 @@ def true_row(step: int, instrument: int) -> Row:
 
 
 def flipped(row: Row, field: int, bit: int) -> Row:
-    values = list(struct.unpack("<qqq", row.bits))
-    number = values[field] ^ (1 << bit)
-    values[field] = number - (1 << 64) if number >= 1 << 63 else number
-    time, price, variance = struct.unpack("<qdd", struct.pack("<qqq", *values))
+    bits = bytearray(row.bits)
+    bits[8 * field + bit // 8] ^= 1 << bit % 8
+    time, price, variance = struct.unpack("<qdd", bits)
     return replace(row, time=time, price=price, variance=variance)
 
 
