@@ -44,6 +44,17 @@ class Heston:
     def forward(self, maturity: float) -> float:
         return self.initial_price * math.exp(self.drift * maturity)
 
+    def variance_mean(self, time: float) -> float:
+        """E[v_t] of Cox, Ingersoll and Ross, "A theory of the term structure of interest rates", Econometrica 53,
+        1985, formula (19)."""
+        return self.theta + (self.initial_variance - self.theta) * math.exp(-self.kappa * time)
+
+    def variance_variance(self, time: float) -> float:
+        """Var[v_t], the same place."""
+        decay, xi2 = math.exp(-self.kappa * time), self.xi * self.xi
+        start = self.initial_variance * xi2 / self.kappa * (decay - decay * decay)
+        return start + self.theta * xi2 / (2 * self.kappa) * (1 - decay) ** 2
+
     def characteristic(self, u: complex, maturity: float) -> complex:
         """E[exp(i u ln(S_T / F))], for -1 <= Im u <= 0."""
         xi2 = self.xi * self.xi
