@@ -33,6 +33,7 @@ def specification_of(file: MarketFile) -> Specification:
             "step": file.clock.step,
             "calendar": file.clock.calendar,
         },
+        "simulation": {"scheme": file.simulation.scheme, "substeps": file.simulation.substeps},
         "factors": _factors(file.factors),
         "instruments": _instruments(file.instruments, len(file.factors.names)),
     }
