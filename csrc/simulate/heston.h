@@ -20,6 +20,7 @@ namespace pseudofeed::simulate {
 struct HestonModel {
     std::size_t instruments;
     std::size_t factors;
+    std::uint32_t substeps;      // of each step, at least 1; all that is called dt here is a substep's
     const std::uint32_t* ids;    // the counters' first word
     const double* drift_dt;      // (mu - (s^2 + b'Sigma b)/2) dt
     const double* kappa_dt;      // kappa dt

@@ -44,26 +44,29 @@ void PSEUDOFEED_JOIN(heston_tile_, PSEUDOFEED_ISA)(const HestonModel& model, std
     const double sqrt_dt = model.sqrt_dt;
     for (std::size_t t = 0; t < steps; ++t) {
         const std::uint64_t step = first_step + t;
-        for (std::size_t i = 0; i < tile_width; ++i) {
-            const random::Normals z =
-                random::standard_normals(random::draw(seed, ids[i], step, random::instrument_purpose));
-            zv.of[i] = z.z0;
-            zp.of[i] = z.z1;
-        }
         factor = Lanes{};
         for (std::size_t k = 0; k < model.factors; ++k) {
             const double shock = shocks[t * model.factors + k];
             const double* loading = model.loadings + k * model.instruments + first;
             for (std::size_t i = 0; i < width; ++i) factor.of[i] += loading[i] * shock;
         }
-        for (std::size_t i = 0; i < tile_width; ++i) {
-            const double truncated = v.of[i] > 0.0 ? v.of[i] : 0.0;
-            const double root = std::sqrt(truncated);
-            const double diffusion =
-                (rho.of[i] * root) * zv.of[i] + std::sqrt(tail.of[i] * truncated + own.of[i]) * zp.of[i];
-            const double log_return = ((drift.of[i] - half_dt * truncated) + factor.of[i]) + sqrt_dt * diffusion;
-            s.of[i] = s.of[i] * random::exponential(log_return);
-            v.of[i] = (v.of[i] + kappa.of[i] * (theta.of[i] - truncated)) + (xi.of[i] * root) * zv.of[i];
+        for (std::uint32_t substep = 0; substep < model.substeps; ++substep) {
+            const std::uint32_t purpose = random::instrument_purpose + (substep << 8);
+            for (std::size_t i = 0; i < tile_width; ++i) {
+                const random::Normals z = random::standard_normals(random::draw(seed, ids[i], step, purpose));
+                zv.of[i] = z.z0;
+                zp.of[i] = z.z1;
+            }
+            for (std::size_t i = 0; i < tile_width; ++i) {
+                const double truncated = v.of[i] > 0.0 ? v.of[i] : 0.0;
+                const double root = std::sqrt(truncated);
+                const double diffusion =
+                    (rho.of[i] * root) * zv.of[i] + std::sqrt(tail.of[i] * truncated + own.of[i]) * zp.of[i];
+                const double log_return = ((drift.of[i] - half_dt * truncated) + factor.of[i]) + sqrt_dt * diffusion;
+                s.of[i] = s.of[i] * random::exponential(log_return);
+                v.of[i] = (v.of[i] + kappa.of[i] * (theta.of[i] - truncated)) + (xi.of[i] * root) * zv.of[i];
+            }
+            factor = Lanes{};
         }
         if (prices != nullptr) {
             double* price_row = prices + t * model.instruments;

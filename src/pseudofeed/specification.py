@@ -30,6 +30,7 @@ def specification_of(file: MarketFile) -> Specification:
     return {
         "market": {"name": file.market.name, "seed": file.market.seed},
         "clock": _clock(file.clock),
+        "simulation": {"scheme": file.simulation.scheme, "substeps": file.simulation.substeps},
         "factors": _factors(file.factors),
         "instruments": _instruments(file.instruments, len(file.factors.names)),
     }

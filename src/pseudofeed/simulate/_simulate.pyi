@@ -37,6 +37,7 @@ class Heston:
         loadings: Floats,
         half_dt: float,
         sqrt_dt: float,
+        substeps: int = 1,
     ) -> None: ...
     def paths(
         self,
@@ -47,4 +48,5 @@ class Heston:
         variance: Floats,
         prices: Floats | None = None,
         variances: Floats | None = None,
+        threads: int = 1,
     ) -> None: ...

@@ -34,6 +34,7 @@ cdef extern from "simulate/heston.h" namespace "pseudofeed::simulate" nogil:
     cdef struct HestonModel:
         size_t instruments
         size_t factors
+        uint32_t substeps
         const uint32_t* ids
         const double* drift_dt
         const double* kappa_dt
@@ -156,7 +157,7 @@ cdef class Heston:
 
     def __init__(self, const uint32_t[::1] ids, const double[::1] drift_dt, const double[::1] kappa_dt, const double[::1] theta,
                  const double[::1] xi_sqrt_dt, const double[::1] rho, const double[::1] tail, const double[::1] own_variance,
-                 const double[:, ::1] loadings, double half_dt, double sqrt_dt):
+                 const double[:, ::1] loadings, double half_dt, double sqrt_dt, uint32_t substeps=1):
         cdef Py_ssize_t n = ids.shape[0]
         if not (n == drift_dt.shape[0] == kappa_dt.shape[0] == theta.shape[0] == xi_sqrt_dt.shape[0] == rho.shape[0]
                 == tail.shape[0] == own_variance.shape[0] == loadings.shape[1]):
@@ -175,11 +176,12 @@ cdef class Heston:
         self.model.tail = &tail[0]
         self.model.own_variance = &own_variance[0]
         self.model.loadings = &loadings[0, 0] if loadings.shape[0] else NULL
+        self.model.substeps = substeps
         self.model.half_dt = half_dt
         self.model.sqrt_dt = sqrt_dt
 
     def paths(self, uint64_t seed, uint64_t first_step, const double[:, ::1] shocks, double[::1] price, double[::1] variance,
-              double[:, ::1] prices=None, double[:, ::1] variances=None):
+              double[:, ::1] prices=None, double[:, ::1] variances=None, size_t threads=1):
         """Walk shocks.shape[0] steps from first_step.
 
         shocks (T, K): centred factor increments. price, variance (N,): the state before, moved on. prices, variances (T, N): filled, or

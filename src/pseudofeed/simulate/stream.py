@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pseudofeed.simulate._arguments import integer
+from pseudofeed.simulate._arguments import integer, thread_count
 from pseudofeed.simulate.factor_model import FactorModel
 from pseudofeed.simulate.heston_model import HestonModel
 from pseudofeed.simulate.paths import MarketState, Paths, TickBlock
@@ -30,7 +30,10 @@ _BLOCK_TICKS = 65_536
 class _Run:
     """A market's models and the state they have reached."""
 
-    def __init__(self, market: Market, instruments: NDArray[np.uint32], state: MarketState | None) -> None:
+    def __init__(
+        self, market: Market, instruments: NDArray[np.uint32], state: MarketState | None, threads: int
+    ) -> None:
+        self.threads = threads
         parameters, dt = market.instruments, market.clock.dt
         factors = market.factors
         self.factors = FactorModel(
@@ -48,6 +51,8 @@ class _Run:
             factor_covariance=self.factors.covariance,
             dt=dt,
             seed=market.seed,
+            scheme=market.simulation.scheme,
+            substeps=market.simulation.substeps,
         )
         if state is None:
             state = MarketState(
@@ -77,7 +82,7 @@ class _Run:
         levels = np.empty_like(increments)
         self.factors.paths(self.step + 1, self.levels, increments, levels)
         self.heston.paths(
-            self.step + 1, self.factors.shocks(increments), self.prices, self.variances, prices, variances
+            self.step + 1, self.factors.shocks(increments), self.prices, self.variances, prices, variances, self.threads
         )
         self.step += steps
         return increments, levels
@@ -91,6 +96,7 @@ def stream(
     block_steps: int | None = None,
     instruments: ArrayLike | None = None,
     state: MarketState | None = None,
+    threads: int | None = None,
 ) -> Iterator[TickBlock]:
     """The ticks of `market` from `start_step` on, block after block, with memory for one block; see `Market.stream`."""
     start_step = integer("start_step", start_step, low=1)
@@ -102,7 +108,7 @@ def stream(
     block_steps = integer("block_steps", block_steps, low=1)
     if state is not None and state.step >= start_step:
         raise ValueError(f"state: of step {state.step}, expected one before start_step {start_step}")
-    return _blocks(market, _Run(market, numbers, state), start_step, steps, block_steps)
+    return _blocks(market, _Run(market, numbers, state, thread_count(threads)), start_step, steps, block_steps)
 
 
 def _blocks(market: Market, run: _Run, start_step: int, steps: int | None, block_steps: int) -> Iterator[TickBlock]:
@@ -118,10 +124,10 @@ def _blocks(market: Market, run: _Run, start_step: int, steps: int | None, block
         yield TickBlock(first_step, market.clock.times(first_step, count), prices, variances, increments, levels)
 
 
-def simulate(market: Market, steps: int) -> Paths:
+def simulate(market: Market, steps: int, *, threads: int | None = None) -> Paths:
     """The whole run of `steps` steps in memory; see `Market.simulate`."""
     steps = integer("steps", steps, low=1)
-    run = _Run(market, _numbers(market, None), None)
+    run = _Run(market, _numbers(market, None), None, thread_count(threads))
     shape = (steps + 1, len(run.prices))
     try:
         prices, variances = np.empty(shape), np.empty(shape)
