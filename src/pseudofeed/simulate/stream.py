@@ -8,6 +8,7 @@ given the state at the step before.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,14 +73,14 @@ class _Run:
         before = self.levels.copy()
         self.factors.paths(self.step + 1, self.levels, increments, levels)
         shocks = self.factors.shocks(increments)
-        openings = np.flatnonzero(self.clock.gaps(self.step + 1, steps)) if self.night is not None else []
-        begin = 0
-        for opening in openings:
-            self._walk_trading(begin, int(opening), shocks, prices, variances)
-            increments[opening] += self._walk_night(self.step + 1 + int(opening))
-            begin = int(opening)
-        self._walk_trading(begin, steps, shocks, prices, variances)
-        if len(openings):  # a first step after a night has both increments
+        openings: list[int] = []
+        if self.night is not None:
+            openings = np.flatnonzero(self.clock.gaps(self.step + 1, steps)).tolist()
+        for number, (begin, end) in enumerate(pairwise([0, *openings, steps])):
+            if number > 0:
+                increments[begin] += self._walk_night(self.step + 1 + begin)
+            self._walk_trading(begin, end, shocks, prices, variances)
+        if openings:  # a first step after a night has both increments
             levels = np.cumsum(np.vstack([before, increments]), axis=0)[1:]
             self.levels = levels[-1].copy()
         self.step += steps
@@ -96,8 +97,11 @@ class _Run:
         if begin == end:
             return
         rows = slice(begin, end)
-        kept = (None, None) if prices is None or variances is None else (prices[rows], variances[rows])
-        self.heston.paths(self.step + 1 + begin, shocks[rows], self.prices, self.variances, *kept, self.threads)
+        price_rows = None if prices is None else prices[rows]
+        variance_rows = None if variances is None else variances[rows]
+        self.heston.paths(
+            self.step + 1 + begin, shocks[rows], self.prices, self.variances, price_rows, variance_rows, self.threads
+        )
 
     def _walk_night(self, step: int) -> NDArray[np.float64]:
         """Move prices and variances through the night before `step`; the factors' increments in it, (K,)."""
@@ -112,7 +116,8 @@ class _Run:
         except SimulationError as problem:
             text = str(problem).replace(f"at step {step | _NIGHT}", f"in the night before step {step}")
             raise SimulationError(text) from None
-        return increments[0]
+        total: NDArray[np.float64] = increments[0]
+        return total
 
 
 def _models(
