@@ -91,23 +91,28 @@ def simulate(
     import time
 
     from pseudofeed.simulate.files import write_csv, write_parquet
+    from pseudofeed.simulate.progress import watched
 
     market = Market.load(market_file)
     if market.start_is_now:
         market = market.with_start(time.time_ns())
-    if csv is not None:
-        write_csv(market.stream(steps=steps), csv, symbols=market.symbols, factor_names=market.factors.names)
-    if parquet is not None:
-        write_parquet(market.stream(steps=steps), parquet, symbols=market.symbols)
-    (last,) = market.stream(start_step=steps, steps=1)
     ticks = steps * len(market.symbols)
+    if csv is not None:
+        names = market.factors.names
+        write_csv(market.stream(steps=steps), csv, symbols=market.symbols, factor_names=names, total=ticks)
+    if parquet is not None:
+        write_parquet(market.stream(steps=steps), parquet, symbols=market.symbols, total=ticks)
+    with watched("simulating", ticks) as advance:
+        for block in market.stream(steps=steps):
+            advance(block.prices.size)
+            last = block
     if json_output:
         _print_json(
             {
                 "market": market.name,
                 "ticks": ticks,
                 "steps": steps,
-                "prices": dict(zip(market.symbols, last.prices[0].tolist(), strict=True)),
+                "prices": dict(zip(market.symbols, last.prices[-1].tolist(), strict=True)),
             }
         )
         return
@@ -118,7 +123,7 @@ def simulate(
         table = Table(box=None, pad_edge=False, header_style="dim")
         for heading in ("symbol", "start", f"step {steps}"):
             table.add_column(heading, justify="left" if heading == "symbol" else "right")
-        for symbol, start, price in zip(market.symbols, market.instruments.initial_price, last.prices[0], strict=True):
+        for symbol, start, price in zip(market.symbols, market.instruments.initial_price, last.prices[-1], strict=True):
             table.add_row(symbol, f"{start:.2f}", f"{price:.2f}")
         _stdout.print(table)
 

@@ -53,5 +53,5 @@ def test_a_price_that_is_not_hestons_is_seen() -> None:
     """The comparison can fail: prices of another rho, or of another own volatility, are far off."""
     prices, _ = sample(MODELS["kept"], (0.5,), steps_a_year=2_400, paths=100_000, seed=100, scheme="euler")
     calls = np.maximum(prices[0] - 115, 0)
-    for wrong in (replace(MODELS["kept"], rho=-0.4), replace(MODELS["kept"], own_volatility=0.14)):
+    for wrong in (replace(MODELS["kept"], rho=-0.2), replace(MODELS["kept"], own_volatility=0.12)):
         assert abs(deviation(calls, call(wrong, 115, 0.5))) > 3
