@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pseudofeed.simulate import _simulate
 from pseudofeed.simulate._arguments import integer, thread_count
 from pseudofeed.simulate.factor_model import FactorModel
-from pseudofeed.simulate.heston_model import HestonModel
 from pseudofeed.simulate.paths import MarketState, Paths, TickBlock
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class _Run:
         self.factors = FactorModel(
             factors.volatilities, factors.correlations, dt=dt, seed=market.seed, drifts=factors.drifts
         )
-        self.heston = HestonModel(
+        self.heston = _simulate.Heston(
             ids=instruments,
             drift=parameters.drift[instruments],
             kappa=parameters.kappa[instruments],
@@ -81,8 +81,14 @@ class _Run:
         increments = np.empty((steps, len(self.levels)))
         levels = np.empty_like(increments)
         self.factors.paths(self.step + 1, self.levels, increments, levels)
-        self.heston.paths(
-            self.step + 1, self.factors.shocks(increments), self.prices, self.variances, prices, variances, self.threads
+        self.heston.walk(
+            self.step + 1,
+            self.factors.shocks(increments),
+            self.prices,
+            self.variances,
+            prices,
+            variances,
+            threads=self.threads,
         )
         self.step += steps
         return increments, levels
