@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pseudofeed.errors import SimulationError
+from pseudofeed.simulate import _simulate
 from pseudofeed.simulate._arguments import integer, thread_count
 from pseudofeed.simulate.factor_model import FactorModel
-from pseudofeed.simulate.heston_model import HestonModel
 from pseudofeed.simulate.paths import MarketState, Paths, TickBlock
 
 if TYPE_CHECKING:
@@ -99,8 +99,14 @@ class _Run:
         rows = slice(begin, end)
         price_rows = None if prices is None else prices[rows]
         variance_rows = None if variances is None else variances[rows]
-        self.heston.paths(
-            self.step + 1 + begin, shocks[rows], self.prices, self.variances, price_rows, variance_rows, self.threads
+        self.heston.walk(
+            self.step + 1 + begin,
+            shocks[rows],
+            self.prices,
+            self.variances,
+            price_rows,
+            variance_rows,
+            threads=self.threads,
         )
 
     def _walk_night(self, step: int) -> NDArray[np.float64]:
@@ -110,9 +116,7 @@ class _Run:
         increments = np.empty((1, len(self.levels)))
         factors.paths(step | _NIGHT, np.zeros(len(self.levels)), increments, np.empty_like(increments))
         try:
-            heston.paths(
-                step | _NIGHT, factors.shocks(increments), self.prices, self.variances, None, None, self.threads
-            )
+            heston.walk(step | _NIGHT, factors.shocks(increments), self.prices, self.variances, threads=self.threads)
         except SimulationError as problem:
             text = str(problem).replace(f"at step {step | _NIGHT}", f"in the night before step {step}")
             raise SimulationError(text) from None
@@ -122,13 +126,13 @@ class _Run:
 
 def _models(
     market: Market, instruments: NDArray[np.uint32], dt: float, substeps: int
-) -> tuple[FactorModel, HestonModel]:
+) -> tuple[FactorModel, _simulate.Heston]:
     """The market's models for steps of `dt` years."""
     parameters, factors = market.instruments, market.factors
     factor_model = FactorModel(
         factors.volatilities, factors.correlations, dt=dt, seed=market.seed, drifts=factors.drifts
     )
-    return factor_model, HestonModel(
+    return factor_model, _simulate.Heston(
         ids=instruments,
         drift=parameters.drift[instruments],
         kappa=parameters.kappa[instruments],
