@@ -77,7 +77,7 @@ def test_mean_prices_with_factors(scheme: str) -> None:
     increments, prices, _ = walk(steps, time / steps, 100_000, seed=3, scheme=scheme)
     itos = loading @ COVARIANCE @ loading * time / 2
     assert abs(deviation(prices[-1], 100 * np.exp(0.08 * time + loading @ increments.sum(axis=0) - itos))) < 3
-    means = np.array([walk(2, time / 2, 64, seed=seed, scheme=scheme)[1][-1].mean() for seed in range(6_000)])
+    means = np.array([walk(2, time / 2, 64, seed=seed, scheme=scheme)[1][-1].mean() for seed in range(2_000)])
     assert abs(deviation(means, 100 * np.exp(0.08 * time))) < 3
 
 
