@@ -9,10 +9,19 @@
 
 namespace pseudofeed::random {
 
+static inline void philox_of(const std::uint32_t* counter, std::uint64_t seed, std::uint32_t* out) {
+    const auto words = philox4x32<std::uint64_t>({counter[0], counter[1], counter[2], counter[3]}, Key(seed));
+    out[0] = static_cast<std::uint32_t>(words.w0);
+    out[1] = static_cast<std::uint32_t>(words.w1);
+    out[2] = static_cast<std::uint32_t>(words.w2);
+    out[3] = static_cast<std::uint32_t>(words.w3);
+}
+
 static inline void normals_of(std::uint64_t seed, const std::uint32_t* ids, std::size_t count, std::uint64_t step,
                               std::uint32_t purpose, double* z0, double* z1) {
+    const Key key(seed);
     for (std::size_t i = 0; i < count; ++i) {
-        const Normals z = standard_normals(draw(seed, ids[i], step, purpose));
+        const auto z = standard_normals<double>(draw<std::uint64_t>(key, ids[i], step, purpose));
         z0[i] = z.z0;
         z1[i] = z.z1;
     }
@@ -20,8 +29,9 @@ static inline void normals_of(std::uint64_t seed, const std::uint32_t* ids, std:
 
 static inline void uniforms_of(std::uint64_t seed, const std::uint32_t* ids, std::size_t count, std::uint64_t step,
                                std::uint32_t purpose, double* u1, double* u2) {
+    const Key key(seed);
     for (std::size_t i = 0; i < count; ++i) {
-        const Uniforms u = uniforms(draw(seed, ids[i], step, purpose));
+        const auto u = uniforms<double>(draw<std::uint64_t>(key, ids[i], step, purpose));
         u1[i] = u.u1;
         u2[i] = u.u2;
     }
@@ -31,13 +41,17 @@ static inline void exponentials_of(const double* x, std::size_t count, double* o
     for (std::size_t i = 0; i < count; ++i) out[i] = exponential(x[i]);
 }
 
+static inline void exponentials_minus_1_of(const double* x, std::size_t count, double* out) {
+    for (std::size_t i = 0; i < count; ++i) out[i] = exponential_minus_1(x[i]);
+}
+
 static inline void logarithms_of(const double* x, std::size_t count, double* out) {
     for (std::size_t i = 0; i < count; ++i) out[i] = logarithm(x[i]);
 }
 
 static inline void turns_of(const double* u, std::size_t count, double* sine, double* cosine) {
     for (std::size_t i = 0; i < count; ++i) {
-        const SineCosine angle = turn(u[i]);
+        const SineCosine<double> angle = turn(u[i]);
         sine[i] = angle.sine;
         cosine[i] = angle.cosine;
     }

@@ -2,36 +2,41 @@
 // draw, so it fits counters (a ziggurat or polar method would reject some).
 #pragma once
 
-#include <cmath>
-
 #include "random/elementary.h"
 #include "random/philox.h"
 
 namespace pseudofeed::random {
 
-// k 2^-53 of the 53 bits (high >> 5, low >> 6): each half fits an int32, whose conversion to double every set has.
-static inline double uniform(std::uint32_t high, std::uint32_t low) {
-    return (static_cast<double>(static_cast<std::int32_t>(high >> 5)) * 0x1p26 +
-            static_cast<double>(static_cast<std::int32_t>(low >> 6))) *
-           0x1p-53;
-}
-
+template <class D>
 struct Uniforms {
-    double u1, u2;  // u1 in (0, 1], u2 in [0, 1)
+    D u1, u2;  // u1 in (0, 1], u2 in [0, 1)
 };
 
-static inline Uniforms uniforms(Words words) {
-    return {uniform(words.w0, words.w1) + 0x1p-53, uniform(words.w2, words.w3)};
+// k 2^-53, or (k + 1) 2^-53, of the 53 bits k = (high >> 5, low >> 6): the high ones become the fraction of a number in
+// [1, 2), the low ones of one in [2^-27, 2^-26), or that one's right end; all that follows is exact. So there is no
+// conversion of integers, which take two instructions or more in most sets.
+template <class D>
+static inline D uniform(Bits<D> high, Bits<D> low, std::uint64_t plus_one) {
+    const D h = from_bits(((high << 20) & 0x000FFFFFFE000000ull) | 0x3FF0000000000000ull);
+    const D l = from_bits(((low << 20) & 0x000FFFFFFC000000ull) + (0x3E40000000000000ull + (plus_one << 26)));
+    return (h - (1.0 + 0x1p-27)) + l;
 }
 
+template <class D>
+static inline Uniforms<D> uniforms(Words<Bits<D>> words) {
+    return {uniform<D>(words.w0, words.w1, 1), uniform<D>(words.w2, words.w3, 0)};
+}
+
+template <class D>
 struct Normals {
-    double z0, z1;
+    D z0, z1;
 };
 
-static inline Normals standard_normals(Words words) {
-    const Uniforms u = uniforms(words);
-    const double radius = std::sqrt(-2.0 * logarithm(u.u1));
-    const SineCosine angle = turn(u.u2);
+template <class D>
+static inline Normals<D> standard_normals(Words<Bits<D>> words) {
+    const Uniforms<D> u = uniforms<D>(words);
+    const D radius = square_root(-2.0 * logarithm(u.u1));
+    const SineCosine<D> angle = turn(u.u2);
     return {radius * angle.cosine, radius * angle.sine};
 }
 

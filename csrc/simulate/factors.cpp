@@ -43,11 +43,12 @@ Status cholesky(const double* covariance, std::size_t factors, double* lower) {
 void factor_paths(const double* lower, const double* drift_dt, double sqrt_dt, std::size_t factors, std::uint64_t seed,
                   std::uint64_t first_step, std::size_t steps, double* level_state, double* increments,
                   double* levels) {
+    const random::Key key(seed);
     std::vector<double> z(factors);
     for (std::size_t t = 0; t < steps; ++t) {
         for (std::size_t k = 0; k < factors; ++k) {
-            const auto id = static_cast<std::uint32_t>(k);
-            z[k] = random::standard_normals(random::draw(seed, id, first_step + t, random::factor_purpose)).z0;
+            const auto words = random::draw<std::uint64_t>(key, k, first_step + t, random::factor_purpose);
+            z[k] = random::standard_normals<double>(words).z0;
         }
         for (std::size_t k = 0; k < factors; ++k) {
             double correlated = 0.0;

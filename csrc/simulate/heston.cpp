@@ -1,9 +1,14 @@
 #include "simulate/heston.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <new>
+#include <system_error>
+#include <thread>
+#include <vector>
 
 #include "simulate/heston_kernel.h"
 
@@ -11,74 +16,153 @@ namespace pseudofeed::simulate {
 
 namespace {
 
-struct Kernel {
+struct Kernels {
     const char* name;
-    HestonTile tile;
+    HestonKernel euler, qe;
 };
 
-Kernel choose() {
+Kernels choose() {
 #if defined(PSEUDOFEED_X86_DISPATCH)
     const char* asked = std::getenv("PSEUDOFEED_ISA");
     const auto allowed = [asked](const char* name) { return asked == nullptr || std::strcmp(asked, name) == 0; };
     __builtin_cpu_init();
     if (allowed("avx512") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")) {
-        return {"avx512", heston_tile_avx512};
+        return {"avx512", heston_euler_avx512, heston_qe_avx512};
     }
-    if ((allowed("avx2") || allowed("avx512")) && __builtin_cpu_supports("avx2")) return {"avx2", heston_tile_avx2};
+    if ((allowed("avx2") || allowed("avx512")) && __builtin_cpu_supports("avx2")) {
+        return {"avx2", heston_euler_avx2, heston_qe_avx2};
+    }
 #endif
-    return {"baseline", heston_tile_baseline};
+    return {"baseline", heston_euler_baseline, heston_qe_baseline};
 }
 
-const Kernel& kernel() {
-    static const Kernel chosen = choose();
+const Kernels& kernels() {
+    static const Kernels chosen = choose();
     return chosen;
 }
 
 bool in_range(double price, double variance) { return price > 0.0 && std::isfinite(price) && std::isfinite(variance); }
 
+// Pieces begin at whole registers of the widest set.
+constexpr std::size_t piece_grain = 8;
+
+// Instrument-substeps below which a thread is not worth its start.
+constexpr std::size_t least_work = 16'384;
+
+}  // namespace
+
+const char* instruction_set() { return kernels().name; }
+
+// One call's arguments. price and variance: the state before; next_*: room for that after.
+struct HestonModel::Block {
+    std::uint64_t first_step;
+    std::size_t steps;
+    const double* shocks;
+    const double *price, *variance;
+    double *next_price, *next_variance;
+    double *prices, *variances;
+};
+
+void HestonModel::run(const Block& block, std::size_t first, std::size_t width) const {
+    alignas(64) double price[tile_width] = {};
+    alignas(64) double variance[tile_width] = {};
+    std::copy_n(block.price + first, width, price);
+    std::copy_n(block.variance + first, width, variance);
+    const HestonTile tile = {
+        .parameters = rows_.get() + first,
+        .loadings = rows_.get() + parameter_count(scheme_) * stride_ + first,
+        .ids = ids_.get() + first,
+        .stride = stride_,
+        .width = width,
+        .factors = factors_,
+        .dt = dt_,
+        .sqrt_dt = sqrt_dt_,
+        .seed = seed_,
+        .substeps = substeps_,
+        .first_step = block.first_step,
+        .steps = block.steps,
+        .shocks = block.shocks,
+        .price = price,
+        .variance = variance,
+        .prices = block.prices == nullptr ? nullptr : block.prices + first,
+        .variances = block.variances == nullptr ? nullptr : block.variances + first,
+        .row = instruments_,
+    };
+    (scheme_ == Scheme::qe ? kernels().qe : kernels().euler)(tile);
+    std::copy_n(price, width, block.next_price + first);
+    std::copy_n(variance, width, block.next_variance + first);
+}
+
 // A price or variance that left the range never comes back, so a block's last state tells; only then are its steps
 // walked again.
-Status first_failure(const HestonModel& model, std::size_t first, std::size_t width, std::uint64_t seed,
-                     std::uint64_t first_step, std::size_t steps, const double* shocks, double* price,
-                     double* variance) {
-    for (std::size_t t = 0; t < steps; ++t) {
-        kernel().tile(model, first, width, seed, first_step + t, 1, shocks + t * model.factors, price, variance,
-                      nullptr, nullptr);
-        for (std::size_t i = 0; i < width; ++i) {
+Status HestonModel::first_failure(const Block& block, std::size_t first, std::size_t width) const {
+    std::vector<double> price(block.price, block.price + instruments_);
+    std::vector<double> variance(block.variance, block.variance + instruments_);
+    for (std::size_t t = 0; t < block.steps; ++t) {
+        run({block.first_step + t, 1, block.shocks + t * factors_, price.data(), variance.data(), price.data(),
+             variance.data(), nullptr, nullptr},
+            first, width);
+        for (std::size_t i = first; i < first + width; ++i) {
             if (!in_range(price[i], variance[i])) {
                 return failure(
                     Code::not_finite,
                     "instrument %u left the range of doubles at step %llu: price %g, variance %g; its parameters "
                     "are too large for steps of this length",
-                    model.ids[first + i], static_cast<unsigned long long>(first_step + t), price[i], variance[i]);
+                    static_cast<unsigned>(ids_[i]), static_cast<unsigned long long>(block.first_step + t), price[i],
+                    variance[i]);
             }
         }
     }
     return failure(Code::not_finite, "a path left the range of doubles");
 }
 
-}  // namespace
+Status HestonModel::walk(std::uint64_t first_step, std::size_t steps, const double* shocks, double* price,
+                         double* variance, double* prices, double* variances, std::size_t threads) const try {
+    std::vector<double> next(2 * instruments_);
+    const Block block = {first_step,  steps,  shocks,   price, variance, next.data(), next.data() + instruments_,
+                         prices, variances};
 
-const char* instruction_set() { return kernel().name; }
+    // Pieces of equal width, as few as there can be but a multiple of the threads.
+    const std::size_t work = steps * substeps_;  // of one instrument
+    const std::size_t grains = (instruments_ + piece_grain - 1) / piece_grain;
+    const std::size_t useful = std::max<std::size_t>(1, work / std::max<std::size_t>(1, least_work / instruments_));
+    const std::size_t workers = std::min({std::max<std::size_t>(1, threads), useful, grains});
+    const std::size_t tiles = (instruments_ + tile_width - 1) / tile_width;
+    const std::size_t pieces = std::min((tiles + workers - 1) / workers * workers, grains);
+    const auto begin_of = [&](std::size_t piece) {
+        return std::min(grains * piece / pieces * piece_grain, instruments_);
+    };
 
-Status heston_paths(const HestonModel& model, std::uint64_t seed, std::uint64_t first_step, std::size_t steps,
-                    const double* shocks, double* price, double* variance, double* prices, double* variances) {
-    double start_price[tile_width];
-    double start_variance[tile_width];
-    for (std::size_t first = 0; first < model.instruments; first += tile_width) {
-        const std::size_t width = std::min(tile_width, model.instruments - first);
-        std::copy_n(price + first, width, start_price);
-        std::copy_n(variance + first, width, start_variance);
-        kernel().tile(model, first, width, seed, first_step, steps, shocks, price + first, variance + first,
-                      prices == nullptr ? nullptr : prices + first, variances == nullptr ? nullptr : variances + first);
-        for (std::size_t i = 0; i < width; ++i) {
-            if (!in_range(price[first + i], variance[first + i])) {
-                return first_failure(model, first, width, seed, first_step, steps, shocks, start_price, start_variance);
+    std::atomic<std::size_t> taken{0};
+    const auto work_on = [&] {
+        for (std::size_t piece; (piece = taken.fetch_add(1, std::memory_order_relaxed)) < pieces;) {
+            run(block, begin_of(piece), begin_of(piece + 1) - begin_of(piece));
+        }
+    };
+    {
+        std::vector<std::jthread> others;
+        others.reserve(workers - 1);
+        try {
+            while (others.size() + 1 < workers) others.emplace_back(work_on);
+        } catch (const std::system_error&) {
+            // No more threads here: those that there are do it.
+        }
+        work_on();
+    }
+
+    for (std::size_t piece = 0; piece < pieces; ++piece) {
+        for (std::size_t i = begin_of(piece); i < begin_of(piece + 1); ++i) {
+            if (!in_range(block.next_price[i], block.next_variance[i])) {
+                return first_failure(block, begin_of(piece), begin_of(piece + 1) - begin_of(piece));
             }
         }
     }
+    std::copy_n(block.next_price, instruments_, price);
+    std::copy_n(block.next_variance, instruments_, variance);
     return {};
+} catch (const std::bad_alloc&) {
+    return failure(Code::out_of_memory, "no memory for the state of %zu instruments", instruments_);
 }
 
 }  // namespace pseudofeed::simulate

@@ -97,23 +97,28 @@ def simulate(
 
     from pseudofeed.market import Market
     from pseudofeed.simulate.files import write_csv, write_parquet
+    from pseudofeed.simulate.progress import watched
 
     market = Market.load(market_file)
     if market.start_is_now:
         market = market.with_start(time.time_ns())
-    if csv is not None:
-        write_csv(market.stream(steps=steps), csv, symbols=market.symbols, factor_names=market.factors.names)
-    if parquet is not None:
-        write_parquet(market.stream(steps=steps), parquet, symbols=market.symbols)
-    (last,) = market.stream(start_step=steps, steps=1)
     ticks = steps * len(market.symbols)
+    if csv is not None:
+        names = market.factors.names
+        write_csv(market.stream(steps=steps), csv, symbols=market.symbols, factor_names=names, total=ticks)
+    if parquet is not None:
+        write_parquet(market.stream(steps=steps), parquet, symbols=market.symbols, total=ticks)
+    with watched("simulating", ticks) as advance:
+        for block in market.stream(steps=steps):
+            advance(block.prices.size)
+            last = block
     if json_output:
         print_json(
             {
                 "market": market.name,
                 "ticks": ticks,
                 "steps": steps,
-                "prices": dict(zip(market.symbols, last.prices[0].tolist(), strict=True)),
+                "prices": dict(zip(market.symbols, last.prices[-1].tolist(), strict=True)),
             }
         )
         return
@@ -122,7 +127,7 @@ def simulate(
             stdout.print(f"{ticks:,} ticks in {written}")
     if csv is None and parquet is None:
         table = result_table("symbol", right=("start", f"step {steps}"))
-        for symbol, start, price in zip(market.symbols, market.instruments.initial_price, last.prices[0], strict=True):
+        for symbol, start, price in zip(market.symbols, market.instruments.initial_price, last.prices[-1], strict=True):
             table.add_row(symbol, f"{start:.2f}", f"{price:.2f}")
         stdout.print(table)
 

@@ -32,7 +32,7 @@ from pseudofeed.toml_file import parse_toml, read_toml
 if TYPE_CHECKING:
     from pseudofeed.simulate.paths import MarketState, Paths, TickBlock
 
-__all__ = ["FactorParameters", "InstrumentParameters", "Market"]
+__all__ = ["FactorParameters", "InstrumentParameters", "Market", "SimulationParameters"]
 
 Floats = NDArray[np.float64]
 
@@ -64,6 +64,14 @@ class FactorParameters:
     volatilities: Floats
     correlations: Floats
     drifts: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationParameters:
+    """scheme: "euler" or "qe"; each step is walked in `substeps` parts."""
+
+    scheme: str
+    substeps: int
 
 
 class Market:
@@ -140,7 +148,9 @@ class Market:
             "_numbers": None,
             "_instruments": instruments,
             "_fingerprint": fingerprint_of(specification),
-            "_clock": None if start is None else Clock(start, parse_step(clock["step"]), clock["calendar"]),
+            "_clock": None
+            if start is None
+            else Clock(start, parse_step(clock["step"]), clock["calendar"], clock.get("overnight_variance", 0.0)),
             "_factors": FactorParameters(
                 names=tuple(factors["names"]),
                 volatilities=_read_only(factors["volatilities"]),
@@ -187,6 +197,11 @@ class Market:
     @property
     def factors(self) -> FactorParameters:
         return self._factors
+
+    @property
+    def simulation(self) -> SimulationParameters:
+        table: Any = self._specification["simulation"]
+        return SimulationParameters(table["scheme"], table["substeps"])
 
     @property
     def start_is_now(self) -> bool:
@@ -239,25 +254,34 @@ class Market:
         block_steps: int | None = None,
         instruments: ArrayLike | None = None,
         state: MarketState | None = None,
+        threads: int | None = None,
     ) -> Iterator[TickBlock]:
         """The ticks from `start_step` on, block after block of `block_steps`, without end if `steps` is None.
 
         instruments: ascending numbers of those to simulate (the blocks' columns); all by default. state: a block's
         `state`, from before `start_step`, to go on from instead of from the start. The ticks are the same bits however
-        they are cut. Memory is bounded by the block. Raises ValueError naming the argument, MarketFileError while the
-        start is "now", SimulationError where a price or a time leaves its range.
+        they are cut, and whatever `threads`: at most so many work on a block; None: one for each core that the process
+        may use, as far as a block's work is worth it. Memory is bounded by the block. Raises ValueError naming the
+        argument, MarketFileError while the start is "now", SimulationError where a price or a time leaves its range.
         """
         from pseudofeed.simulate.stream import stream
 
         return stream(
-            self, start_step=start_step, steps=steps, block_steps=block_steps, instruments=instruments, state=state
+            self,
+            start_step=start_step,
+            steps=steps,
+            block_steps=block_steps,
+            instruments=instruments,
+            state=state,
+            threads=threads,
         )
 
-    def simulate(self, steps: int) -> Paths:
-        """The start and the steps 1 to `steps` of every instrument and factor, in memory. Raises as `stream` does."""
+    def simulate(self, steps: int, *, threads: int | None = None) -> Paths:
+        """The start and the steps 1 to `steps` of every instrument and factor, in memory; threads and errors as in
+        `stream`."""
         from pseudofeed.simulate.stream import simulate
 
-        return simulate(self, steps)
+        return simulate(self, steps, threads=threads)
 
     def store_problem(self) -> str | None:
         """Why PostgreSQL, whose times are whole microseconds, can't hold this market's ticks; None if it can."""

@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from pseudofeed.clock import ALWAYS_OPEN
 from pseudofeed.parameters import LOADING, PARAMETERS, Parameter
+from pseudofeed.simulate.heston_model import MOST_SUBSTEPS
 from pseudofeed.times import EXAMPLE_STEP, EXAMPLE_TIME, format_step, format_time, parse_step, parse_time
 
 __all__ = ["DISTRIBUTIONS", "MOST_FACTORS", "MOST_INSTRUMENTS", "MUST_BE", "NOW", "TABLES", "MarketFile", "Table"]
@@ -188,6 +189,12 @@ class ClockTable(Table):
     start: Annotated[Any, AfterValidator(_read_start)]
     step: Annotated[str, AfterValidator(_read_step)] = EXAMPLE_STEP
     calendar: str = ALWAYS_OPEN
+    overnight_variance: Annotated[float, Field(allow_inf_nan=False, ge=0, le=100)] = 0.0
+
+
+class Simulation(Table):
+    scheme: Literal["euler", "qe"] = "euler"
+    substeps: Annotated[int, Field(ge=1, le=MOST_SUBSTEPS)] = 1
 
 
 class MarketTable(Table):
@@ -198,6 +205,7 @@ class MarketTable(Table):
 class MarketFile(Table):
     market: MarketTable
     clock: ClockTable
+    simulation: Simulation = Simulation()
     factors: Factors
     instruments: Instruments
 
@@ -206,6 +214,7 @@ TABLES: dict[str, type[Table]] = {
     "": MarketFile,
     "market": MarketTable,
     "clock": ClockTable,
+    "simulation": Simulation,
     "factors": Factors,
     "instruments": Instruments,
     "instruments.defaults": Parameters,
@@ -220,6 +229,10 @@ MUST_BE: dict[str, str] = {
     "clock.start": f'a time with its offset from UTC such as {EXAMPLE_TIME}, or "now"',
     "clock.step": f'a text such as "{EXAMPLE_STEP}", "100ms" or "5min"',
     "clock.calendar": '"24/7" or a calendar of exchange_calendars such as "XNYS"',
+    "clock.overnight_variance": "a number from 0 to 100 (0.5: a night has the variance of half a session)",
+    "simulation": "a table [simulation]",
+    "simulation.scheme": '"euler" or "qe"',
+    "simulation.substeps": f"a whole number from 1 to {MOST_SUBSTEPS}",
     "factors": "a table [factors] with names and volatilities",
     "factors.names": "a list of texts, one for each factor",
     "factors.names[]": "1 to 32 of letters, digits, _ and -, beginning with a letter",

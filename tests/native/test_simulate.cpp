@@ -33,8 +33,8 @@ struct Market {
     }
 
     simulate::HestonModel model() const {
-        return {count,      2,           ids.data(), drift.data(),    kappa.data(), theta.data(),   xi.data(),
-                rho.data(), tail.data(), own.data(), loadings.data(), 0.5e-3,       std::sqrt(1e-3)};
+        return {count,     2,          1,           ids.data(), drift.data(),    kappa.data(), theta.data(),
+                xi.data(), rho.data(), tail.data(), own.data(), loadings.data(), 0.5e-3,       std::sqrt(1e-3)};
     }
 };
 

@@ -35,8 +35,8 @@ symbol = "BRK.B"
 factor_loadings = 1
 """
 
-SAMPLE = 8878989646544431489
-DEMO = 12136244986570706672
+SAMPLE = 9085952383115185177
+DEMO = 15962537464284437147
 
 # The same market: other order, 1.0 for 1, defaults written out, another offset and unit of time.
 VERBOSE = """

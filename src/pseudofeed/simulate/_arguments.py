@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -38,6 +40,13 @@ def year_fraction(dt: float) -> float:
     if not (isinstance(dt, (int, float, np.floating, np.integer)) and 0 < dt < np.inf):
         raise ValueError(f"dt is {dt!r}; allowed are positive numbers of years")
     return float(dt)
+
+
+def thread_count(threads: int | None) -> int:
+    """`threads`, or where it is None the number of cores that this process may use."""
+    if threads is not None:
+        return integer("threads", threads, low=1, high=1024)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def output(name: str, given: Floats | None, shape: tuple[int, ...]) -> Floats:

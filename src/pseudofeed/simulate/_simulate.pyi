@@ -9,6 +9,7 @@ def philox4x32(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tupl
 def standard_normals(seed: int, ids: Words, step: int, purpose: int) -> tuple[Floats, Floats]: ...
 def uniforms(seed: int, ids: Words, step: int, purpose: int) -> tuple[Floats, Floats]: ...
 def exp(x: Floats) -> Floats: ...
+def expm1(x: Floats) -> Floats: ...
 def log(x: Floats) -> Floats: ...
 def turn(u: Floats) -> tuple[Floats, Floats]: ...
 def cholesky(covariance: Floats) -> Floats: ...
@@ -26,25 +27,29 @@ def factor_paths(
 class Heston:
     def __init__(
         self,
+        *,
         ids: Words,
-        drift_dt: Floats,
-        kappa_dt: Floats,
+        drift: Floats,
+        kappa: Floats,
         theta: Floats,
-        xi_sqrt_dt: Floats,
+        xi: Floats,
         rho: Floats,
-        tail: Floats,
-        own_variance: Floats,
-        loadings: Floats,
-        half_dt: float,
-        sqrt_dt: float,
-    ) -> None: ...
-    def paths(
-        self,
+        idiosyncratic_volatility: Floats,
+        factor_loadings: Floats,
+        factor_covariance: Floats,
+        dt: float,
         seed: int,
+        scheme: str,
+        substeps: int,
+    ) -> None: ...
+    def walk(
+        self,
         first_step: int,
         shocks: Floats,
         price: Floats,
         variance: Floats,
         prices: Floats | None = None,
         variances: Floats | None = None,
+        *,
+        threads: int = 1,
     ) -> None: ...

@@ -8,19 +8,17 @@ import numpy as np
 
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stddef cimport size_t
+from libcpp.memory cimport unique_ptr
 
 from pseudofeed._status cimport Status, check
 
 
-cdef extern from "random/philox.h" namespace "pseudofeed::random" nogil:
-    cdef struct Words:
-        uint32_t w0, w1, w2, w3
-    Words _philox4x32 "pseudofeed::random::philox4x32"(Words counter, uint32_t key0, uint32_t key1)
-
 cdef extern from "random/arrays.h" namespace "pseudofeed::random" nogil:
+    void philox_of(const uint32_t* counter, uint64_t seed, uint32_t* out)
     void normals_of(uint64_t seed, const uint32_t* ids, size_t count, uint64_t step, uint32_t purpose, double* z0, double* z1)
     void uniforms_of(uint64_t seed, const uint32_t* ids, size_t count, uint64_t step, uint32_t purpose, double* u1, double* u2)
     void exponentials_of(const double* x, size_t count, double* out)
+    void exponentials_minus_1_of(const double* x, size_t count, double* out)
     void logarithms_of(const double* x, size_t count, double* out)
     void turns_of(const double* u, size_t count, double* sine, double* cosine)
 
@@ -31,23 +29,31 @@ cdef extern from "simulate/factors.h" namespace "pseudofeed::simulate" nogil:
         size_t steps, double* level_state, double* increments, double* levels)
 
 cdef extern from "simulate/heston.h" namespace "pseudofeed::simulate" nogil:
-    cdef struct HestonModel:
+    cdef enum class Scheme:
+        euler
+        qe
+    cdef struct HestonParameters:
         size_t instruments
         size_t factors
         const uint32_t* ids
-        const double* drift_dt
-        const double* kappa_dt
+        const double* drift
+        const double* kappa
         const double* theta
-        const double* xi_sqrt_dt
+        const double* xi
         const double* rho
-        const double* tail
-        const double* own_variance
-        const double* loadings
-        double half_dt
-        double sqrt_dt
-    Status _heston_paths "pseudofeed::simulate::heston_paths"(
-        const HestonModel& model, uint64_t seed, uint64_t first_step, size_t steps, const double* shocks,
-        double* price, double* variance, double* prices, double* variances)
+        const double* idiosyncratic_volatility
+        const double* factor_loadings
+        const double* factor_covariance
+        double dt
+        uint64_t seed
+        uint32_t substeps
+        Scheme scheme
+    cdef cppclass HestonModel:
+        HestonModel(const HestonParameters& parameters) except +
+        Status walk(uint64_t first_step, size_t steps, const double* shocks, double* price, double* variance,
+                    double* prices, double* variances, size_t threads)
+        size_t instruments()
+        size_t factors()
     const char* _instruction_set "pseudofeed::simulate::instruction_set"()
 
 
@@ -58,10 +64,10 @@ def instruction_set():
 
 def philox4x32(counter, key):
     """Philox4x32-10 of four counter words under two key words, as tuples of ints (Salmon et al. 2011)."""
-    cdef Words words
-    words.w0, words.w1, words.w2, words.w3 = counter
-    cdef Words out = _philox4x32(words, key[0], key[1])
-    return out.w0, out.w1, out.w2, out.w3
+    cdef uint32_t[4] words = counter
+    cdef uint32_t[4] out
+    philox_of(words, key[0] | <uint64_t>key[1] << 32, out)
+    return tuple(out)
 
 
 def standard_normals(uint64_t seed, const uint32_t[::1] ids, uint64_t step, uint32_t purpose):
@@ -95,6 +101,16 @@ def exp(const double[::1] x):
     if x.shape[0]:
         with nogil:
             exponentials_of(&x[0], x.shape[0], &view[0])
+    return out
+
+
+def expm1(const double[::1] x):
+    """e^x - 1 by csrc/random/elementary.h, for -708 <= x <= 709.4."""
+    out = np.empty(x.shape[0])
+    cdef double[::1] view = out
+    if x.shape[0]:
+        with nogil:
+            exponentials_minus_1_of(&x[0], x.shape[0], &view[0])
     return out
 
 
@@ -149,63 +165,72 @@ def factor_paths(const double[:, ::1] lower, const double[::1] drift_dt, double 
 
 
 cdef class Heston:
-    """The model of some instruments with what is constant over a run derived once; see csrc/simulate/heston.h."""
+    """Some instruments with what is constant over a run derived once; see csrc/simulate/heston.h."""
 
-    cdef HestonModel model
-    cdef tuple arrays
+    cdef unique_ptr[HestonModel] model
 
-    def __init__(self, const uint32_t[::1] ids, const double[::1] drift_dt, const double[::1] kappa_dt, const double[::1] theta,
-                 const double[::1] xi_sqrt_dt, const double[::1] rho, const double[::1] tail, const double[::1] own_variance,
-                 const double[:, ::1] loadings, double half_dt, double sqrt_dt):
+    def __init__(self, *, const uint32_t[::1] ids, const double[::1] drift, const double[::1] kappa, const double[::1] theta,
+                 const double[::1] xi, const double[::1] rho, const double[::1] idiosyncratic_volatility,
+                 const double[:, ::1] factor_loadings, const double[:, ::1] factor_covariance, double dt, uint64_t seed,
+                 str scheme, uint32_t substeps):
         cdef Py_ssize_t n = ids.shape[0]
-        if not (n == drift_dt.shape[0] == kappa_dt.shape[0] == theta.shape[0] == xi_sqrt_dt.shape[0] == rho.shape[0]
-                == tail.shape[0] == own_variance.shape[0] == loadings.shape[1]):
+        cdef Py_ssize_t k = factor_loadings.shape[1]
+        if not (n == drift.shape[0] == kappa.shape[0] == theta.shape[0] == xi.shape[0] == rho.shape[0]
+                == idiosyncratic_volatility.shape[0] == factor_loadings.shape[0] and factor_covariance.shape[0] == k
+                and factor_covariance.shape[1] == k):
             raise ValueError("Heston: shapes do not fit")
         if n == 0:
             raise ValueError("Heston: no instruments")
-        self.arrays = (ids, drift_dt, kappa_dt, theta, xi_sqrt_dt, rho, tail, own_variance, loadings)
-        self.model.instruments = n
-        self.model.factors = loadings.shape[0]
-        self.model.ids = &ids[0]
-        self.model.drift_dt = &drift_dt[0]
-        self.model.kappa_dt = &kappa_dt[0]
-        self.model.theta = &theta[0]
-        self.model.xi_sqrt_dt = &xi_sqrt_dt[0]
-        self.model.rho = &rho[0]
-        self.model.tail = &tail[0]
-        self.model.own_variance = &own_variance[0]
-        self.model.loadings = &loadings[0, 0] if loadings.shape[0] else NULL
-        self.model.half_dt = half_dt
-        self.model.sqrt_dt = sqrt_dt
+        if scheme not in ("euler", "qe") or substeps == 0:
+            raise ValueError("Heston: no such scheme")
+        cdef HestonParameters given
+        given.instruments = n
+        given.factors = k
+        given.ids = &ids[0]
+        given.drift = &drift[0]
+        given.kappa = &kappa[0]
+        given.theta = &theta[0]
+        given.xi = &xi[0]
+        given.rho = &rho[0]
+        given.idiosyncratic_volatility = &idiosyncratic_volatility[0]
+        given.factor_loadings = &factor_loadings[0, 0] if k else NULL
+        given.factor_covariance = &factor_covariance[0, 0] if k else NULL
+        given.dt = dt
+        given.seed = seed
+        given.substeps = substeps
+        given.scheme = Scheme.qe if scheme == "qe" else Scheme.euler
+        self.model.reset(new HestonModel(given))
 
-    def paths(self, uint64_t seed, uint64_t first_step, const double[:, ::1] shocks, double[::1] price, double[::1] variance,
-              double[:, ::1] prices=None, double[:, ::1] variances=None):
+    def walk(self, uint64_t first_step, const double[:, ::1] shocks, double[::1] price, double[::1] variance,
+             double[:, ::1] prices=None, double[:, ::1] variances=None, *, size_t threads=1):
         """Walk shocks.shape[0] steps from first_step.
 
         shocks (T, K): centred factor increments. price, variance (N,): the state before, moved on. prices, variances (T, N): filled, or
-        both None to keep no step. SimulationError where a path leaves the range of doubles.
+        both None to keep no step. SimulationError where a path leaves the range of doubles; the state is then as it was.
         """
+        cdef HestonModel* model = self.model.get()
+        if model == NULL:
+            raise ValueError("Heston: not initialised")
         cdef size_t steps = shocks.shape[0]
-        cdef Py_ssize_t n = self.model.instruments
+        cdef size_t n = model.instruments()
         cdef double* out_prices = NULL
         cdef double* out_variances = NULL
         cdef const double* in_shocks = NULL
         cdef Status status
-        if price.shape[0] != n or variance.shape[0] != n or shocks.shape[1] != <Py_ssize_t>self.model.factors:
-            raise ValueError("paths: shapes do not fit")
+        if price.shape[0] != n or variance.shape[0] != n or shocks.shape[1] != model.factors():
+            raise ValueError("walk: shapes do not fit")
         if (prices is None) != (variances is None):
-            raise ValueError("paths: give prices and variances, or neither")
+            raise ValueError("walk: give prices and variances, or neither")
         if steps == 0:
             return
         if prices is not None:
-            if (prices.shape[0] != shocks.shape[0] or prices.shape[1] != n or variances.shape[0] != shocks.shape[0]
+            if (prices.shape[0] != steps or prices.shape[1] != n or variances.shape[0] != steps
                     or variances.shape[1] != n):
-                raise ValueError("paths: shapes do not fit")
+                raise ValueError("walk: shapes do not fit")
             out_prices = &prices[0, 0]
             out_variances = &variances[0, 0]
         if shocks.shape[1]:
             in_shocks = &shocks[0, 0]
         with nogil:
-            status = _heston_paths(self.model, seed, first_step, steps, in_shocks, &price[0], &variance[0],
-                                   out_prices, out_variances)
+            status = model.walk(first_step, steps, in_shocks, &price[0], &variance[0], out_prices, out_variances, threads)
         check(status)

@@ -3,75 +3,16 @@ scheme)."""
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from pseudofeed.simulate import _simulate
-from pseudofeed.simulate._arguments import Floats, array, integer, output, year_fraction
+from pseudofeed.simulate._arguments import Floats, array, integer, output, thread_count, year_fraction
 
-__all__ = ["HestonModel", "simulate_heston_paths"]
+__all__ = ["MOST_SUBSTEPS", "SCHEMES", "simulate_heston_paths"]
 
-
-class HestonModel:
-    """N instruments with all that is constant over a run derived once; parameters as in `simulate_heston_paths`.
-
-    ids (N,) uint32: the instruments' numbers in the market, which decide their draws.
-    """
-
-    def __init__(
-        self,
-        *,
-        ids: NDArray[np.uint32],
-        drift: Floats,
-        kappa: Floats,
-        theta: Floats,
-        xi: Floats,
-        rho: Floats,
-        idiosyncratic_volatility: Floats,
-        factor_loadings: Floats,
-        factor_covariance: Floats,
-        dt: float,
-        seed: int,
-    ) -> None:
-        self.seed = seed
-        own_variance = idiosyncratic_volatility * idiosyncratic_volatility
-        root = math.sqrt(dt)
-        # Element by element in a fixed order, never by BLAS: these bits decide every tick's.
-        systematic_variance = np.zeros(len(ids))
-        for k in range(factor_loadings.shape[1]):
-            for j in range(factor_loadings.shape[1]):
-                systematic_variance += factor_loadings[:, k] * factor_covariance[k, j] * factor_loadings[:, j]
-        self._native = _simulate.Heston(
-            ids,
-            (drift - 0.5 * (own_variance + systematic_variance)) * dt,
-            kappa * dt,
-            theta,
-            xi * root,
-            rho,
-            1.0 - rho * rho,
-            own_variance,
-            np.ascontiguousarray(factor_loadings.T),
-            0.5 * dt,
-            root,
-        )
-
-    def paths(
-        self,
-        first_step: int,
-        shocks: Floats,
-        price: Floats,
-        variance: Floats,
-        prices: Floats | None = None,
-        variances: Floats | None = None,
-    ) -> None:
-        """Walk the steps of `shocks` (T, K) from the state (price, variance), both (N,), which is moved on.
-
-        prices, variances (T, N) are filled; without them the steps are passed over. SimulationError where a
-        path leaves the doubles.
-        """
-        self._native.paths(self.seed, first_step, shocks, price, variance, prices, variances)
+SCHEMES = ("euler", "qe")
+MOST_SUBSTEPS = 65_536
 
 
 def simulate_heston_paths(
@@ -90,6 +31,9 @@ def simulate_heston_paths(
     seed: int,
     factor_drifts: ArrayLike | None = None,
     factor_covariance: ArrayLike | None = None,
+    scheme: str = "euler",
+    substeps: int = 1,
+    threads: int | None = None,
     out: tuple[Floats, Floats] | None = None,
 ) -> tuple[Floats, Floats]:
     """Simulate N Heston instruments that load on K given factors, by Euler with full truncation on log prices.
@@ -111,6 +55,10 @@ def simulate_heston_paths(
     factor_drifts, factor_covariance : (K,) and (K, K), per year. With them E[S_t] = S_0 e^{μt}; without them the
         increments are taken as a given
         path, and E[S_t | F] = S_0 e^{μt + β·F_t}.
+    scheme : "euler" (full truncation) or "qe" (Andersen's quadratic-exponential with martingale correction).
+    substeps : each step is walked in so many parts of dt / substeps; the factors' increment is applied once.
+    threads : at most so many; None: one for each core that the process may use, where the work is large enough for
+        several. The bits do not depend on it.
     out : float64 arrays (prices, variances) to fill, each (T+1, N).
 
     Returns
@@ -139,11 +87,12 @@ def simulate_heston_paths(
     if loadings.ndim == 1 and loadings.shape == (factors,):
         loadings = np.broadcast_to(loadings, (count, factors))
     dt = year_fraction(dt)
+    threads = thread_count(threads)
     drifts = array("factor_drifts", 0.0 if factor_drifts is None else factor_drifts, (factors,))
     covariance = array("factor_covariance", 0.0 if factor_covariance is None else factor_covariance, (factors, factors))
     start_price = array("initial_prices", initial_prices, (count,), low=np.finfo(np.float64).tiny)
     start_variance = array("initial_variances", initial_variances, (count,), low=0.0)
-    model = HestonModel(
+    model = _simulate.Heston(
         ids=np.arange(count, dtype=np.uint32),
         drift=array("drift", drift, (count,)),
         kappa=array("kappa", kappa, (count,), low=0.0),
@@ -155,10 +104,18 @@ def simulate_heston_paths(
         factor_covariance=covariance,
         dt=dt,
         seed=integer("seed", seed, low=0, high=2**64 - 1),
+        scheme=_scheme(scheme),
+        substeps=integer("substeps", substeps, low=1, high=MOST_SUBSTEPS),
     )
     prices = output("out[0]", None if out is None else out[0], (steps + 1, count))
     variances = output("out[1]", None if out is None else out[1], (steps + 1, count))
     prices[0], variances[0] = start_price, start_variance
     shocks = np.ascontiguousarray(increments - drifts * dt)
-    model.paths(1, shocks, start_price.copy(), start_variance.copy(), prices[1:], variances[1:])
+    model.walk(1, shocks, start_price.copy(), start_variance.copy(), prices[1:], variances[1:], threads=threads)
     return prices, variances
+
+
+def _scheme(scheme: str) -> str:
+    if scheme not in SCHEMES:
+        raise ValueError(f"scheme is {scheme!r}; allowed are {', '.join(map(repr, SCHEMES))}")
+    return scheme
