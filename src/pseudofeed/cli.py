@@ -18,6 +18,7 @@ from rich.console import Console
 from pseudofeed.control import SignalControl
 from pseudofeed.errors import PseudofeedError
 from pseudofeed.options import (
+    MOST_STEPS,
     Json,
     Kafka,
     MarketFile,
@@ -87,7 +88,7 @@ def demo(
 @app.command()
 def simulate(
     market_file: MarketFile,
-    steps: Annotated[int, typer.Option(min=1, help="The steps 1 to STEPS.")],
+    steps: Annotated[int, typer.Option(min=1, max=MOST_STEPS, help="The steps 1 to STEPS.")],
     csv: Annotated[Path | None, typer.Option(metavar="DIR", help="Write CSV files into this folder.")] = None,
     parquet: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one Parquet file, a row a tick.")] = None,
     json_output: Json = False,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "MOST_STEPS",
     "Json",
     "Kafka",
     "MarketFile",
@@ -51,7 +52,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON
 Kafka = Annotated[str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Instead of PSEUDOFEED_KAFKA.")]
 Redis = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Instead of PSEUDOFEED_REDIS.")]
 Postgres = Annotated[str | None, typer.Option("--postgres", metavar="DSN", help="Instead of PSEUDOFEED_POSTGRES.")]
-Steps = Annotated[int | None, typer.Option(min=1, help="The steps 1 to STEPS; without it, until it is stopped.")]
+# Within it a clock of any step stays an int64 of nanoseconds longer than anybody waits.
+MOST_STEPS = 10**15
+Steps = Annotated[
+    int | None, typer.Option(min=1, max=MOST_STEPS, help="The steps 1 to STEPS; without it, until it is stopped.")
+]
 Speed = Annotated[
     float | None,
     typer.Option(callback=pace, help="Market time against wall time: 60 makes a minute pass in a second."),
