@@ -91,6 +91,7 @@ class _Loop:
         self._watched = WatchedTopic(self._kafka, record)
         self._topic = self._watched.name
         self._partitions: dict[int, Partition] = {}
+        self._joined = False  # the group has said once which partitions are ours, if any
         self._paused = False
         self._closing = False
         self._commits: dict[int, int] = {}
@@ -148,6 +149,7 @@ class _Loop:
     # --- the group's callbacks, called from within poll, consume and close ---------------------------------------
 
     def _on_assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        self._joined = True
         consumer.incremental_assign([TopicPartition(self._topic, tp.partition, OFFSET_END) for tp in assigned])
         for tp in assigned:
             lane = self._lanes[tp.partition % len(self._lanes)]
@@ -228,6 +230,8 @@ class _Loop:
         Those of other workers, too: a partition that changes hands is nobody's for a while, and if all who have reached
         their own ends left then, nobody would finish it.
         """
+        if not self._joined:
+            return False
         for number in range(self._record.partitions):
             if number not in self._targets:
                 end = self._end(number)
