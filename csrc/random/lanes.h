@@ -107,6 +107,7 @@ static inline Words64 load(const std::uint64_t* from) {
     return x;
 }
 static inline void store(double* to, Doubles x) { std::memcpy(to, &x, sizeof x); }
+static inline void store(std::uint64_t* to, Words64 x) { std::memcpy(to, &x, sizeof x); }
 
 // Whether a comparison holds in any lane.
 template <class Mask>

@@ -73,7 +73,8 @@ template <class W>
 struct Stream {
     W w0, w1, w2;  // of the id and purpose, after two rounds; w0 and w2 still lack the step's part
 
-    Stream() = default;
+    Stream(W w0_of, W w1_of, W w2_of) : w0(w0_of), w1(w1_of), w2(w2_of) {}
+
     Stream(Key key, W id, std::uint32_t purpose) {
         const W product0 = multiply_low(id, every_word<W>(philox_multiplier0));
         const W second = (product0 >> 32) ^ purpose ^ key.second(0);

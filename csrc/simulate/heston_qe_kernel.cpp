@@ -34,7 +34,7 @@ constexpr double psi_c = 1.5;
 constexpr double least_variance = 1e-200;
 
 struct Qe {
-    static void move(const Substep& at, Doubles z_v, Doubles z_p, Doubles factor, Doubles& price, Doubles& variance) {
+    static Doubles move(const Substep& at, Doubles z_v, Doubles z_p, Doubles factor, Doubles& variance) {
         using random::logarithm;
         using random::square_root;
         const Doubles mean = variance * at.parameter(qe::decay) + at.parameter(qe::pull);
@@ -77,13 +77,13 @@ struct Qe {
         const Doubles sum = variance + next;
         const Doubles drift = (at.parameter(qe::drift_dt) - (0.25 * at.tile.dt) * sum) + factor;
         const Doubles last = square_root(at.parameter(qe::tail_dt) * sum + at.parameter(qe::own_dt));
-        price = price * random::exponential(drift + ((at.parameter(qe::lift) * x + correction) + last * z_p));
         variance = next;
+        return drift + ((at.parameter(qe::lift) * x + correction) + last * z_p);
     }
 };
 
 }  // namespace
 
-void PSEUDOFEED_JOIN(heston_qe_, PSEUDOFEED_ISA)(const HestonTile& tile) { walk_tile<Qe>(tile); }
+void PSEUDOFEED_JOIN(heston_qe_, PSEUDOFEED_ISA)(const HestonTile& tile) { Walk<Qe>(tile).steps(); }
 
 }  // namespace pseudofeed::simulate
