@@ -1,7 +1,7 @@
-// Lanes: a register full of doubles, and of 64-bit words, in the compiler's vector extensions, so that one source serves
-// every instruction set; and the few operations that a template needs in order to be written once for one double and
-// for lanes. Auto-vectorised loops were the alternative: GCC 12 turned Philox's products into 64-bit multiplications
-// or widening ones with permutes, and left it at half the speed (see heston_walk.h).
+// Lanes: a register full of doubles, and of 64-bit words, in the compiler's vector extensions, so that one source
+// serves every instruction set; and the few operations that a template needs in order to be written once for one double
+// and for lanes. Auto-vectorised loops were the alternative: GCC 12 turned Philox's products into 64-bit
+// multiplications or widening ones with permutes, and left it at half the speed (see heston_walk.h).
 //
 // The two operations below for which vector extensions have no operator are the only intrinsics of the core.
 #pragma once

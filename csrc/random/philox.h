@@ -2,8 +2,8 @@
 // as 1, 2, 3", SC 2011). A draw is a function of (seed, id, step, purpose) and of nothing that came before it.
 //
 // Its 32-bit words are kept in the low halves of 64-bit ones, one or a register full of them (lanes.h), whose high
-// halves hold anything: a round's products take the low halves only, and so does whoever reads the result. So a round is
-// two multiplications, two shifts and four exclusive ors, without a permute or a mask.
+// halves hold anything: a round's products take the low halves only, and so does whoever reads the result. So a round
+// is two multiplications, two shifts and four exclusive ors, without a permute or a mask.
 //
 // Everything in csrc/random is `static inline`: the kernels that include it are compiled once for each instruction set,
 // and a function with external linkage would let the linker keep one set's copy for all.

@@ -77,7 +77,8 @@ class Walk {
 
     void begin_streams(std::uint32_t substep) {
         for (std::size_t i = 0; i < lanes_; i += lane_count) {
-            const random::Stream<Words64> stream(key_, load(tile_.ids + i), random::instrument_purpose + (substep << 8));
+            const random::Stream<Words64> stream(key_, load(tile_.ids + i),
+                                                 random::instrument_purpose + (substep << 8));
             store(w0_.of + i, stream.w0);
             store(w1_.of + i, stream.w1);
             store(w2_.of + i, stream.w2);
