@@ -61,10 +61,10 @@ static inline D exponential_minus_1(D x) {
 // For positive normal x (uniforms are: the least is 2^-53).
 template <class D>
 static inline D logarithm(D x) {
-    constexpr std::uint64_t sqrt_half = 0x3FE6A09E667F3BCDull;
-    const Bits<D> biased = bits(x) + (0x3FF0000000000000ull - sqrt_half);
-    const D n = from_bits((biased >> 52) | 0x4330000000000000ull) - (0x1p52 + 1023.0);
-    const D f = from_bits((biased & 0x000FFFFFFFFFFFFFull) + sqrt_half) - 1.0;
+    constexpr std::uint64_t sqrt_half = 0x3FE6A09E667F3BCDu;
+    const Bits<D> biased = bits(x) + (0x3FF0000000000000u - sqrt_half);
+    const D n = from_bits((biased >> 52) | 0x4330000000000000u) - (0x1p52 + 1023.0);
+    const D f = from_bits((biased & 0x000FFFFFFFFFFFFFu) + sqrt_half) - 1.0;
     const D s = f / (2.0 + f);
     const D z = s * s;
     D tail = z * 0x1.2b584aae78a57p-3 + 0x1.39fe606542ddep-3;

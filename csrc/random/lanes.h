@@ -1,7 +1,7 @@
-// Lanes: a register full of doubles, and of 64-bit words, in the compiler's vector extensions, so that one source serves
-// every instruction set; and the few operations that a template needs in order to be written once for one double and
-// for lanes. Auto-vectorised loops were the alternative: GCC 12 turned Philox's products into 64-bit multiplications
-// or widening ones with permutes, and left it at half the speed (see heston_walk.h).
+// Lanes: a register full of doubles, and of 64-bit words, in the compiler's vector extensions, so that one source
+// serves every instruction set; and the few operations that a template needs in order to be written once for one double
+// and for lanes. Auto-vectorised loops were the alternative: GCC 12 turned Philox's products into 64-bit
+// multiplications or widening ones with permutes, and left it at half the speed (see heston_walk.h).
 //
 // The two operations below for which vector extensions have no operator are the only intrinsics of the core.
 #pragma once
@@ -107,6 +107,7 @@ static inline Words64 load(const std::uint64_t* from) {
     return x;
 }
 static inline void store(double* to, Doubles x) { std::memcpy(to, &x, sizeof x); }
+static inline void store(std::uint64_t* to, Words64 x) { std::memcpy(to, &x, sizeof x); }
 
 // Whether a comparison holds in any lane.
 template <class Mask>

@@ -17,8 +17,9 @@ struct Uniforms {
 // conversion of integers, which take two instructions or more in most sets.
 template <class D>
 static inline D uniform(Bits<D> high, Bits<D> low, std::uint64_t plus_one) {
-    const D h = from_bits(((high << 20) & 0x000FFFFFFE000000ull) | 0x3FF0000000000000ull);
-    const D l = from_bits(((low << 20) & 0x000FFFFFFC000000ull) + (0x3E40000000000000ull + (plus_one << 26)));
+    const std::uint64_t low_base = 0x3E40000000000000ull + (plus_one << 26);
+    const D h = from_bits(((high << 20) & 0x000FFFFFFE000000u) | 0x3FF0000000000000u);
+    const D l = from_bits(((low << 20) & 0x000FFFFFFC000000u) + low_base);
     return (h - (1.0 + 0x1p-27)) + l;
 }
 
@@ -33,9 +34,14 @@ struct Normals {
 };
 
 template <class D>
+static inline D box_muller_radius(D u1) {
+    return square_root(-2.0 * logarithm(u1));
+}
+
+template <class D>
 static inline Normals<D> standard_normals(Words<Bits<D>> words) {
     const Uniforms<D> u = uniforms<D>(words);
-    const D radius = square_root(-2.0 * logarithm(u.u1));
+    const D radius = box_muller_radius(u.u1);
     const SineCosine<D> angle = turn(u.u2);
     return {radius * angle.cosine, radius * angle.sine};
 }

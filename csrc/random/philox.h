@@ -2,8 +2,8 @@
 // as 1, 2, 3", SC 2011). A draw is a function of (seed, id, step, purpose) and of nothing that came before it.
 //
 // Its 32-bit words are kept in the low halves of 64-bit ones, one or a register full of them (lanes.h), whose high
-// halves hold anything: a round's products take the low halves only, and so does whoever reads the result. So a round is
-// two multiplications, two shifts and four exclusive ors, without a permute or a mask.
+// halves hold anything: a round's products take the low halves only, and so does whoever reads the result. So a round
+// is two multiplications, two shifts and four exclusive ors, without a permute or a mask.
 //
 // Everything in csrc/random is `static inline`: the kernels that include it are compiled once for each instruction set,
 // and a function with external linkage would let the linker keep one set's copy for all.
@@ -73,7 +73,8 @@ template <class W>
 struct Stream {
     W w0, w1, w2;  // of the id and purpose, after two rounds; w0 and w2 still lack the step's part
 
-    Stream() = default;
+    Stream(W w0_of, W w1_of, W w2_of) : w0(w0_of), w1(w1_of), w2(w2_of) {}
+
     Stream(Key key, W id, std::uint32_t purpose) {
         const W product0 = multiply_low(id, every_word<W>(philox_multiplier0));
         const W second = (product0 >> 32) ^ purpose ^ key.second(0);

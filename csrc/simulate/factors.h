@@ -1,4 +1,4 @@
-// Correlated factor increments dF = mu dt + L z sqrt(dt), L L' = diag(sigma) C diag(sigma), and their levels, the
+// Correlated factor increments dF = mu dt + R z sqrt(dt), R R' = diag(sigma) C diag(sigma), and their levels, the
 // running sums.
 #pragma once
 
@@ -9,14 +9,14 @@
 
 namespace pseudofeed::simulate {
 
-// Writes the lower triangle (zeros above) of the Cholesky factor of covariance, both (factors, factors) row-major.
-// A semi-definite matrix is accepted: a pivot within rounding of zero gives a zero column. Fails with invalid_argument,
-// naming the pivot, where the matrix is not positive semi-definite.
-Status cholesky(const double* covariance, std::size_t factors, double* lower);
+// Writes a root R of the covariance matrix, R R' = covariance, both (factors, factors) row-major: its Cholesky factor
+// (lower triangular), or where it is singular that of a pivoted decomposition (a Cholesky factor with its rows in
+// another order). Fails with invalid_argument where the matrix is not positive semi-definite. May throw std::bad_alloc.
+Status cholesky(const double* covariance, std::size_t factors, double* root);
 
 // Borrows all pointers. Writes increments and levels, (steps, factors) row-major each, for the steps first_step ... ;
 // level_state (factors) holds the levels before the first step and receives those after the last.
-void factor_paths(const double* lower, const double* drift_dt, double sqrt_dt, std::size_t factors, std::uint64_t seed,
+void factor_paths(const double* root, const double* drift_dt, double sqrt_dt, std::size_t factors, std::uint64_t seed,
                   std::uint64_t first_step, std::size_t steps, double* level_state, double* increments, double* levels);
 
 }  // namespace pseudofeed::simulate

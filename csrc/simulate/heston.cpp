@@ -120,8 +120,8 @@ Status HestonModel::first_failure(const Block& block, std::size_t first, std::si
 Status HestonModel::walk(std::uint64_t first_step, std::size_t steps, const double* shocks, double* price,
                          double* variance, double* prices, double* variances, std::size_t threads) const try {
     std::vector<double> next(2 * instruments_);
-    const Block block = {first_step,  steps,  shocks,   price, variance, next.data(), next.data() + instruments_,
-                         prices, variances};
+    const Block block = {first_step, steps,    shocks, price, variance, next.data(), next.data() + instruments_,
+                         prices,     variances};
 
     // Pieces of equal width, as few as there can be but a multiple of the threads.
     const std::size_t work = steps * substeps_;  // of one instrument

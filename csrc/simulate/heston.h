@@ -49,7 +49,8 @@ class HestonModel {
     // Borrows all pointers. Walks the steps first_step ... with the factors' shocks dF - mu_F dt, (steps, factors)
     // row-major. price and variance (instruments) hold the state before first_step and receive that after the last
     // step. prices and variances: (steps, instruments) row-major, or both null to pass over the steps without keeping
-    // them. At most `threads` threads share the work, fewer where it is too small for them; the bits do not depend on it.
+    // them. At most `threads` threads share the work, fewer where it is too small for them; the bits do not depend on
+    // it.
     //
     // Fails with not_finite, naming instrument and step, where a price or variance left the range of doubles; the state
     // is then as it was given.

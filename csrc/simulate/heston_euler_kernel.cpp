@@ -12,21 +12,21 @@ namespace pseudofeed::simulate {
 namespace {
 
 struct Euler {
-    static void move(const Substep& at, Doubles z_v, Doubles z_p, Doubles factor, Doubles& price, Doubles& variance) {
+    static Doubles move(const Substep& at, Doubles z_v, Doubles z_p, Doubles factor, Doubles& variance) {
         using random::square_root;
         const Doubles truncated = variance > 0.0 ? variance : Doubles{};
         const Doubles root = square_root(truncated);
         const Doubles last = square_root(at.parameter(euler::tail) * truncated + at.parameter(euler::own_variance));
         const Doubles diffusion = (at.parameter(euler::rho) * root) * z_v + last * z_p;
         const Doubles drift = at.parameter(euler::drift_dt) - (0.5 * at.tile.dt) * truncated;
-        price = price * random::exponential((drift + factor) + at.tile.sqrt_dt * diffusion);
         variance = (variance + at.parameter(euler::kappa_dt) * (at.parameter(euler::theta) - truncated)) +
                    (at.parameter(euler::xi_sqrt_dt) * root) * z_v;
+        return (drift + factor) + at.tile.sqrt_dt * diffusion;
     }
 };
 
 }  // namespace
 
-void PSEUDOFEED_JOIN(heston_euler_, PSEUDOFEED_ISA)(const HestonTile& tile) { walk_tile<Euler>(tile); }
+void PSEUDOFEED_JOIN(heston_euler_, PSEUDOFEED_ISA)(const HestonTile& tile) { Walk<Euler>(tile).steps(); }
 
 }  // namespace pseudofeed::simulate

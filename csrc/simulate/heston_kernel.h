@@ -74,7 +74,7 @@ struct HestonTile {
 
 using HestonKernel = void (*)(const HestonTile& tile);
 
-#define PSEUDOFEED_DECLARE_KERNELS(set)               \
+#define PSEUDOFEED_DECLARE_KERNELS(set)              \
     void heston_euler_##set(const HestonTile& tile); \
     void heston_qe_##set(const HestonTile& tile)
 

@@ -23,7 +23,6 @@ T* zeros(std::size_t count) {
 // first-level cache.
 std::size_t padded(std::size_t instruments) { return ((instruments + tile_width - 1) / tile_width | 1) * tile_width; }
 
-
 }  // namespace
 
 void HestonModel::Free::operator()(void* memory) const { ::operator delete(memory, line); }

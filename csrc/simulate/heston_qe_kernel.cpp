@@ -9,13 +9,15 @@
 //     m = v exp(-kappa dt) + theta q,    h = sqrt(v c exp(-kappa dt) + theta q c / 2),    w = xi h / m,    psi = w^2
 //     quadratic:    R = sqrt(4 - 2 psi), B = 2 - psi + R (his b^2 psi), psi + B = 2 + R, g = 2 h / (2 + R)
 //                   v' = m (sqrt(B) + w z_v)^2 / (2 + R),    x = g (sqrt(B) z_v + w (z_v^2 - 1) / 2)
-//     exponential:  t = 2 / (1 + psi) (his 1 - p), v' = m L / t, L = log(t / u) where u < t, else 0; x = (h / w)(L / t - 1)
+//     exponential:  t = 2 / (1 + psi) (his 1 - p), v' = m L / t, L = log(t / u) where u < t, else 0; x = (h / w)(L / t
+//     - 1)
 //
 //     log S' = log S + (mu - (s^2 + b'Sigma b)/2) dt + b'(dF - mu_F dt) - (v + v') dt/4 + rho (1 + kappa dt / 2) x
 //              + sqrt((1 - rho^2)(v + v') dt/2 + s^2 dt) z_p + K
 //     K = rho^2 (v + m) dt / 4 - log E[exp(alpha x)],    alpha = rho (1 + kappa dt / 2) - xi rho^2 dt / 4
 //
-// so that E[S'] = S exp(mu dt) exactly. In the two cases, with y = 2 A a and y = A / beta of the paper (A = alpha / xi):
+// so that E[S'] = S exp(mu dt) exactly. In the two cases, with y = 2 A a and y = A / beta of the paper (A = alpha /
+// xi):
 //
 //     log E[exp(alpha x)] = (B (alpha g)^2 / (1 - y) - log(1 - y) - y) / 2,                  y = alpha w g
 //     log E[exp(alpha x)] = log((1 - (1 - t) y) / (1 - y)) - alpha h / w,                    y = alpha (h / w) / t
@@ -34,7 +36,7 @@ constexpr double psi_c = 1.5;
 constexpr double least_variance = 1e-200;
 
 struct Qe {
-    static void move(const Substep& at, Doubles z_v, Doubles z_p, Doubles factor, Doubles& price, Doubles& variance) {
+    static Doubles move(const Substep& at, Doubles z_v, Doubles z_p, Doubles factor, Doubles& variance) {
         using random::logarithm;
         using random::square_root;
         const Doubles mean = variance * at.parameter(qe::decay) + at.parameter(qe::pull);
@@ -77,13 +79,13 @@ struct Qe {
         const Doubles sum = variance + next;
         const Doubles drift = (at.parameter(qe::drift_dt) - (0.25 * at.tile.dt) * sum) + factor;
         const Doubles last = square_root(at.parameter(qe::tail_dt) * sum + at.parameter(qe::own_dt));
-        price = price * random::exponential(drift + ((at.parameter(qe::lift) * x + correction) + last * z_p));
         variance = next;
+        return drift + ((at.parameter(qe::lift) * x + correction) + last * z_p);
     }
 };
 
 }  // namespace
 
-void PSEUDOFEED_JOIN(heston_qe_, PSEUDOFEED_ISA)(const HestonTile& tile) { walk_tile<Qe>(tile); }
+void PSEUDOFEED_JOIN(heston_qe_, PSEUDOFEED_ISA)(const HestonTile& tile) { Walk<Qe>(tile).steps(); }
 
 }  // namespace pseudofeed::simulate

@@ -17,6 +17,12 @@ using random::load;
 using random::store;
 using random::Words64;
 
+// A number for each instrument of a tile.
+template <class T>
+struct alignas(64) Lanes {
+    T of[tile_width];
+};
+
 // A substep of some lanes, as a scheme sees it. lane: the first one's place in the tile.
 struct Substep {
     const HestonTile& tile;
@@ -28,69 +34,110 @@ struct Substep {
     Doubles parameter(std::size_t row) const { return load(tile.parameters + row * tile.stride + lane); }
 };
 
-// Scheme: static void move(const Substep&, Doubles z_v, Doubles z_p, Doubles factor, Doubles& price, Doubles& variance).
+// Scheme: static Doubles move(const Substep&, Doubles z_v, Doubles z_p, Doubles factor, Doubles& variance), which moves
+// the variance and returns the log return.
+//
+// A substep is some short loops over the tile rather than one long one: an instrument's operations are a chain of some
+// 500 cycles, of which a processor's window of a few hundred instructions overlaps hardly two; in short loops it holds
+// several lanes' chains at once.
 template <class Scheme>
-static inline void walk_tile(const HestonTile& tile) {
-    constexpr std::size_t most = tile_width / lane_count;
-    const std::size_t whole = tile.width / lane_count;
-    const std::size_t vectors = (tile.width + lane_count - 1) / lane_count;
-    const random::Key key(tile.seed);
-    alignas(64) double factor[tile_width], z_v[tile_width], z_p[tile_width];
-    alignas(64) std::uint64_t w0[tile_width], w1[tile_width], w2[tile_width];
-    (void)most;
-    for (std::size_t t = 0; t < tile.steps; ++t) {
-        const std::uint64_t step = tile.first_step + t;
-        const random::StepPart step_part(key, step);
-        for (std::size_t j = 0; j < vectors; ++j) {
-            Doubles sum = {};
-            for (std::size_t k = 0; k < tile.factors; ++k) {
-                sum += load(tile.loadings + k * tile.stride + j * lane_count) * tile.shocks[t * tile.factors + k];
+class Walk {
+  public:
+    explicit Walk(const HestonTile& tile)
+        : tile_(tile), key_(tile.seed), lanes_((tile.width + lane_count - 1) / lane_count * lane_count) {}
+
+    void steps() {
+        for (std::size_t t = 0; t < tile_.steps; ++t) {
+            load_factors(tile_.shocks + t * tile_.factors);
+            for (std::uint32_t substep = 0; substep < tile_.substeps; ++substep) {
+                if (t == 0 || tile_.substeps > 1) begin_streams(substep);
+                draw(tile_.first_step + t);
+                take_radius();
+                turn();
+                move(tile_.first_step + t, substep);
+                grow();
             }
-            store(factor + j * lane_count, sum);
-        }
-        for (std::uint32_t substep = 0; substep < tile.substeps; ++substep) {
-            if (t == 0 || tile.substeps > 1) {
-                for (std::size_t j = 0; j < vectors; ++j) {
-                    const random::Stream<Words64> stream(key, load(tile.ids + j * lane_count),
-                                                         random::instrument_purpose + (substep << 8));
-                    std::memcpy(w0 + j * lane_count, &stream.w0, sizeof stream.w0);
-                    std::memcpy(w1 + j * lane_count, &stream.w1, sizeof stream.w1);
-                    std::memcpy(w2 + j * lane_count, &stream.w2, sizeof stream.w2);
-                }
-            }
-            for (std::size_t j = 0; j < vectors; ++j) {
-                random::Stream<Words64> stream;
-                stream.w0 = load(w0 + j * lane_count);
-                stream.w1 = load(w1 + j * lane_count);
-                stream.w2 = load(w2 + j * lane_count);
-                const auto z = random::standard_normals<Doubles>(random::draw(key, stream, step_part));
-                store(z_v + j * lane_count, z.z0);
-                store(z_p + j * lane_count, z.z1);
-            }
-            for (std::size_t j = 0; j < vectors; ++j) {
-                const std::size_t lane = j * lane_count;
-                Doubles price = load(tile.price + lane);
-                Doubles variance = load(tile.variance + lane);
-                Scheme::move({tile, key, step, substep, lane}, load(z_v + lane), load(z_p + lane), load(factor + lane),
-                             price, variance);
-                store(tile.price + lane, price);
-                store(tile.variance + lane, variance);
-                store(factor + lane, Doubles{});
-            }
-        }
-        if (tile.prices != nullptr) {
-            double* prices = tile.prices + t * tile.row;
-            double* variances = tile.variances + t * tile.row;
-            for (std::size_t j = 0; j < whole; ++j) {
-                store(prices + j * lane_count, load(tile.price + j * lane_count));
-                store(variances + j * lane_count, load(tile.variance + j * lane_count));
-            }
-            for (std::size_t i = whole * lane_count; i < tile.width; ++i) {
-                prices[i] = tile.price[i];
-                variances[i] = tile.variance[i];
+            if (tile_.prices != nullptr) {
+                keep(tile_.price, tile_.prices + t * tile_.row);
+                keep(tile_.variance, tile_.variances + t * tile_.row);
             }
         }
     }
-}
+
+  private:
+    void load_factors(const double* shocks) {
+        for (std::size_t i = 0; i < lanes_; i += lane_count) {
+            Doubles sum = {};
+            for (std::size_t k = 0; k < tile_.factors; ++k) {
+                sum += load(tile_.loadings + k * tile_.stride + i) * shocks[k];
+            }
+            store(factor_.of + i, sum);
+        }
+    }
+
+    void begin_streams(std::uint32_t substep) {
+        for (std::size_t i = 0; i < lanes_; i += lane_count) {
+            const random::Stream<Words64> stream(key_, load(tile_.ids + i),
+                                                 random::instrument_purpose + (substep << 8));
+            store(w0_.of + i, stream.w0);
+            store(w1_.of + i, stream.w1);
+            store(w2_.of + i, stream.w2);
+        }
+    }
+
+    void draw(std::uint64_t step) {
+        const random::StepPart part(key_, step);
+        for (std::size_t i = 0; i < lanes_; i += lane_count) {
+            const random::Stream<Words64> stream = {load(w0_.of + i), load(w1_.of + i), load(w2_.of + i)};
+            const auto u = random::uniforms<Doubles>(random::draw(key_, stream, part));
+            store(z_v_.of + i, u.u1);
+            store(z_p_.of + i, u.u2);
+        }
+    }
+
+    void take_radius() {
+        for (std::size_t i = 0; i < lanes_; i += lane_count) {
+            store(z_v_.of + i, random::box_muller_radius(load(z_v_.of + i)));
+        }
+    }
+
+    void turn() {
+        for (std::size_t i = 0; i < lanes_; i += lane_count) {
+            const Doubles radius = load(z_v_.of + i);
+            const auto angle = random::turn(load(z_p_.of + i));
+            store(z_v_.of + i, radius * angle.cosine);
+            store(z_p_.of + i, radius * angle.sine);
+        }
+    }
+
+    void move(std::uint64_t step, std::uint32_t substep) {
+        for (std::size_t i = 0; i < lanes_; i += lane_count) {
+            Doubles variance = load(tile_.variance + i);
+            const Doubles log_return = Scheme::move({tile_, key_, step, substep, i}, load(z_v_.of + i),
+                                                    load(z_p_.of + i), load(factor_.of + i), variance);
+            store(tile_.variance + i, variance);
+            store(log_return_.of + i, log_return);
+        }
+        if (tile_.substeps > 1) factor_ = {};
+    }
+
+    void grow() {
+        for (std::size_t i = 0; i < lanes_; i += lane_count) {
+            store(tile_.price + i, load(tile_.price + i) * random::exponential(load(log_return_.of + i)));
+        }
+    }
+
+    void keep(const double* state, double* row) const {
+        std::size_t i = 0;
+        for (; i + lane_count <= tile_.width; i += lane_count) store(row + i, load(state + i));
+        for (; i < tile_.width; ++i) row[i] = state[i];
+    }
+
+    const HestonTile& tile_;
+    const random::Key key_;
+    const std::size_t lanes_;  // whole registers: those past the tile's width repeat harmless values
+    Lanes<double> factor_, z_v_, z_p_, log_return_;
+    Lanes<std::uint64_t> w0_, w1_, w2_;  // of random::Stream
+};
 
 }  // namespace pseudofeed::simulate

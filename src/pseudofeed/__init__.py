@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pseudofeed.market import Market
     from pseudofeed.query.client import connect
     from pseudofeed.settings import Connections
-    from pseudofeed.simulate.factor_model import simulate_factor_returns
+    from pseudofeed.simulate.factor_model import nearest_correlation, simulate_factor_returns
     from pseudofeed.simulate.heston_model import simulate_heston_paths
     from pseudofeed.simulate.paths import Paths, TickBlock
 
@@ -28,6 +28,7 @@ __all__ = [
     "TickBlock",
     "connect",
     "errors",
+    "nearest_correlation",
     "simulate_factor_returns",
     "simulate_heston_paths",
 ]
@@ -39,6 +40,7 @@ _MODULES = {
     "Paths": "pseudofeed.simulate.paths",
     "TickBlock": "pseudofeed.simulate.paths",
     "connect": "pseudofeed.query.client",
+    "nearest_correlation": "pseudofeed.simulate.factor_model",
     "simulate_factor_returns": "pseudofeed.simulate.factor_model",
     "simulate_heston_paths": "pseudofeed.simulate.heston_model",
 }

@@ -6,6 +6,8 @@ NumPy's + - * / and sqrt on float64 arrays are IEEE operations and it contracts 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +63,8 @@ def horner(x: Floats, coefficients: tuple[str, ...]) -> Floats:
     return total
 
 
-def exp(x: Floats) -> Floats:
+def exp_parts(x: Floats) -> tuple[Floats, NDArray[np.int32]]:
+    """(fraction, n) of e^x = 2^n (1 + fraction)."""
     x = np.clip(x, -708.0, 709.4)
     shifted = x * float.fromhex("0x1.71547652b82fep+0") + SHIFT
     n = shifted - SHIFT
@@ -81,7 +84,18 @@ def exp(x: Floats) -> Floats:
             "0x1.0000000000001p-1",
         ),
     )
-    return np.ldexp(1.0 + (r + (r * r) * tail), n.astype(np.int32))
+    return r + (r * r) * tail, n.astype(np.int32)
+
+
+def exp(x: Floats) -> Floats:
+    fraction, n = exp_parts(x)
+    return np.ldexp(1.0 + fraction, n)
+
+
+def expm1(x: Floats) -> Floats:
+    fraction, n = exp_parts(x)
+    scale = np.ldexp(1.0, n)
+    return fraction * scale + (scale - 1.0)
 
 
 def log(x: Floats) -> Floats:
@@ -200,6 +214,8 @@ def heston_paths(
     factor_covariance: Floats,
     dt: float,
     seed: int,
+    scheme: str = "euler",
+    substeps: int = 1,
 ) -> tuple[Floats, Floats]:
     """(prices, variances), (T+1, N) each."""
     steps, factors = factor_increments.shape
@@ -209,20 +225,105 @@ def heston_paths(
     for k in range(factors):
         for j in range(factors):
             systematic = systematic + factor_loadings[:, k] * factor_covariance[k, j] * factor_loadings[:, j]
-    root_dt = math.sqrt(dt)
-    drift_dt = (drift - 0.5 * (own + systematic)) * dt
+    part = dt / substeps
+    drift_dt = (drift - 0.5 * (own + systematic)) * part
+    move: Move
+    if scheme == "euler":
+        move = euler_move(drift_dt, kappa, theta, xi, rho, own, part)
+    else:
+        move = qe_move(drift_dt, kappa, theta, xi, rho, own, part, seed, ids)
     prices, variances = np.empty((steps + 1, len(ids))), np.empty((steps + 1, len(ids)))
     prices[0], variances[0] = initial_prices, initial_variances
     price, v = prices[0], variances[0]
     for t in range(steps):
-        z_v, z_p = standard_normals(seed, ids, t + 1, 0)
         shock = np.zeros(len(ids))
         for k in range(factors):
             shock = shock + factor_loadings[:, k] * (factor_increments[t, k] - factor_drifts[k] * dt)
+        for substep in range(substeps):
+            z_v, z_p = standard_normals(seed, ids, t + 1, 0 + (substep << 8))
+            log_return, v = move(v, z_v, z_p, shock, t + 1, substep)
+            price = price * exp(log_return)
+            shock = np.zeros(len(ids))
+        prices[t + 1], variances[t + 1] = price, v
+    return prices, variances
+
+
+Move = Callable[[Floats, Floats, Floats, Floats, int, int], tuple[Floats, Floats]]
+"""Of (v, z_v, z_p, the factors' part, step, substep): the log return and the next v."""
+
+
+def euler_move(drift_dt: Floats, kappa: Floats, theta: Floats, xi: Floats, rho: Floats, own: Floats, dt: float) -> Move:
+    root_dt = math.sqrt(dt)
+
+    def move(v: Floats, z_v: Floats, z_p: Floats, shock: Floats, _step: int, _substep: int) -> tuple[Floats, Floats]:
         truncated = np.where(v > 0.0, v, 0.0)
         root = np.sqrt(truncated)
         diffusion = (rho * root) * z_v + np.sqrt((1.0 - rho * rho) * truncated + own) * z_p
-        price = price * exp(((drift_dt - (0.5 * dt) * truncated) + shock) + root_dt * diffusion)
-        v = (v + (kappa * dt) * (theta - truncated)) + ((xi * root_dt) * root) * z_v
-        prices[t + 1], variances[t + 1] = price, v
-    return prices, variances
+        log_return = ((drift_dt - (0.5 * dt) * truncated) + shock) + root_dt * diffusion
+        return log_return, (v + (kappa * dt) * (theta - truncated)) + ((xi * root_dt) * root) * z_v
+
+    return move
+
+
+def qe_move(
+    drift_dt: Floats,
+    kappa: Floats,
+    theta: Floats,
+    xi: Floats,
+    rho: Floats,
+    own: Floats,
+    dt: float,
+    seed: int,
+    ids: Words,
+) -> Move:
+    """The formulas stand in csrc/simulate/heston_qe_kernel.cpp."""
+    kappa_dt = kappa * dt
+    decay, q = exp(-kappa_dt), -expm1(-kappa_dt)
+    positive = kappa_dt > 0.0
+    c = np.where(positive, (q / np.where(positive, kappa_dt, 1.0)) * dt, dt)
+    lift = rho * (1.0 + 0.5 * kappa_dt)
+    quarter_rho = 0.25 * ((rho * rho) * dt)
+    alpha = lift - xi * quarter_rho
+    plain = np.where(xi > 0.0, (rho / np.where(xi > 0.0, xi, 1.0)) * (q * (1.0 + 0.5 * kappa_dt) - kappa_dt), 0.0)
+
+    def quadratic(m: Floats, h: Floats, w: Floats, z: Floats, i: Words) -> tuple[NDArray[Any], ...]:
+        r = np.sqrt(4.0 - 2.0 * (w * w))
+        b_squared = (2.0 - w * w) + r
+        b, share = np.sqrt(b_squared), 1.0 / (2.0 + r)
+        g = (2.0 * h) * share
+        tilt = alpha[i] * g
+        y = w * tilt
+        defined = y < 1.0
+        rest = np.where(defined, 1.0 - y, 1.0)
+        moment = 0.5 * ((b_squared * (tilt * tilt)) / rest - (log(rest) + y))
+        normal = b + w * z
+        return (m * share) * (normal * normal), g * (b * z + (0.5 * w) * (z * z - 1.0)), moment, defined
+
+    def exponential(m: Floats, h: Floats, w: Floats, u: Floats, i: Words) -> tuple[NDArray[Any], ...]:
+        t = 2.0 / (1.0 + w * w)
+        ratio = np.where(u < t, log(np.where(u < t, t / u, 1.0)), 0.0) / t
+        scale = h / w
+        y = (alpha[i] * scale) / t
+        defined = y < 1.0
+        bounded = np.where(defined, y, 0.0)
+        moment = log((1.0 - (1.0 - t) * bounded) / (1.0 - bounded)) - alpha[i] * scale
+        return m * ratio, scale * (ratio - 1.0), moment, defined
+
+    def move(v: Floats, z_v: Floats, z_p: Floats, shock: Floats, step: int, substep: int) -> tuple[Floats, Floats]:
+        m = v * decay + theta * q
+        h = np.sqrt(v * (c * decay) + 0.5 * ((theta * q) * c))
+        alive = m > 1e-200
+        w = np.where(alive, (xi * h) / np.where(alive, m, 1.0), 0.0)
+        u, _ = uniforms(seed, ids, step, 3 + (substep << 8))
+        next_v, x, moment = np.empty_like(v), np.empty_like(v), np.empty_like(v)
+        defined = np.empty(len(v), dtype=bool)
+        for branch, draws, chosen in ((quadratic, z_v, w * w <= 1.5), (exponential, u, w * w > 1.5)):
+            i = np.flatnonzero(chosen).astype(np.uint32)
+            next_v[i], x[i], moment[i], defined[i] = branch(m[i], h[i], w[i], draws[i], i)
+        correction = np.where(defined, quarter_rho * (v + m) - moment, plain * theta - plain * v)
+        both = v + next_v
+        last = np.sqrt((0.5 * ((1.0 - rho * rho) * dt)) * both + own * dt)
+        drift = (drift_dt - (0.25 * dt) * both) + shock
+        return drift + ((lift * x + correction) + last * z_p), next_v
+
+    return move

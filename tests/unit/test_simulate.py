@@ -36,14 +36,18 @@ def parameters(n: int, seed: int) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     n=st.integers(1, 140),
     steps=st.integers(1, 12),
     seed=st.integers(0, 2**64 - 1),
     dt=st.sampled_from([1e-9, 3e-8, 1 / 252, 0.5]),
+    scheme=st.sampled_from(["euler", "qe"]),
+    substeps=st.sampled_from([1, 1, 2, 5]),
 )
-def test_paths_equal_the_oracle_to_the_bit(n: int, steps: int, seed: int, dt: float) -> None:
+def test_paths_equal_the_oracle_to_the_bit(
+    n: int, steps: int, seed: int, dt: float, scheme: str, substeps: int
+) -> None:
     increments, levels = simulate_factor_returns(steps, VOLATILITIES, CORRELATIONS, dt=dt, seed=seed, drifts=DRIFTS)
     oracle = simulation.factor_paths(
         steps, volatilities=VOLATILITIES, correlations=CORRELATIONS, drifts=DRIFTS, dt=dt, seed=seed
@@ -57,6 +61,8 @@ def test_paths_equal_the_oracle_to_the_bit(n: int, steps: int, seed: int, dt: fl
         "factor_covariance": VOLATILITIES[:, None] * CORRELATIONS * VOLATILITIES[None, :],
         "dt": dt,
         "seed": seed,
+        "scheme": scheme,
+        "substeps": substeps,
     }
     prices, variances = simulate_heston_paths(**common)
     expected_prices, expected_variances = simulation.heston_paths(**common)

@@ -23,10 +23,10 @@ cdef extern from "random/arrays.h" namespace "pseudofeed::random" nogil:
     void turns_of(const double* u, size_t count, double* sine, double* cosine)
 
 cdef extern from "simulate/factors.h" namespace "pseudofeed::simulate" nogil:
-    Status _cholesky "pseudofeed::simulate::cholesky"(const double* covariance, size_t factors, double* lower)
+    Status _cholesky "pseudofeed::simulate::cholesky"(const double* covariance, size_t factors, double* root) except +
     void _factor_paths "pseudofeed::simulate::factor_paths"(
-        const double* lower, const double* drift_dt, double sqrt_dt, size_t factors, uint64_t seed, uint64_t first_step,
-        size_t steps, double* level_state, double* increments, double* levels)
+        const double* root, const double* drift_dt, double sqrt_dt, size_t factors, uint64_t seed, uint64_t first_step,
+        size_t steps, double* level_state, double* increments, double* levels) except +
 
 cdef extern from "simulate/heston.h" namespace "pseudofeed::simulate" nogil:
     cdef enum class Scheme:
@@ -137,7 +137,8 @@ def turn(const double[::1] u):
 
 
 def cholesky(const double[:, ::1] covariance):
-    """Lower-triangular L with L L' = covariance, both (K, K); a semi-definite matrix is accepted. ValueError otherwise."""
+    """R with R R' = covariance, both (K, K): lower triangular where the matrix is not singular. ValueError where it is not
+    positive semi-definite."""
     lower = np.zeros((covariance.shape[0], covariance.shape[0]))
     cdef double[:, ::1] view = lower
     cdef Status status

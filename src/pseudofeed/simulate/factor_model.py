@@ -1,4 +1,11 @@
-"""Correlated factor returns: Gaussian increments through the Cholesky factor of their covariance."""
+"""Correlated factor returns: Gaussian increments through the Cholesky factor of their covariance.
+
+The factor is computed by our own loops, because its bits decide every tick's. The nearest correlation matrix is
+computed
+by LAPACK, whose bits differ between machines: so it is taken only where a caller asks for it, and a market file can't
+ask;
+it holds the repaired matrix itself.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +17,16 @@ from numpy.typing import ArrayLike
 from pseudofeed.simulate import _simulate
 from pseudofeed.simulate._arguments import Floats, array, integer, output, year_fraction
 
-__all__ = ["FactorModel", "simulate_factor_returns"]
+__all__ = ["FactorModel", "nearest_correlation", "simulate_factor_returns"]
+
+_SMALLEST_EIGENVALUE = -1e-9  # as in a market file: room for the rounding of typed entries
 
 
 class FactorModel:
     """K factors with all that is constant over a run derived once.
 
     volatilities (K,): per square root of a year, >= 0. correlations (K, K): symmetric, unit diagonal, positive
-    semi-definite (a
-    rank-deficient matrix is fine). drifts (K,): per year. dt: years.
+    semi-definite (a rank-deficient matrix is fine). drifts (K,): per year. dt: years.
 
     Raises ValueError naming the argument and the index; for a matrix that is not positive semi-definite, with its
     smallest eigenvalue.
@@ -33,12 +41,18 @@ class FactorModel:
         self.volatilities = array("volatilities", volatilities, (count,), low=0.0)
         self.correlations = array("correlations", correlations, (count, count), low=-1.0, high=1.0)
         self.drifts = array("drifts", 0.0 if drifts is None else drifts, (count,))
-        _check_correlations(self.correlations)
+        _check_form(self.correlations)
+        smallest = _smallest_eigenvalue(self.correlations)
+        if smallest < _SMALLEST_EIGENVALUE:
+            raise ValueError(
+                f"correlations is not positive semi-definite: its smallest eigenvalue is {smallest:g}; "
+                "nearest_correlation() makes the nearest matrix that is, and nearest=True takes it"
+            )
         # Element by element, never by BLAS: these bits decide every tick's.
         self.covariance = np.ascontiguousarray(
             self.volatilities[:, None] * self.correlations * self.volatilities[None, :]
         )
-        self.lower = _simulate.cholesky(self.covariance)
+        self._root = _simulate.cholesky(self.covariance)
         self._drift_dt = self.drifts * self.dt
         self._sqrt_dt = math.sqrt(self.dt)
 
@@ -46,7 +60,7 @@ class FactorModel:
         """Fill increments and levels, (T, K) each, from first_step; `levels` (K,) is the state before, moved on
         to that after."""
         _simulate.factor_paths(
-            self.lower, self._drift_dt, self._sqrt_dt, self.seed, first_step, levels, increments_out, levels_out
+            self._root, self._drift_dt, self._sqrt_dt, self.seed, first_step, levels, increments_out, levels_out
         )
 
     def shocks(self, increments: Floats) -> Floats:
@@ -62,9 +76,10 @@ def simulate_factor_returns(
     dt: float,
     seed: int,
     drifts: ArrayLike | None = None,
+    nearest: bool = False,
     out: tuple[Floats, Floats] | None = None,
 ) -> tuple[Floats, Floats]:
-    """Simulate dF = μ dt + L z √dt with L L' = diag(σ) C diag(σ), for the steps 1 to `steps`.
+    """Simulate dF = μ dt + R z √dt with R R' = diag(σ) C diag(σ), for the steps 1 to `steps`.
 
     Parameters
     ----------
@@ -74,6 +89,8 @@ def simulate_factor_returns(
     dt : the length of a step in years.
     seed : 0 to 2**64 - 1; with the step and the factor's number it decides every draw.
     drifts : (K,), per year; zeros where not given.
+    nearest : where the correlations are not positive semi-definite, take `nearest_correlation` of them instead of
+        raising. Its last bits may differ between machines.
     out : float64 arrays (increments, levels) to fill, each (T, K).
 
     Returns
@@ -85,6 +102,8 @@ def simulate_factor_returns(
     ValueError : names the argument, the index and the allowed range.
     """
     steps = integer("steps", steps, low=1)
+    if nearest:
+        correlations = nearest_correlation(correlations)
     model = FactorModel(volatilities, correlations, dt=dt, seed=seed, drifts=drifts)
     shape = (steps, len(model.volatilities))
     increments = output("out[0]", None if out is None else out[0], shape)
@@ -93,7 +112,57 @@ def simulate_factor_returns(
     return increments, levels
 
 
-def _check_correlations(correlations: Floats) -> None:
+def nearest_correlation(matrix: ArrayLike) -> Floats:
+    """The correlation matrix nearest to `matrix` (K, K) in the Frobenius norm; `matrix` itself if it is one.
+
+    `matrix` must be symmetric with unit diagonal and entries in [-1, 1]; it is what comes of correlations estimated
+    pair
+    by pair, or changed by hand. The result has no eigenvalue below about 1e-10, and is symmetric with unit diagonal
+    to the
+    bit. Its last bits may differ between machines: write it into the market file, rather than computing it there.
+
+    Raises ValueError naming the entry that no correlation matrix may have.
+
+    N. J. Higham, "Computing the nearest correlation matrix: a problem from finance", IMA Journal of Numerical
+    Analysis 22(3), 2002, algorithm 3.3: alternating projections with Dykstra's correction.
+    """
+    count = len(np.atleast_1d(np.asarray(matrix)))
+    given = array("correlations", matrix, (count, count), low=-1.0, high=1.0)
+    _check_form(given)
+    if _smallest_eigenvalue(given) >= 0:
+        return given
+    nearest, correction = given.copy(), np.zeros_like(given)
+    for _ in range(_MOST_PROJECTIONS):
+        without = nearest - correction
+        semidefinite = _raise_eigenvalues(without, 0.0)
+        correction = semidefinite - without
+        before, nearest = nearest, semidefinite.copy()
+        np.fill_diagonal(nearest, 1.0)
+        if np.abs(nearest - before).max() <= 1e-12:
+            break
+    # The limit lies on the border; a little inside, rounding does not carry it out again.
+    inside = _raise_eigenvalues(nearest, 1e-10)
+    scale = 1.0 / np.sqrt(np.diagonal(inside))
+    result = np.clip(scale[:, None] * inside * scale[None, :], -1.0, 1.0)
+    result = 0.5 * (result + result.T)
+    np.fill_diagonal(result, 1.0)
+    return np.ascontiguousarray(result)
+
+
+_MOST_PROJECTIONS = 10_000  # it converges linearly: 20 to some hundred for matrices as they occur
+
+
+def _raise_eigenvalues(matrix: Floats, least: float) -> Floats:
+    values, vectors = np.linalg.eigh(matrix)
+    raised = (vectors * np.maximum(values, least)) @ vectors.T
+    return np.asarray(0.5 * (raised + raised.T), dtype=np.float64)
+
+
+def _smallest_eigenvalue(matrix: Floats) -> float:
+    return float(np.linalg.eigvalsh(matrix)[0]) if len(matrix) else 0.0
+
+
+def _check_form(correlations: Floats) -> None:
     asymmetric = np.argwhere(correlations != correlations.T)
     if len(asymmetric):
         i, j = (int(k) for k in asymmetric[0])
@@ -104,7 +173,3 @@ def _check_correlations(correlations: Floats) -> None:
     if len(diagonal):
         i = int(diagonal[0])
         raise ValueError(f"correlations[{i}, {i}] is {correlations[i, i]:g}; the diagonal must be 1")
-    if len(correlations):
-        smallest = float(np.linalg.eigvalsh(correlations)[0])
-        if smallest < -1e-12 * len(correlations):
-            raise ValueError(f"correlations is not positive semi-definite: its smallest eigenvalue is {smallest:g}")
