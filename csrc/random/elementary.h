@@ -23,8 +23,7 @@ struct Exponential {
 
     // For -708 <= x <= 709.4; outside, x is taken as the nearer bound (a price that moved so far fails its own check).
     explicit Exponential(D x) {
-        x = x < -708.0 ? every<D>(-708.0) : x;
-        x = x > 709.4 ? every<D>(709.4) : x;
+        x = clamp(x, -708.0, 709.4);
         shifted = x * 0x1.71547652b82fep+0 + rounding_shift;
         const D n = shifted - rounding_shift;
         const D r = (x - n * 0x1.62e42fefa3800p-1) - n * 0x1.ef35793c76730p-45;

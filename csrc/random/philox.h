@@ -44,8 +44,8 @@ struct Key {
 
 template <class W>
 static inline Words<W> philox_round(Words<W> counter, Key key, std::uint32_t round) {
-    const W product0 = multiply_low(counter.w0, every_word<W>(philox_multiplier0));
-    const W product1 = multiply_low(counter.w2, every_word<W>(philox_multiplier1));
+    const W product0 = multiply_low(counter.w0, every<W>(philox_multiplier0));
+    const W product1 = multiply_low(counter.w2, every<W>(philox_multiplier1));
     return {(product1 >> 32) ^ counter.w1 ^ key.first(round), product1,
             (product0 >> 32) ^ counter.w3 ^ key.second(round), product0};
 }
@@ -64,7 +64,7 @@ static inline Words<W> philox4x32(Words<W> counter, Key key) {
 // The draws of ids at a step: key = the seed, counter = (id, step low, step high, purpose).
 template <class W>
 static inline Words<W> draw(Key key, W id, std::uint64_t step, std::uint32_t purpose) {
-    return philox4x32<W>({id, every_word<W>(step), every_word<W>(step >> 32), every_word<W>(purpose)}, key);
+    return philox4x32<W>({id, every<W>(step), every<W>(step >> 32), every<W>(purpose)}, key);
 }
 
 // The same draws where many steps are drawn for one id and purpose. Of the first two rounds half does not depend on the
@@ -76,9 +76,9 @@ struct Stream {
     Stream(W w0_of, W w1_of, W w2_of) : w0(w0_of), w1(w1_of), w2(w2_of) {}
 
     Stream(Key key, W id, std::uint32_t purpose) {
-        const W product0 = multiply_low(id, every_word<W>(philox_multiplier0));
+        const W product0 = multiply_low(id, every<W>(philox_multiplier0));
         const W second = (product0 >> 32) ^ purpose ^ key.second(0);
-        w1 = multiply_low(second, every_word<W>(philox_multiplier1));
+        w1 = multiply_low(second, every<W>(philox_multiplier1));
         w0 = (w1 >> 32) ^ key.first(1);
         w2 = product0 ^ key.second(1);
     }
@@ -98,7 +98,7 @@ struct StepPart {
 
 template <class W>
 static inline Words<W> draw(Key key, const Stream<W>& stream, const StepPart& step) {
-    const Words<W> after_two = {stream.w0 ^ step.w0, stream.w1, stream.w2 ^ step.w2, every_word<W>(step.w3)};
+    const Words<W> after_two = {stream.w0 ^ step.w0, stream.w1, stream.w2 ^ step.w2, every<W>(step.w3)};
     return philox_rounds<2>(after_two, key, std::make_integer_sequence<std::uint32_t, 8>{});
 }
 

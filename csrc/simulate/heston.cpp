@@ -45,7 +45,7 @@ const Kernels& kernels() {
 bool in_range(double price, double variance) { return price > 0.0 && std::isfinite(price) && std::isfinite(variance); }
 
 // Pieces begin at whole registers of the widest set.
-constexpr std::size_t piece_grain = 8;
+constexpr std::size_t piece_grain = 16;
 
 // Instrument-substeps below which a thread is not worth its start.
 constexpr std::size_t least_work = 16'384;

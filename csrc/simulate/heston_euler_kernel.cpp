@@ -14,7 +14,7 @@ namespace {
 struct Euler {
     static Doubles move(const Substep& at, Doubles z_v, Doubles z_p, Doubles factor, Doubles& variance) {
         using random::square_root;
-        const Doubles truncated = variance > 0.0 ? variance : Doubles{};
+        const Doubles truncated = choose(greater(variance, 0.0), variance, Doubles{});
         const Doubles root = square_root(truncated);
         const Doubles last = square_root(at.parameter(euler::tail) * truncated + at.parameter(euler::own_variance));
         const Doubles diffusion = (at.parameter(euler::rho) * root) * z_v + last * z_p;

@@ -41,7 +41,7 @@ struct Qe {
         using random::square_root;
         const Doubles mean = variance * at.parameter(qe::decay) + at.parameter(qe::pull);
         const Doubles h = square_root(variance * at.parameter(qe::spread_v) + at.parameter(qe::spread_theta));
-        const Doubles w = mean > least_variance ? (at.parameter(qe::xi) * h) / mean : Doubles{};
+        const Doubles w = choose(greater(mean, least_variance), (at.parameter(qe::xi) * h) / mean, Doubles{});
         const Doubles psi = w * w;
         const Doubles alpha = at.parameter(qe::alpha);
 
@@ -57,25 +57,25 @@ struct Qe {
         Doubles x = g * (b * z_v + (0.5 * w) * (z_v * z_v - 1.0));
         Doubles moment = 0.5 * ((b_squared * (tilt * tilt)) / (1.0 - y) - (logarithm(1.0 - y) + y));
 
-        const auto exponential = psi > psi_c;
+        const random::Mask exponential = greater(psi, psi_c);
         if (random::any(exponential)) {
             const Words64 id = load(at.tile.ids + at.lane);
             const Doubles u = random::uniforms<Doubles>(
                                   random::draw(at.key, id, at.step, random::variance_purpose + (at.substep << 8)))
                                   .u1;
             const Doubles t = 2.0 / (1.0 + psi);
-            const Doubles ratio = (u < t ? logarithm(t / u) : Doubles{}) / t;
+            const Doubles ratio = choose(less(u, t), logarithm(t / u), Doubles{}) / t;
             const Doubles scale = h / w;
             const Doubles y_exponential = (alpha * scale) / t;
-            y = exponential ? y_exponential : y;
-            next = exponential ? mean * ratio : next;
-            x = exponential ? scale * (ratio - 1.0) : x;
-            moment = exponential ? logarithm((1.0 - (1.0 - t) * y) / (1.0 - y)) - alpha * scale : moment;
+            y = choose(exponential, y_exponential, y);
+            next = choose(exponential, mean * ratio, next);
+            x = choose(exponential, scale * (ratio - 1.0), x);
+            moment = choose(exponential, logarithm((1.0 - (1.0 - t) * y) / (1.0 - y)) - alpha * scale, moment);
         }
 
         const Doubles corrected = at.parameter(qe::quarter_rho) * (variance + mean) - moment;
         const Doubles uncorrected = at.parameter(qe::uncorrected_at) - at.parameter(qe::uncorrected) * variance;
-        const Doubles correction = y < 1.0 ? corrected : uncorrected;
+        const Doubles correction = choose(less(y, 1.0), corrected, uncorrected);
         const Doubles sum = variance + next;
         const Doubles drift = (at.parameter(qe::drift_dt) - (0.25 * at.tile.dt) * sum) + factor;
         const Doubles last = square_root(at.parameter(qe::tail_dt) * sum + at.parameter(qe::own_dt));
