@@ -10,7 +10,10 @@ It keeps the group's promises to Kafka, and the sinks' to their users:
   batch a lane, one being written, and librdkafka's queue (consumer.py).
 * What is revoked or lost is dropped with its buffers. A write under way is waited for, but not for ever: if this worker
   was too slow, its write is refused by the sink (OffsetConflict), and positions are asked again.
-* Offsets are committed to Kafka after the sink's own commit, asynchronously, for lag displays only.
+* Offsets are committed to Kafka after the sink's own commit, asynchronously: for lag displays, and to tell draining
+  workers how far the others are.
+
+It is longer than other files: the group's callbacks, reading and writing all move the same partitions' state.
 """
 
 from __future__ import annotations
