@@ -328,13 +328,17 @@ def servers_status(json_output: Json = False) -> None:
 
 @market_app.command("list")
 def market_list(kafka: Kafka = None, json_output: Json = False) -> None:
-    """List the registered markets."""
+    """List the registered markets. Exit code 1 where a record cannot be read."""
+    from pseudofeed.errors import MalformedMessage
     from pseudofeed.publish.markets import read_markets
     from pseudofeed.publish.topics import check_broker
 
     properties = Connections.resolve(kafka=kafka).require_kafka()
     check_broker(properties)
-    records = read_markets(properties)
+    found = read_markets(properties)
+    unreadable = [
+        {"name": name, "reason": str(record)} for name, record in found.items() if isinstance(record, MalformedMessage)
+    ]
     rows = [
         {
             "name": r.name,
@@ -342,15 +346,19 @@ def market_list(kafka: Kafka = None, json_output: Json = False) -> None:
             "factors": len(r.market.factors.names),
             "partitions": r.partitions,
         }
-        for r in sorted(records.values(), key=lambda r: r.name)
+        for r in found.values()
+        if not isinstance(r, MalformedMessage)
     ]
     if json_output:
-        print_json({"markets": rows})
-        return
-    table = result_table("name", right=("instruments", "factors", "partitions"))
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    stdout.print(table if rows else "No market is registered: feed one (pseudofeed feed MARKET.toml).")
+        print_json({"markets": rows, "unreadable": unreadable})
+    else:
+        table = result_table("name", right=("instruments", "factors", "partitions"))
+        for row in rows:
+            table.add_row(*(str(value) for value in row.values()))
+        stdout.print(table if found else "No market is registered: feed one (pseudofeed feed MARKET.toml).")
+        for record in unreadable:
+            _stderr.print(f"pseudofeed: {record['reason']}", markup=False, soft_wrap=True)
+    sys.exit(1 if unreadable else 0)
 
 
 @market_app.command("show")

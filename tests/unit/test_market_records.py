@@ -102,3 +102,7 @@ def test_a_damaged_record_is_an_error_with_its_offset(kafka: dict[str, str]) -> 
     write(kafka, "cut", record.to_json()[:-5])
     with pytest.raises(MalformedMessage, match="offset 2, market 'cut'"):
         read_market(kafka, "cut")
+    listed = read_markets(kafka)
+    assert list(listed) == ["altered", "cut", "demo"]
+    assert listed["demo"] == record  # not hidden by the others
+    assert "offset 2, market 'cut'" in str(listed["cut"])

@@ -92,12 +92,18 @@ class MarketRecord:
         return record
 
 
-def read_markets(kafka: Mapping[str, str]) -> dict[str, MarketRecord]:
-    """Every registered market by name, in order of name. Raises MalformedMessage naming the offset of a bad
-    record."""
+def read_markets(kafka: Mapping[str, str]) -> dict[str, MarketRecord | MalformedMessage]:
+    """Every registered market by name, in order of name. A record that cannot be read, e.g. one that another version
+    wrote, is there as the error that says so, with its offset: it hides none of the others."""
     with TopicReader(kafka) as reader:
         standing = _standing(reader)
-    return {name: _parse(name, *standing[name]) for name in sorted(standing)}
+    found: dict[str, MarketRecord | MalformedMessage] = {}
+    for name in sorted(standing):
+        try:
+            found[name] = _parse(name, *standing[name])
+        except MalformedMessage as error:
+            found[name] = error
+    return found
 
 
 def read_market(kafka: Mapping[str, str], name: str) -> MarketRecord:
