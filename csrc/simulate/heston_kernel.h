@@ -10,8 +10,8 @@
 namespace pseudofeed::simulate {
 
 // Instruments that a kernel walks together: their state and parameters stay in the first-level cache (512 bytes a row),
-// and their part of a row of the output is whole cache lines. 32 and 128 are no faster (AVX-512, 1,000 instruments: 84.9,
-// 85.2, 84.5 M instrument-steps/s; AVX2: 59.2, 60.2, 61.0).
+// and their part of a row of the output is whole cache lines. 32 and 128 are no faster (AVX-512, 1,000
+// instruments: 84.9, 85.2, 84.5 M instrument-steps/s; AVX2: 59.2, 60.2, 61.0).
 constexpr std::size_t tile_width = 64;
 
 // dt is a substep's.
