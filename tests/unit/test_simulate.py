@@ -35,16 +35,21 @@ SIMPLE: dict[str, Any] = {
 
 
 def parameters(n: int, seed: int) -> dict[str, Any]:
+    """Of all kinds, with every sixth value of each variance parameter 0."""
     rng = np.random.default_rng(seed)
+
+    def or_zero(values: np.ndarray) -> np.ndarray:
+        return np.where(rng.random(n) < 1 / 6, 0.0, values)
+
     return {
         "initial_prices": rng.uniform(5, 500, n),
-        "initial_variances": rng.uniform(0, 0.2, n),
+        "initial_variances": or_zero(rng.uniform(0, 0.2, n)),
         "drift": rng.normal(0.05, 0.02, n),
-        "kappa": rng.uniform(0, 8, n),
-        "theta": rng.uniform(0, 0.2, n),
-        "xi": rng.uniform(0, 2, n),
-        "rho": rng.uniform(-1, 1, n),
-        "idiosyncratic_volatility": rng.uniform(0, 0.4, n),
+        "kappa": or_zero(rng.uniform(0, 8, n)),
+        "theta": or_zero(rng.uniform(0, 0.2, n)),
+        "xi": or_zero(rng.uniform(0, 2, n)),
+        "rho": np.clip(rng.uniform(-1.2, 1.2, n), -1, 1),
+        "idiosyncratic_volatility": or_zero(rng.uniform(0, 0.4, n)),
         "factor_loadings": rng.normal(1, 0.5, (n, 3)),
     }
 
@@ -54,7 +59,7 @@ def parameters(n: int, seed: int) -> dict[str, Any]:
     n=st.integers(1, 140),
     steps=st.integers(1, 12),
     seed=st.integers(0, 2**64 - 1),
-    dt=st.sampled_from([1e-9, 3e-8, 1 / 252, 0.5]),
+    dt=st.sampled_from([1e-9, 3e-8, 1 / 252, 0.5, 6.0]),
     scheme=st.sampled_from(["euler", "qe"]),
     substeps=st.sampled_from([1, 1, 2, 5]),
 )
