@@ -12,7 +12,7 @@
 
 .POSIX:
 .DELETE_ON_ERROR:
-.PHONY: demo test setup build live lint native bench format servers soak soak-bits clean
+.PHONY: clients demo test setup build live lint native bench format servers soak soak-bits clean
 
 UV ?= $(shell command -v uv)
 BIN = .venv/bin
@@ -53,10 +53,10 @@ WITH_SERVERS = \
 demo: .venv/.demo
 	$(BIN)/pseudofeed demo
 
-test: .venv/.test lint native
+test: .venv/.test clients lint native
 	@$(WITH_SERVERS); $(BIN)/pytest
 
-live: .venv/.test
+live: .venv/.test clients
 	@$(WITH_SERVERS); $(BIN)/pytest tests/live $(wildcard tests/interop)
 
 soak: .venv/.test soak-bits
@@ -85,6 +85,14 @@ format: .venv/.test
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(NATIVE_SOURCES)
+
+# Other people's clients, for tests/interop. Where they can't be installed, those tests are skipped.
+clients:
+	@mkdir -p build; command -v kcat > /dev/null && command -v psql > /dev/null && command -v redis-cli > /dev/null && exit 0; \
+	command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ] || exit 0; \
+	echo 'installing kcat, postgresql-client and redis-tools'; \
+	{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends kcat postgresql-client redis-tools; } \
+	    > build/clients.log 2>&1 || { tail -20 build/clients.log; exit 1; }
 
 # The native core alone: no Python in it, its tests run by ctest.
 native: .venv/.test

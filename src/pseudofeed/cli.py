@@ -10,16 +10,33 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from pseudofeed.control import SignalControl
 from pseudofeed.errors import PseudofeedError
-from pseudofeed.market import Market
+from pseudofeed.options import (
+    MOST_STEPS,
+    Json,
+    Kafka,
+    MarketFile,
+    MarketName,
+    Partitions,
+    Postgres,
+    Rate,
+    Redis,
+    Speed,
+    Steps,
+    UntilCaughtUp,
+    moment,
+)
+from pseudofeed.results import print_frame, print_json, print_summary, result_table, stdout
 from pseudofeed.settings import Connections
+
+if TYPE_CHECKING:
+    from pseudofeed.publish.markets import MarketRecord
 
 app = typer.Typer(
     name="pseudofeed",
@@ -34,24 +51,8 @@ market_app = typer.Typer(help="The markets that are registered.", no_args_is_hel
 app.add_typer(servers_app, name="servers")
 app.add_typer(market_app, name="market")
 
-MarketFile = Annotated[Path, typer.Argument(metavar="MARKET.toml", help="A market file; see docs/market-file.md.")]
-MarketName = Annotated[str, typer.Argument(metavar="NAME", help="The name of a market that was fed once.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object, on the last line.")]
-Kafka = Annotated[str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Instead of PSEUDOFEED_KAFKA.")]
-Redis = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Instead of PSEUDOFEED_REDIS.")]
-Postgres = Annotated[str | None, typer.Option("--postgres", metavar="DSN", help="Instead of PSEUDOFEED_POSTGRES.")]
-Steps = Annotated[int | None, typer.Option(min=1, help="The steps 1 to STEPS; without it, until it is stopped.")]
-Speed = Annotated[float | None, typer.Option(help="Market time against wall time: 60 makes a minute pass in a second.")]
-Rate = Annotated[float | None, typer.Option(help="Ticks a second, all instruments together.")]
-Partitions = Annotated[
-    int | None,
-    typer.Option(min=1, max=1024, help="Of the topic, when the market is new. [default: 4]", show_default=False),
-]
-UntilCaughtUp = Annotated[bool, typer.Option("--until-caught-up", help="End at the topic's end.")]
-
 # What goes wrong or goes on is not a result: it must not get into a pipe.
 _stderr = Console(stderr=True, highlight=False)
-_stdout = Console(highlight=False)
 
 
 def main() -> None:
@@ -67,6 +68,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has had enough: nothing to say, and nobody to say it to
         sys.exit(141)
+    except OSError as problem:
+        # Files that the user named: servers' errors are PseudofeedErrors. pyarrow puts the name into the text.
+        place = f"{problem.filename}: {problem.strerror}" if problem.filename is not None else str(problem)
+        sys.stderr.write(f"pseudofeed: {place}\n")
+        sys.exit(2)
 
 
 @app.command()
@@ -76,13 +82,13 @@ def demo(
     """Show the whole pipe with everything embedded: nothing to install, nothing left behind but files."""
     from pseudofeed.demo import run_demo
 
-    run_demo(output, _stdout)
+    run_demo(output, stdout)
 
 
 @app.command()
 def simulate(
     market_file: MarketFile,
-    steps: Annotated[int, typer.Option(min=1, help="The steps 1 to STEPS.")],
+    steps: Annotated[int, typer.Option(min=1, max=MOST_STEPS, help="The steps 1 to STEPS.")],
     csv: Annotated[Path | None, typer.Option(metavar="DIR", help="Write CSV files into this folder.")] = None,
     parquet: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one Parquet file, a row a tick.")] = None,
     json_output: Json = False,
@@ -90,37 +96,41 @@ def simulate(
     """Simulate without any server, into files; without --csv or --parquet, show where the prices went."""
     import time
 
+    from pseudofeed.market import Market
     from pseudofeed.simulate.files import write_csv, write_parquet
+    from pseudofeed.simulate.progress import watched
 
     market = Market.load(market_file)
     if market.start_is_now:
         market = market.with_start(time.time_ns())
-    if csv is not None:
-        write_csv(market.stream(steps=steps), csv, symbols=market.symbols, factor_names=market.factors.names)
-    if parquet is not None:
-        write_parquet(market.stream(steps=steps), parquet, symbols=market.symbols)
-    (last,) = market.stream(start_step=steps, steps=1)
     ticks = steps * len(market.symbols)
+    if csv is not None:
+        names = market.factors.names
+        write_csv(market.stream(steps=steps), csv, symbols=market.symbols, factor_names=names, total=ticks)
+    if parquet is not None:
+        write_parquet(market.stream(steps=steps), parquet, symbols=market.symbols, total=ticks)
+    with watched("simulating", ticks) as advance:
+        for block in market.stream(steps=steps):
+            advance(block.prices.size)
+            last = block
     if json_output:
-        _print_json(
+        print_json(
             {
                 "market": market.name,
                 "ticks": ticks,
                 "steps": steps,
-                "prices": dict(zip(market.symbols, last.prices[0].tolist(), strict=True)),
+                "prices": dict(zip(market.symbols, last.prices[-1].tolist(), strict=True)),
             }
         )
         return
     for written in (csv, parquet):
         if written is not None:
-            _stdout.print(f"{ticks:,} ticks in {written}")
+            stdout.print(f"{ticks:,} ticks in {written}")
     if csv is None and parquet is None:
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for heading in ("symbol", "start", f"step {steps}"):
-            table.add_column(heading, justify="left" if heading == "symbol" else "right")
-        for symbol, start, price in zip(market.symbols, market.instruments.initial_price, last.prices[0], strict=True):
+        table = result_table("symbol", right=("start", f"step {steps}"))
+        for symbol, start, price in zip(market.symbols, market.instruments.initial_price, last.prices[-1], strict=True):
             table.add_row(symbol, f"{start:.2f}", f"{price:.2f}")
-        _stdout.print(table)
+        stdout.print(table)
 
 
 @app.command()
@@ -135,13 +145,14 @@ def feed(
 ) -> None:
     """Simulate a market into Kafka, from where the topic ends. Ctrl-C flushes what was published; the next start
     goes on."""
+    from pseudofeed.market import Market
     from pseudofeed.publish.feed import feed as run_feed
 
     connections = Connections.resolve(kafka=kafka)
     summary = run_feed(
         Market.load(market_file), connections, _control(), steps=steps, rate=rate, speed=speed, partitions=partitions
     )
-    _print_summary("published", asdict(summary), json_output)
+    print_summary("published", asdict(summary), json_output)
 
 
 @app.command()
@@ -153,13 +164,12 @@ def store(
     json_output: Json = False,
 ) -> None:
     """Store a market's ticks, each exactly once. Start as many as there are partitions."""
-    from pseudofeed.publish.markets import read_market
     from pseudofeed.store.worker import store_market
 
     connections = Connections.resolve(kafka=kafka, postgres=postgres)
     connections.require_postgres()
-    record = read_market(connections.require_kafka(), name)
-    _print_summary("stored", asdict(store_market(record, connections, _control(until_caught_up))), json_output)
+    record = _registered(connections, name)
+    print_summary("stored", asdict(store_market(record, connections, _control(until_caught_up))), json_output)
 
 
 @app.command()
@@ -172,12 +182,11 @@ def cache(
 ) -> None:
     """Keep a market's newest quotes in Redis."""
     from pseudofeed.cache.worker import cache_market
-    from pseudofeed.publish.markets import read_market
 
     connections = Connections.resolve(kafka=kafka, redis=redis)
     connections.require_redis()
-    record = read_market(connections.require_kafka(), name)
-    _print_summary("cached", asdict(cache_market(record, connections, _control(until_caught_up))), json_output)
+    record = _registered(connections, name)
+    print_summary("cached", asdict(cache_market(record, connections, _control(until_caught_up))), json_output)
 
 
 @app.command()
@@ -196,6 +205,7 @@ def run(
 ) -> None:
     """Run the feed and the workers, one process each. Ctrl-C drains them; a process that dies is started again."""
     from pseudofeed.display import RunDisplay
+    from pseudofeed.market import Market
     from pseudofeed.run import run_market
     from pseudofeed.supervise import FeedOptions
 
@@ -209,7 +219,7 @@ def run(
             cache_workers=cache_workers,
             on_refresh=display.refresh,
         )
-    _print_summary("published, cached and stored", asdict(summary), json_output)
+    print_summary("published, cached and stored", asdict(summary), json_output)
 
 
 @app.command()
@@ -223,18 +233,17 @@ def verify(
     json_output: Json = False,
 ) -> None:
     """Simulate again and compare Kafka, Redis and the store bit for bit. Exit code 1 where they differ."""
-    from pseudofeed.publish.markets import read_market
     from pseudofeed.verify import verify_market
 
     connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
-    record = read_market(connections.require_kafka(), name)
+    record = _registered(connections, name)
     report = verify_market(record, connections, stages=stage, steps=steps)
     if json_output:
-        _print_json(report.to_dict())
+        print_json(report.to_dict())
     else:
         from pseudofeed.display import verify_table
 
-        _stdout.print(verify_table(report))
+        stdout.print(verify_table(report), soft_wrap=True)  # a difference is one line, also in a pipe
     sys.exit(0 if report.equal else 1)
 
 
@@ -255,15 +264,15 @@ def latest(
     connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
     with connect(market=name, connections=connections) as client:
         frame = client.latest(symbols or None)
-    _print_frame(frame.reset_index(), json_output, "quotes")
+    print_frame(frame.reset_index(), json_output, "quotes")
 
 
 @app.command()
 def ticks(
     name: MarketName,
     symbol: Annotated[str, typer.Argument(metavar="SYMBOL")],
-    start: Annotated[str | None, typer.Option(help="From this time on (ISO 8601, UTC).")] = None,
-    end: Annotated[str | None, typer.Option(help="Until before this time.")] = None,
+    start: Annotated[str | None, typer.Option(callback=moment, help="From this time on (ISO 8601, UTC).")] = None,
+    end: Annotated[str | None, typer.Option(callback=moment, help="Until before this time.")] = None,
     kafka: Kafka = None,
     redis: Redis = None,
     postgres: Postgres = None,
@@ -276,7 +285,7 @@ def ticks(
     with connect(market=name, connections=connections) as client:
         frame = client.ticks(symbol, start, end)
     if json_output:
-        _print_frame(frame.reset_index(), True, "ticks")
+        print_frame(frame.reset_index(), True, "ticks")
     else:
         frame.to_csv(sys.stdout)
 
@@ -306,16 +315,14 @@ def servers_status(json_output: Json = False) -> None:
 
     found = status(ServerSettings.from_environment())
     if json_output:
-        _print_json({"servers": [asdict(server) for server in found]})
+        print_json({"servers": [asdict(server) for server in found]})
     else:
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for heading in ("server", "address", "state", "version"):
-            table.add_column(heading)
+        table = result_table("server", "address", "state", "version")
         for server in found:
             state = "up" if server.answers else "does not answer" if server.started else "down"
             owner = "" if server.started or not server.answers else ", not started by us"
             table.add_row(server.name, server.address, state + owner, server.version or "")
-        _stdout.print(table)
+        stdout.print(table)
     sys.exit(0 if all(server.answers for server in found) else 1)
 
 
@@ -323,8 +330,11 @@ def servers_status(json_output: Json = False) -> None:
 def market_list(kafka: Kafka = None, json_output: Json = False) -> None:
     """List the registered markets."""
     from pseudofeed.publish.markets import read_markets
+    from pseudofeed.publish.topics import check_broker
 
-    records = read_markets(Connections.resolve(kafka=kafka).require_kafka())
+    properties = Connections.resolve(kafka=kafka).require_kafka()
+    check_broker(properties)
+    records = read_markets(properties)
     rows = [
         {
             "name": r.name,
@@ -335,22 +345,19 @@ def market_list(kafka: Kafka = None, json_output: Json = False) -> None:
         for r in sorted(records.values(), key=lambda r: r.name)
     ]
     if json_output:
-        _print_json({"markets": rows})
+        print_json({"markets": rows})
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("name", "instruments", "factors", "partitions"):
-        table.add_column(heading, justify="left" if heading == "name" else "right")
+    table = result_table("name", right=("instruments", "factors", "partitions"))
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
-    _stdout.print(table if rows else "No market is registered: feed one (pseudofeed feed MARKET.toml).")
+    stdout.print(table if rows else "No market is registered: feed one (pseudofeed feed MARKET.toml).")
 
 
 @market_app.command("show")
 def market_show(name: MarketName, kafka: Kafka = None) -> None:
     """Print a registered market: its specification, number of partitions and fingerprint, as JSON."""
-    from pseudofeed.publish.markets import read_market
 
-    record = read_market(Connections.resolve(kafka=kafka).require_kafka(), name)
+    record = _registered(Connections.resolve(kafka=kafka), name)
     shown = {
         "name": record.name,
         "partitions": record.partitions,
@@ -358,6 +365,16 @@ def market_show(name: MarketName, kafka: Kafka = None) -> None:
         "specification": record.specification,
     }
     sys.stdout.write(json.dumps(shown, indent=2) + "\n")
+
+
+def _registered(connections: Connections, name: str) -> MarketRecord:
+    """The market's record; a server that does not answer is told sooner, and with its reason, than by reading."""
+    from pseudofeed.publish.markets import read_market
+    from pseudofeed.publish.topics import check_broker
+
+    kafka = connections.require_kafka()
+    check_broker(kafka)
+    return read_market(kafka, name)
 
 
 def _control(until_caught_up: bool = False) -> SignalControl:
@@ -368,31 +385,3 @@ def _control(until_caught_up: bool = False) -> SignalControl:
 
         on_progress = ProgressLine(_stderr).show
     return SignalControl(until_caught_up=until_caught_up, on_progress=on_progress).listen()
-
-
-def _print_summary(done: str, summary: dict[str, Any], json_output: bool) -> None:
-    if json_output:
-        _print_json(summary)
-        return
-    _stdout.print(
-        f"{summary['ticks']:,} ticks {done} in {summary['seconds']:.2f} s: {summary['ticks_per_second']:,.0f} ticks/s, "
-        f"up to step {summary['last_step']:,}"
-    )
-
-
-def _print_frame(frame: Any, json_output: bool, key: str) -> None:
-    for column in frame.select_dtypes(include=["datetimetz"]):
-        frame[column] = [stamp.isoformat().replace("+00:00", "Z") for stamp in frame[column]]
-    if json_output:
-        _print_json({key: frame.to_dict(orient="records")})
-        return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in frame.columns:
-        table.add_column(str(column), justify="left" if frame[column].dtype == object else "right")
-    for row in frame.itertuples(index=False):
-        table.add_row(*(repr(value) if isinstance(value, float) else str(value) for value in row))
-    _stdout.print(table)
-
-
-def _print_json(result: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(result) + "\n")

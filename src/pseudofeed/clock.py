@@ -5,11 +5,15 @@ trading (a session, or the halves that a lunch break leaves of it) has ticks at 
 to and with its end; the first stretch begins at the start if that lies inside it. What a stretch leaves over of a step
 is dropped, so every step is one whole step of trading time. The sessions come from exchange_calendars, which knows half
 days and summer time.
+
+A night is closed time between two sessions, so a lunch break is none, and a weekend is one. It has no tick; what it
+does to prices comes out in the first step after it, which `gaps` names.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -36,13 +40,15 @@ _LAST_DAY = datetime(2262, 4, 10, tzinfo=UTC)  # pandas' timestamps end on the 1
 class Clock:
     """start_ns: int64 nanoseconds since the epoch, UTC. step_ns: trading time between two ticks.
 
-    calendar: "24/7" or a name of exchange_calendars. Raises, when an exchange's calendar is first used, LibraryError if
-    exchange_calendars is not installed, MarketFileError if the name is unknown or the step is longer than a session.
+    calendar: "24/7" or a name of exchange_calendars. overnight_variance: of a night, in regular sessions (0.5: as much
+    as half a session's). Raises, when an exchange's calendar is first used, LibraryError if exchange_calendars is not
+    installed, MarketFileError if the name is unknown or the step is longer than a session.
     """
 
     start_ns: int
     step_ns: int
     calendar: str = ALWAYS_OPEN
+    overnight_variance: float = 0.0
     _cached: list[_Trading] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -50,6 +56,11 @@ class Clock:
             raise ValueError(f"start_ns: found {self.start_ns}, must be from 0 to {LAST_NS}")
         if not 0 < self.step_ns <= LAST_NS:
             raise ValueError(f"step_ns: found {self.step_ns}, must be from 1 to {LAST_NS}")
+        if not 0 <= self.overnight_variance < math.inf or (self.overnight_variance and self.calendar == ALWAYS_OPEN):
+            raise ValueError(
+                f"overnight_variance: found {self.overnight_variance!r}, must be a number from 0 on, and 0 where the "
+                f"calendar is {ALWAYS_OPEN}"
+            )
 
     @property
     def year_ns(self) -> int:
@@ -63,34 +74,57 @@ class Clock:
         """A step in years."""
         return self.step_ns / self.year_ns
 
+    @property
+    def night_dt(self) -> float:
+        """A night in years: overnight_variance of the year's 252 sessions."""
+        return self.overnight_variance / _SESSIONS_A_YEAR
+
     def times(self, first_step: int, count: int) -> NDArray[np.int64]:
         """Times of the steps first_step .. first_step + count - 1, int64 (count,), ns since the epoch.
 
         Step 0 is the start (an exchange's clock: the next opening, if the start lies outside of trading). Raises
         ValueError for negative arguments, SimulationError if a time leaves 64 bits or the calendar's range.
         """
-        if first_step < 0 or count < 0:
-            raise ValueError(f"first_step and count: found {first_step} and {count}, must be 0 or more")
-        if count == 0:
-            return np.empty(0, dtype=np.int64)
-        last_step = first_step + count - 1
-        if self.start_ns + last_step * self.step_ns > LAST_NS:
-            raise SimulationError(
-                f"step {last_step} of {format_step(self.step_ns)} after {format_time(self.start_ns)} lies beyond "
-                f"{format_time(LAST_NS)}, where 64-bit nanoseconds end"
-            )
-        steps = np.arange(first_step, first_step + count, dtype=np.int64)
-        if self.calendar == ALWAYS_OPEN:
+        steps = self._steps(first_step, count)
+        if self.calendar == ALWAYS_OPEN or count == 0:
             return self.start_ns + steps * self.step_ns
-        trading = self._trading()
-        while last_step > trading.last_steps[-1]:
-            trading = self._extend(trading, f"step {last_step}")
+        trading = self._known_to(int(steps[-1]))
         stretch = np.searchsorted(trading.last_steps, steps, side="left")
         before = np.concatenate(([0], trading.last_steps))[stretch]
         times: NDArray[np.int64] = trading.begins[stretch] + (steps - before) * self.step_ns
         if first_step == 0:
             times[0] = trading.begins[0]
         return times
+
+    def gaps(self, first_step: int, count: int) -> NDArray[np.bool_]:
+        """Which of the steps first_step .. first_step + count - 1 are the first after a night, bool (count,).
+
+        Never step 0, and none where a night has no variance. Raises as `times` does.
+        """
+        steps = self._steps(first_step, count)
+        if self.overnight_variance == 0 or count == 0:
+            return np.zeros(count, dtype=np.bool_)
+        trading = self._known_to(int(steps[-1]))
+        with_one_before = np.concatenate((np.maximum(steps[:1] - 1, 0), steps))
+        nights = trading.nights[np.searchsorted(trading.last_steps, with_one_before, side="left")]
+        return np.diff(nights) > 0
+
+    def _steps(self, first_step: int, count: int) -> NDArray[np.int64]:
+        if first_step < 0 or count < 0:
+            raise ValueError(f"first_step and count: found {first_step} and {count}, must be 0 or more")
+        last_step = first_step + count - 1
+        if self.start_ns + last_step * self.step_ns > LAST_NS:
+            raise SimulationError(
+                f"step {last_step} of {format_step(self.step_ns)} after {format_time(self.start_ns)} lies beyond "
+                f"{format_time(LAST_NS)}, where 64-bit nanoseconds end"
+            )
+        return np.arange(first_step, first_step + count, dtype=np.int64)
+
+    def _known_to(self, step: int) -> _Trading:
+        trading = self._trading()
+        while step > trading.last_steps[-1]:
+            trading = self._extend(trading, f"step {step}")
+        return trading
 
     def step_at(self, time_ns: int) -> int:
         """The last step at or before the time; -1 before step 0. Raises as `times` does."""
@@ -131,10 +165,12 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class _Trading:
-    """The stretches of trading from the start on: begins, and the number of the last step in each (both int64)."""
+    """The stretches of trading from the start on, int64 each: when it begins, the number of the last step in it, and
+    how many nights lie between the start and it."""
 
     begins: NDArray[np.int64]
     last_steps: NDArray[np.int64]
+    nights: NDArray[np.int64]
     session_ns: int  # trading time of a regular session
     years: int
     known_until_ns: int
@@ -178,15 +214,16 @@ def _read_trading(name: str, start_ns: int, step_ns: int, *, years: int) -> _Tra
     first_day = start - timedelta(days=7)
     last_day = min(start + timedelta(days=366 * years), _LAST_DAY)
     calendar, last_day, complete = _open_calendar(name, first_day, last_day)
-    begins, ends = _stretches(calendar)
+    begins, ends, sessions = _stretches(calendar)
     session_ns = _regular_session(calendar, start_ns)
     ahead = ends > start_ns
-    begins, ends = np.maximum(begins[ahead], start_ns), ends[ahead]
+    begins, ends, sessions = np.maximum(begins[ahead], start_ns), ends[ahead], sessions[ahead]
     if not begins.size:
         raise SimulationError(f"the calendar {name} of exchange_calendars has no session after {format_time(start_ns)}")
     return _Trading(
         begins=begins,
         last_steps=np.cumsum((ends - begins) // step_ns),
+        nights=np.concatenate(([0], np.cumsum((sessions[1:] != sessions[:-1]) & (begins[1:] > ends[:-1])))),
         session_ns=session_ns,
         years=years,
         known_until_ns=int(ends[-1]),
@@ -223,14 +260,15 @@ def _nanoseconds(series: Any) -> NDArray[np.int64]:
     return np.asarray(DatetimeIndex(series).as_unit("ns").asi8, dtype=np.int64)
 
 
-def _stretches(calendar: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Beginnings and ends of trading in ascending order; a lunch break parts a session into two stretches."""
+def _stretches(calendar: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Beginnings and ends of trading in ascending order, and of which session each is; a lunch break parts a session
+    into two stretches."""
     opens, closes = _nanoseconds(calendar.opens), _nanoseconds(calendar.closes)
     break_starts, break_ends = _nanoseconds(calendar.break_starts), _nanoseconds(calendar.break_ends)
     parted = break_starts > opens
     begins = np.sort(np.concatenate((opens, break_ends[parted])))
     ends = np.sort(np.concatenate((closes, break_starts[parted])))
-    return begins, ends
+    return begins, ends, np.searchsorted(opens, begins, side="right")
 
 
 def _regular_session(calendar: Any, start_ns: int) -> int:

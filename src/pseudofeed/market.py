@@ -148,7 +148,9 @@ class Market:
             "_numbers": None,
             "_instruments": instruments,
             "_fingerprint": fingerprint_of(specification),
-            "_clock": None if start is None else Clock(start, parse_step(clock["step"]), clock["calendar"]),
+            "_clock": None
+            if start is None
+            else Clock(start, parse_step(clock["step"]), clock["calendar"], clock.get("overnight_variance", 0.0)),
             "_factors": FactorParameters(
                 names=tuple(factors["names"]),
                 volatilities=_read_only(factors["volatilities"]),

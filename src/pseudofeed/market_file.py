@@ -189,6 +189,7 @@ class ClockTable(Table):
     start: Annotated[Any, AfterValidator(_read_start)]
     step: Annotated[str, AfterValidator(_read_step)] = EXAMPLE_STEP
     calendar: str = ALWAYS_OPEN
+    overnight_variance: Annotated[float, Field(allow_inf_nan=False, ge=0, le=100)] = 0.0
 
 
 class Simulation(Table):
@@ -228,6 +229,7 @@ MUST_BE: dict[str, str] = {
     "clock.start": f'a time with its offset from UTC such as {EXAMPLE_TIME}, or "now"',
     "clock.step": f'a text such as "{EXAMPLE_STEP}", "100ms" or "5min"',
     "clock.calendar": '"24/7" or a calendar of exchange_calendars such as "XNYS"',
+    "clock.overnight_variance": "a number from 0 to 100 (0.5: a night has the variance of half a session)",
     "simulation": "a table [simulation]",
     "simulation.scheme": '"euler" or "qe"',
     "simulation.substeps": f"a whole number from 1 to {MOST_SUBSTEPS}",

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from pseudofeed.clock import check_calendar_name
+from pseudofeed.clock import ALWAYS_OPEN, check_calendar_name
 from pseudofeed.errors import MarketFileError
 from pseudofeed.market_file import DISTRIBUTIONS, MOST_FACTORS, MOST_INSTRUMENTS, MUST_BE, TABLES, MarketFile
 
@@ -159,6 +159,14 @@ class _Together:
                 check_calendar_name(calendar)
             except ValueError as problem:
                 self._add(("clock", "calendar"), f"found {_found(calendar)}; it is {problem}")
+
+        night = self._good("clock", "overnight_variance")
+        if night and (calendar or ALWAYS_OPEN) == ALWAYS_OPEN and ("clock", "calendar") not in self._bad:
+            self._add(
+                ("clock", "overnight_variance"),
+                f'found {_found(night)}; must be 0 with the calendar "{ALWAYS_OPEN}", which has no nights: set '
+                "clock.calendar to an exchange's",
+            )
 
     def _add(self, key: Key, text: str) -> None:
         self._mistakes.append((key, text))

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from pseudofeed.market_file import Factors, Instruments, MarketFile, Parameters
+from pseudofeed.clock import ALWAYS_OPEN
+from pseudofeed.market_file import ClockTable, Factors, Instruments, MarketFile, Parameters
 from pseudofeed.parameters import PARAMETERS, Value, default_loadings
 
 __all__ = ["Specification", "canonical_json", "differences", "fingerprint_of", "specification_of"]
@@ -28,11 +29,7 @@ _FINGERPRINT_BYTES = 8
 def specification_of(file: MarketFile) -> Specification:
     return {
         "market": {"name": file.market.name, "seed": file.market.seed},
-        "clock": {
-            "start": file.clock.start,
-            "step": file.clock.step,
-            "calendar": file.clock.calendar,
-        },
+        "clock": _clock(file.clock),
         "simulation": {"scheme": file.simulation.scheme, "substeps": file.simulation.substeps},
         "factors": _factors(file.factors),
         "instruments": _instruments(file.instruments, len(file.factors.names)),
@@ -93,6 +90,13 @@ def _value(value: object) -> Value:
         return {key: _float(entry) if isinstance(entry, float) else entry for key, entry in table.items()}
     assert isinstance(value, float)
     return _float(value)
+
+
+def _clock(clock: ClockTable) -> dict[str, object]:
+    table: dict[str, object] = {"start": clock.start, "step": clock.step, "calendar": clock.calendar}
+    if clock.calendar != ALWAYS_OPEN:  # only an exchange has nights
+        table["overnight_variance"] = _float(clock.overnight_variance)
+    return table
 
 
 def _factors(factors: Factors) -> dict[str, object]:

@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -285,7 +286,14 @@ class Supervisor:
             target=_serve, args=arguments, name=f"pseudofeed {worker.name}", daemon=True
         )
         worker.pipe = ours
-        worker.process.start()
+        # Inherited, so that a terminal's Ctrl-C does not end a process before it has set its own rules. The first start
+        # would start the resource tracker too, which takes the mask away.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            worker.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         theirs.close()
         orders, worker.orders = worker.orders, []
         for order in orders:

@@ -25,7 +25,7 @@ from pseudofeed.settings import Connections
 from pseudofeed.store.sink import StoreSink
 from pseudofeed.store.worker import prepare_store, store_market
 
-STEPS = 4_000
+STEPS = 3_000
 KILLS = 3
 TOPIC = TopicState("topic-1", np.zeros(3, np.int64), np.full(3, 1_000, np.int64))
 
@@ -47,7 +47,8 @@ def test_killed_workers_leave_every_tick_once(store_connections: Connections, ma
             time.sleep(moments.uniform(0, 0.1))
             worker.kill()
             worker.wait()
-        stored = _next_offsets(store_connections)
+        with psycopg.connect(store_connections.require_postgres()) as connection:
+            stored = _next_offsets(connection)
     unfinished = differences(store_connections, record, STEPS)
     summary = store_market(record, store_connections, Until())
     assert summary.ticks == STEPS * 20 - unfinished[0]
@@ -59,16 +60,14 @@ def test_killed_workers_leave_every_tick_once(store_connections: Connections, ma
 
 def _wait_for_more(connections: Connections, before: int) -> None:
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if _next_offsets(connections) > before:
-            return
-        time.sleep(0.01)
-    raise AssertionError("no worker stored anything for 60 s")
+    with psycopg.connect(connections.require_postgres(), autocommit=True) as connection:
+        while _next_offsets(connection) <= before:
+            assert time.monotonic() < deadline, "no worker stored anything for 60 s"
+            time.sleep(0.01)
 
 
-def _next_offsets(connections: Connections) -> int:
-    with psycopg.connect(connections.require_postgres()) as connection:
-        row = connection.execute("SELECT coalesce(sum(next_offset), 0) FROM sink_offset").fetchone()
+def _next_offsets(connection: psycopg.Connection) -> int:
+    row = connection.execute("SELECT coalesce(sum(next_offset), 0) FROM sink_offset").fetchone()
     assert row is not None
     return int(row[0])
 

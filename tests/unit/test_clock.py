@@ -80,6 +80,42 @@ def test_every_tick_of_twelve_years_lies_in_a_session() -> None:
     assert (in_each == (lengths // (7 * MINUTE))[: len(in_each)]).all()
 
 
+def after_nights(clock: Clock, steps: int) -> list[str]:
+    return [format_time(int(time)) for time in clock.times(0, steps)[clock.gaps(0, steps)]]
+
+
+def test_a_gap_is_a_night_or_a_weekend_but_no_lunch_break() -> None:
+    tokyo = Clock(parse_time("2026-03-05T02:00:00Z"), HOUR // 2, "XTKS", 0.5)  # a Thursday, 11:00; lunch from 11:30
+    assert after_nights(tokyo, 24) == ["2026-03-06T00:30:00Z", "2026-03-09T00:30:00Z"]
+    assert tokyo.night_dt == 0.5 / 252
+    futures = Clock(parse_time("2026-03-02T00:00:00Z"), 6 * HOUR, "24/5", 1.0)  # sessions without a pause between them
+    assert after_nights(futures, 30) == ["2026-03-09T06:00:00Z"]
+    assert not Clock(tokyo.start_ns, tokyo.step_ns, "XTKS").gaps(0, 24).any()
+    assert not clock("2026-03-02T14:30:00Z", "1d").gaps(0, 1000).any()
+
+
+def test_there_is_a_gap_even_where_the_start_leaves_no_step_of_its_session() -> None:
+    late = Clock(parse_time("2026-03-02T20:50:00Z"), HOUR, "XNYS", 1.0)  # ten minutes before the close
+    assert after_nights(late, 8) == ["2026-03-03T15:30:00Z", "2026-03-04T15:30:00Z"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 3_000), st.integers(1, 400), st.sampled_from(["XNYS", "XTKS", "CMES"]))
+def test_gaps_are_where_the_session_changes_wherever_one_asks(first_step: int, count: int, calendar: str) -> None:
+    some = Clock(parse_time("2026-03-05T15:00:00Z"), 47 * MINUTE, calendar, 0.25)
+    gaps = some.gaps(first_step, count)
+    # Chicago's night is one hour long, Tokyo's lunch too; what a stretch leaves over of a step comes on top.
+    pauses = np.diff(some.times(first_step, count)) - 47 * MINUTE
+    assert (gaps[1:] == (pauses >= (2 * HOUR if calendar == "XTKS" else HOUR))).all()
+    assert (some.gaps(0, first_step + count)[first_step:] == gaps).all()
+
+
+@pytest.mark.parametrize(("calendar", "variance"), [("24/7", 0.5), ("XNYS", -0.1), ("XNYS", float("nan"))])
+def test_an_overnight_variance_needs_an_exchange(calendar: str, variance: float) -> None:
+    with pytest.raises(ValueError, match=r"overnight_variance: found .* from 0 on, and 0 where the calendar is 24/7"):
+        Clock(0, SECOND, calendar, variance)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from(["24/7", "XNYS", "XTKS", "CMES"]), st.integers(0, 30_000), st.integers(0, 10**13), st.data())
 def test_step_at_is_the_inverse_of_times(calendar: str, step: int, offset: int, data: st.DataObject) -> None:

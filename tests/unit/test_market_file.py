@@ -64,6 +64,8 @@ UNIFORM = {"distribution": "uniform", "low": 0.0, "high": 1.0}
         ("clock.start", "2026-03-02T14:30:00", "has no offset from UTC (append Z for UTC); must be a time"),
         ("clock.start", 5, "clock.start: found 5; must be a time with its offset from UTC such as 2026-"),
         ("clock.calendar", "XNSY", 'clock.calendar: found "XNSY"; it is neither "24/7" nor'),
+        ("clock.overnight_variance", 101, "clock.overnight_variance: found 101; must be a number from 0 to 100"),
+        ("clock.overnight_variance", 0.5, 'clock.overnight_variance: found 0.5; must be 0 with the calendar "24/7"'),
         ("factors.names[1]", "f", 'factors.names[1]: found "f", which factors.names[0] has already'),
         ("factors.names", [], "factors.names: found a list of 0; must be from 1 to 64"),
         ("factors.volatilities[1]", -0.1, "factors.volatilities[1]: found -0.1; must be a number from 0"),

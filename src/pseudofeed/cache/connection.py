@@ -52,4 +52,4 @@ def cache_error(problem: redis.RedisError, connections: Connections) -> ServerEr
         return ServerError(f"Redis at {server} does not let the user of {VARIABLE} do this: {problem}")
     if isinstance(problem, redis.ReadOnlyError):
         return ServerError(f"Redis at {server} is a read-only replica: {VARIABLE} must name the primary")
-    return ServerError(f"Redis at {server}: {problem}. Check {VARIABLE}, and that the server runs")
+    return ServerError(f"Redis at {server}: {str(problem).rstrip('.')}. Check {VARIABLE}, and that the server runs")

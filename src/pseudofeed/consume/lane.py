@@ -59,7 +59,6 @@ class Partition:
     position: int | None = None
     done: int = 0
     wanted: int | None = None  # where the sink wants to go on, until the consumer is there
-    target: int | None = None  # the end that draining must reach
     empty: bool = True  # no message came since the consumer was put to `position`
     asked: bool = False
     from_offset: int = 0

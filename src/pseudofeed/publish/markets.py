@@ -175,8 +175,7 @@ def _compare(record: MarketRecord, market: Market, partitions: int | None) -> No
         raise MarketChanged(
             f"market {record.name} is registered with other values:\n  "
             + "\n  ".join(differences)
-            + "\nA market is its specification and seed: choose another name, or drop this one with "
-            f"`pseudofeed market drop {record.name}`"
+            + "\nA market is its specification and seed: give the changed one another name"
         )
 
 

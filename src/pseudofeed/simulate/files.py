@@ -12,13 +12,23 @@ from numpy.typing import NDArray
 
 from pseudofeed.errors import LibraryError
 from pseudofeed.simulate.paths import TickBlock
+from pseudofeed.simulate.progress import watched
 
 __all__ = ["csv_name", "write_csv", "write_parquet"]
 
+_FACTORS = "factors"
+
 
 def csv_name(symbol: str) -> str:
-    """The file of a symbol: the symbol itself, with what a file name can't carry percent-encoded."""
-    return f"{quote(symbol, safe='$+=@~^-_.')}.csv"
+    """The file of a symbol: the symbol itself, with what a file name can't carry percent-encoded.
+
+    So is the first letter of a symbol "factors", in whatever case: factors.csv holds the factors. No two symbols have
+    one name, since a symbol has no per cent sign; `urllib.parse.unquote` gives the symbol back.
+    """
+    name = quote(symbol, safe="$+=@~^-_.")
+    if name.lower() == _FACTORS:
+        name = f"%{ord(name[0]):02X}{name[1:]}"
+    return f"{name}.csv"
 
 
 def write_csv(
@@ -28,35 +38,40 @@ def write_csv(
     symbols: Sequence[str],
     factor_names: Sequence[str],
     keep: Sequence[str] | None = None,
+    total: int | None = None,
 ) -> None:
     """Write `<symbol>.csv` (timestamp,price,variance) for each instrument, or those to `keep`, and factors.csv with
     increments and levels.
 
     Timestamps are ISO 8601, UTC; numbers are the shortest text that reads back to the same double. Existing files
-    are replaced.
+    are replaced. total: how many ticks will be written, for the progress that a person at a terminal sees.
     """
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     kept = [
         (column, folder / csv_name(symbol)) for column, symbol in enumerate(symbols) if keep is None or symbol in keep
     ]
-    for number, block in enumerate(blocks):
-        stamps = _iso(block.time)
-        for column, path in kept:
-            frame = pd.DataFrame(
-                {"timestamp": stamps, "price": block.prices[:, column], "variance": block.variances[:, column]}
-            )
-            _append(frame, path, first=number == 0)
-        columns: dict[str, object] = {"timestamp": stamps}
-        for k, name in enumerate(factor_names):
-            columns[f"{name}_increment"] = block.factor_increments[:, k]
-            columns[f"{name}_level"] = block.factor_levels[:, k]
-        _append(pd.DataFrame(columns), folder / "factors.csv", first=number == 0)
+    with watched(f"writing {folder.name or folder}", total) as advance:
+        for number, block in enumerate(blocks):
+            stamps = _iso(block.time)
+            for column, path in kept:
+                frame = pd.DataFrame(
+                    {"timestamp": stamps, "price": block.prices[:, column], "variance": block.variances[:, column]}
+                )
+                _append(frame, path, first=number == 0)
+                advance(len(frame))
+            columns: dict[str, object] = {"timestamp": stamps}
+            for k, name in enumerate(factor_names):
+                columns[f"{name}_increment"] = block.factor_increments[:, k]
+                columns[f"{name}_level"] = block.factor_levels[:, k]
+            _append(pd.DataFrame(columns), folder / f"{_FACTORS}.csv", first=number == 0)
 
 
-def write_parquet(blocks: Iterable[TickBlock], path: str | Path, *, symbols: Sequence[str]) -> None:
+def write_parquet(
+    blocks: Iterable[TickBlock], path: str | Path, *, symbols: Sequence[str], total: int | None = None
+) -> None:
     """Write one row a tick, ordered by time then instrument: time (timestamp[ns, UTC]), symbol (dictionary),
-    sequence, price, variance."""
+    sequence, price, variance. total: as in `write_csv`."""
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -74,7 +89,10 @@ def write_parquet(blocks: Iterable[TickBlock], path: str | Path, *, symbols: Seq
     )
     names = pa.array(symbols, pa.string())
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+    with (
+        parquet.ParquetWriter(path, schema, compression="zstd") as writer,
+        watched(f"writing {Path(path).name}", total) as advance,
+    ):
         for block in blocks:
             steps, count = block.prices.shape
             numbers = np.tile(np.arange(count, dtype=np.int32), steps)
@@ -91,6 +109,7 @@ def write_parquet(blocks: Iterable[TickBlock], path: str | Path, *, symbols: Seq
                     schema=schema,
                 )
             )
+            advance(steps * count)
 
 
 def _append(frame: pd.DataFrame, path: Path, *, first: bool) -> None:

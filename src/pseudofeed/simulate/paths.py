@@ -3,6 +3,7 @@ in."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +13,13 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 __all__ = ["MarketState", "Paths", "TickBlock"]
 
 Floats = NDArray[np.float64]
+
+_ROW_GROUP = 1_048_576  # rows of a Parquet file that are made and written at once; pyarrow's own largest row group
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +50,18 @@ class TickBlock:
     @property
     def last_step(self) -> int:
         return self.first_step + len(self.time) - 1
+
+    def part(self, begin: int, end: int) -> TickBlock:
+        """The rows begin to end - 1, as views."""
+        rows = slice(begin, end)
+        return TickBlock(
+            self.first_step + begin,
+            self.time[rows],
+            self.prices[rows],
+            self.variances[rows],
+            self.factor_increments[rows],
+            self.factor_levels[rows],
+        )
 
     @property
     def state(self) -> MarketState:
@@ -91,10 +107,24 @@ class Paths:
         """Write the ticks (not the start): a file an instrument, and factors.csv; see `simulate.files.write_csv`."""
         from pseudofeed.simulate.files import write_csv
 
-        write_csv([self.ticks()], directory, symbols=self.symbols, factor_names=self.factor_names)
+        ticks = self.ticks()
+        write_csv([ticks], directory, symbols=self.symbols, factor_names=self.factor_names, total=ticks.prices.size)
 
     def to_parquet(self, path: str | Path) -> None:
         """Write the ticks (not the start), one row each; see `simulate.files.write_parquet`."""
         from pseudofeed.simulate.files import write_parquet
 
-        write_parquet([self.ticks()], path, symbols=self.symbols)
+        ticks = self.ticks()
+        rows = max(1, _ROW_GROUP // len(self.symbols))
+        blocks = (ticks.part(first, first + rows) for first in range(0, len(ticks.time), rows))
+        write_parquet(blocks, path, symbols=self.symbols, total=ticks.prices.size)
+
+    def plot(self, file: str | Path | None = None, *, symbols: Sequence[str] | None = None, title: str = "") -> Figure:
+        """Plot prices (as a per cent of their start), volatilities in force and factor levels over time.
+
+        symbols: which instruments; the first six where not given. file: the picture is written there, in the format of
+        its ending. Returns the matplotlib figure. Raises UnknownSymbol, or LibraryError without matplotlib.
+        """
+        from pseudofeed.simulate.plot import plot_paths
+
+        return plot_paths(self, file, symbols=symbols, title=title)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pseudofeed.errors import LibraryError
+from pseudofeed.errors import LibraryError, UnknownSymbol
 from pseudofeed.simulate.paths import Paths
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ def plot_paths(
         raise LibraryError("plots need matplotlib: pip install 'pseudofeed[plot]'") from None
 
     shown = list(symbols) if symbols is not None else list(paths.symbols[:6])
+    unknown = [symbol for symbol in shown if symbol not in paths.symbols]
+    if unknown:
+        raise UnknownSymbol(f'these paths have no instrument "{unknown[0]}"; they have {", ".join(paths.symbols[:5])}')
     columns = [paths.symbols.index(symbol) for symbol in shown]
     time = paths.time.view("datetime64[ns]")
     figure = Figure(figsize=(10, 9), layout="constrained")

@@ -8,11 +8,13 @@ given the state at the step before.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pseudofeed.errors import SimulationError
 from pseudofeed.simulate import _simulate
 from pseudofeed.simulate._arguments import array, integer, thread_count
 from pseudofeed.simulate.factor_model import FactorModel
@@ -26,6 +28,9 @@ __all__ = ["simulate", "stream"]
 # Ticks in a block: 1 MiB of prices and variances stays in the second-level cache on its way to the encoder.
 _BLOCK_TICKS = 65_536
 
+# Set in the counter's step, it marks the draws of the night before that step.
+_NIGHT = 1 << 63
+
 
 class _Run:
     """A market's models and the state they have reached."""
@@ -34,26 +39,11 @@ class _Run:
         self, market: Market, instruments: NDArray[np.uint32], state: MarketState | None, threads: int
     ) -> None:
         self.threads = threads
-        parameters, dt = market.instruments, market.clock.dt
-        factors = market.factors
-        self.factors = FactorModel(
-            factors.volatilities, factors.correlations, dt=dt, seed=market.seed, drifts=factors.drifts
-        )
-        self.heston = _simulate.Heston(
-            ids=instruments,
-            drift=parameters.drift[instruments],
-            kappa=parameters.kappa[instruments],
-            theta=parameters.theta[instruments],
-            xi=parameters.xi[instruments],
-            rho=parameters.rho[instruments],
-            idiosyncratic_volatility=parameters.idiosyncratic_volatility[instruments],
-            factor_loadings=np.ascontiguousarray(parameters.factor_loadings[instruments]),
-            factor_covariance=self.factors.covariance,
-            dt=dt,
-            seed=market.seed,
-            scheme=market.simulation.scheme,
-            substeps=market.simulation.substeps,
-        )
+        self.clock = market.clock
+        self.factors, self.heston = _models(market, instruments, self.clock.dt, market.simulation.substeps)
+        # A night is one step of the scheme, however many substeps a step of trading has.
+        self.night = _models(market, instruments, self.clock.night_dt, 1) if self.clock.night_dt else None
+        parameters, factors = market.instruments, market.factors
         if state is None:
             state = MarketState(
                 0,
@@ -80,18 +70,83 @@ class _Run:
         (steps, K)."""
         increments = np.empty((steps, len(self.levels)))
         levels = np.empty_like(increments)
+        before = self.levels.copy()
         self.factors.paths(self.step + 1, self.levels, increments, levels)
-        self.heston.walk(
-            self.step + 1,
-            self.factors.shocks(increments),
-            self.prices,
-            self.variances,
-            prices,
-            variances,
-            threads=self.threads,
-        )
+        shocks = self.factors.shocks(increments)
+        openings: list[int] = []
+        if self.night is not None:
+            openings = np.flatnonzero(self.clock.gaps(self.step + 1, steps)).tolist()
+        for number, (begin, end) in enumerate(pairwise([0, *openings, steps])):
+            if number > 0:
+                increments[begin] += self._walk_night(self.step + 1 + begin)
+            self._walk_trading(begin, end, shocks, prices, variances)
+        if openings:  # a first step after a night has both increments
+            levels = np.cumsum(np.vstack([before, increments]), axis=0)[1:]
+            self.levels = levels[-1].copy()
         self.step += steps
         return increments, levels
+
+    def _walk_trading(
+        self,
+        begin: int,
+        end: int,
+        shocks: NDArray[np.float64],
+        prices: NDArray[np.float64] | None,
+        variances: NDArray[np.float64] | None,
+    ) -> None:
+        if begin == end:
+            return
+        rows = slice(begin, end)
+        price_rows = None if prices is None else prices[rows]
+        variance_rows = None if variances is None else variances[rows]
+        self.heston.walk(
+            self.step + 1 + begin,
+            shocks[rows],
+            self.prices,
+            self.variances,
+            price_rows,
+            variance_rows,
+            threads=self.threads,
+        )
+
+    def _walk_night(self, step: int) -> NDArray[np.float64]:
+        """Move prices and variances through the night before `step`; the factors' increments in it, (K,)."""
+        assert self.night is not None
+        factors, heston = self.night
+        increments = np.empty((1, len(self.levels)))
+        factors.paths(step | _NIGHT, np.zeros(len(self.levels)), increments, np.empty_like(increments))
+        try:
+            heston.walk(step | _NIGHT, factors.shocks(increments), self.prices, self.variances, threads=self.threads)
+        except SimulationError as problem:
+            text = str(problem).replace(f"at step {step | _NIGHT}", f"in the night before step {step}")
+            raise SimulationError(text) from None
+        total: NDArray[np.float64] = increments[0]
+        return total
+
+
+def _models(
+    market: Market, instruments: NDArray[np.uint32], dt: float, substeps: int
+) -> tuple[FactorModel, _simulate.Heston]:
+    """The market's models for steps of `dt` years."""
+    parameters, factors = market.instruments, market.factors
+    factor_model = FactorModel(
+        factors.volatilities, factors.correlations, dt=dt, seed=market.seed, drifts=factors.drifts
+    )
+    return factor_model, _simulate.Heston(
+        ids=instruments,
+        drift=parameters.drift[instruments],
+        kappa=parameters.kappa[instruments],
+        theta=parameters.theta[instruments],
+        xi=parameters.xi[instruments],
+        rho=parameters.rho[instruments],
+        idiosyncratic_volatility=parameters.idiosyncratic_volatility[instruments],
+        factor_loadings=np.ascontiguousarray(parameters.factor_loadings[instruments]),
+        factor_covariance=factor_model.covariance,
+        dt=dt,
+        seed=market.seed,
+        scheme=market.simulation.scheme,
+        substeps=substeps,
+    )
 
 
 def stream(

@@ -77,4 +77,4 @@ def may_pass(problem: psycopg.Error, connection: psycopg.Connection | None) -> b
 
 def _primary(problem: psycopg.Error) -> str:
     text = problem.diag.message_primary or str(problem)
-    return "; ".join(line.strip() for line in text.strip().splitlines() if line.strip()).rstrip(".")
+    return "; ".join(line.strip() for line in text.strip().splitlines() if line.strip()).rstrip(".?")

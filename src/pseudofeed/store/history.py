@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pseudofeed.store.registry import StoredMarket
 
-__all__ = ["StoredTicks", "newest_time", "read_instrument", "read_window"]
+__all__ = ["StoredTicks", "read_instrument", "read_window"]
 
 # Memory of the server and of the client for one page: about 50 bytes a row.
 PAGE_ROWS = 500_000
@@ -87,20 +87,6 @@ def read_window(
     instrument = (ids - market.instrument_ids[0]).astype(np.int32)
     order = np.lexsort((time, instrument))
     return StoredTicks(time[order], instrument[order], price[order], variance[order])
-
-
-def newest_time(connection: psycopg.Connection, market: StoredMarket) -> int | None:
-    """The time of the market's newest tick, ns since the epoch; None where it has none. Raises psycopg.Error.
-
-    One look into the index an instrument: a plain max(time) over the market would read all of its rows.
-    """
-    row = connection.execute(
-        """SELECT (extract(epoch FROM max(newest.time)) * 1000000)::int8
-           FROM generate_series(%s::int4, %s::int4) AS i (id)
-           CROSS JOIN LATERAL (SELECT time FROM tick WHERE instrument_id = i.id ORDER BY time DESC LIMIT 1) newest""",
-        (int(market.instrument_ids[0]), int(market.instrument_ids[-1])),
-    ).fetchone()
-    return None if row is None or row[0] is None else int(row[0]) * 1_000
 
 
 _READ = {"time": ">i8", "price": ">f8", "variance": ">f8", "instrument_id": ">i4"}

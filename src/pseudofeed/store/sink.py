@@ -163,9 +163,9 @@ class StoreSink:
             cursor.execute(
                 """UPDATE sink_offset s SET next_offset = b.upto, updated_at = now(),
                           last_sequence = coalesce(b.last_sequence, s.last_sequence)
-                   FROM unnest(%s::int4[], %s::int8[], %s::int8[], %s::int8[]) AS b (partition, beginning, upto,
-                   last_sequence) WHERE s.market_id = %s AND s.partition = b.partition AND s.next_offset =
-                   b.beginning""",
+                   FROM unnest(%s::int4[], %s::int8[], %s::int8[], %s::int8[])
+                        AS b (partition, beginning, upto, last_sequence)
+                   WHERE s.market_id = %s AND s.partition = b.partition AND s.next_offset = b.beginning""",
                 (
                     [batch.partition for batch in batches],
                     [batch.from_offset for batch in batches],

@@ -24,7 +24,7 @@ def verify_market(
     """Compare what `stages` (default: all three) hold of a market with its simulation.
 
     steps: the steps 1 to `steps` must be there, and no others; where it is not given, up to the newest that any of
-    the stages holds.
+    the stages has reached.
     Run it when feed and workers are at rest: what is still on its way counts as missing.
 
     Raises SettingsError for an unknown stage or one whose server is not set, ServerError where one does not answer.

@@ -1,16 +1,17 @@
 """Ticks against the simulation, bit for bit, with memory for some windows of steps.
 
 A `Comparison` simulates its instruments window after window while rows come in. A row is looked up by (step,
-instrument): the first of a key
-with the simulation's bits is right, a further one is repeated, other bits are altered, no such key is unexpected; what
-a window
-still lacks when it is closed is missing. Rows may come in any order within the open windows; a stream that is as it
-should be needs one.
+instrument). A key without a row is missing, each row of a key after its first is repeated, a row whose bits are not
+the simulation's is altered (repeated or not), and a row of no key is unexpected. So the counts do not depend on the
+order of the rows, and ticks = expected - missing + repeated + unexpected.
+
+Two windows are open at a time, and rows may come in any order within them; a stream that is as it should be needs one.
+A row that comes when its window is closed counts as repeated: whether it was there before is forgotten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ _WINDOW_TICKS = 500_000
 
 def describe_tick(time: int, price: float, variance: float) -> str:
     """A tick for a person, to the last digit."""
-    stamp = np.datetime64(time, "ns")
+    stamp = np.datetime64(int(time), "ns")
     return f"{stamp}Z price {float(price)!r} variance {float(variance)!r}"
 
 
@@ -63,6 +64,10 @@ class Comparison:
         self._column[instruments] = np.arange(len(instruments))
         self._windows: list[_Window] = []
         self._opened = self._closed = first_step - 1
+        if not len(instruments):  # a partition without any: whatever comes is unexpected
+            self._last_step = self._opened
+            self._blocks: Iterator[TickBlock] = iter(())
+            return
         steps = max(0, last_step - first_step + 1)
         tally.expected += steps * len(instruments)
         self._blocks = market.stream(
@@ -98,9 +103,9 @@ class Comparison:
         while self._opened < newest:
             self.window()
             self._look_up(self._windows[-1], rows, explained, column, where)
-            # One behind the newest stays open: a retried message may still come.
-            while len(self._windows) > 2:
-                self._close(self._windows.pop(0))
+        # One behind the newest stays open: a retried message may still come.
+        while len(self._windows) > 2:
+            self._close(self._windows.pop(0))
 
     def finish(self) -> None:
         """Close all windows: what was not seen is missing."""
@@ -128,10 +133,10 @@ class Comparison:
             | (rows.variance[index].view(np.int64) != block.variances[row, col].view(np.int64))
         )
         self._tally.altered += int(differs.sum())
-        for k in np.flatnonzero(differs)[:1]:
-            i = int(index[k])
+        if differs.any():
+            k = int(np.argmin(np.where(differs, row, len(block.time))))
             expected = describe_tick(block.time[row[k]], block.prices[row[k], col[k]], block.variances[row[k], col[k]])
-            self._note("altered", rows, i, expected, where)
+            self._note("altered", rows, int(index[k]), expected, where)
         key = row * block.prices.shape[1] + col
         order = np.argsort(key, kind="stable")
         ordered = key[order]
@@ -170,7 +175,9 @@ class Comparison:
     def _unexpected(self, rows: TickColumns, index: NDArray[np.int64], where: Callable[[int], str]) -> None:
         self._tally.unexpected += len(index)
         if len(index):
-            self._note("unexpected", rows, int(index[0]), "no such tick", where)
+            steps = rows.sequence[index]
+            first = int(index[np.argmin(np.where(steps >= 0, steps, np.iinfo(np.int64).max))])
+            self._note("unexpected", rows, first, "no such tick", where)
 
     def _note(self, kind: str, rows: TickColumns, i: int, expected: str, where: Callable[[int], str]) -> None:
         number, sequence = int(rows.instrument[i]), int(rows.sequence[i])

@@ -12,7 +12,6 @@ from pseudofeed.encode import decode_tick_blocks, instrument_partitions, peek_ti
 from pseudofeed.errors import MalformedMessage
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.publish.reader import TopicReader
-from pseudofeed.publish.resume import last_sequences
 from pseudofeed.publish.topics import describe, tick_topic
 from pseudofeed.settings import Connections
 from pseudofeed.verify.compare import Comparison
@@ -26,9 +25,31 @@ _MESSAGES = 64
 
 
 def newest_kafka(record: MarketRecord, connections: Connections) -> int:
-    """The newest step of any partition; 0 where the topic is empty."""
+    """The newest step of any partition; 0 where the topic is empty.
+
+    Looked for in the last messages, not only the last: what stands there may be damaged, repeated, or of no feed of
+    this market, and that is for `compare_kafka` to say.
+    """
     kafka, topic = connections.require_kafka(), tick_topic(record.name)
-    return int(last_sequences(kafka, topic, record.partitions, fingerprint=record.fingerprint).max(initial=0))
+    state = describe(kafka, topic)
+    most, back = int((state.high - state.low).max()), _MESSAGES
+    with TopicReader(kafka) as reader:
+        while True:
+            starts = {p: max(int(state.low[p]), int(state.high[p]) - back) for p in range(record.partitions)}
+            newest = max((_last_step(record, message) for message in reader.read(topic, starts)), default=0)
+            if newest or back >= most:
+                return newest
+            back *= 8
+
+
+def _last_step(record: MarketRecord, message: Message) -> int:
+    """0 where it is not a block of this market and partition."""
+    try:
+        header = peek_tick_block(message.value() or b"")
+    except MalformedMessage:
+        return 0
+    ours = (header.fingerprint, header.partition) == (record.fingerprint, message.partition())
+    return header.last_step if ours else 0
 
 
 def compare_kafka(record: MarketRecord, connections: Connections, tally: StageTally, last_step: int) -> None:
@@ -83,8 +104,7 @@ class _Partition:
                     self._reject(offset, problem)
 
     def finish(self) -> None:
-        if len(self._members):
-            self._comparing(1).finish()
+        self._comparing(1).finish()
 
     def _compare(self, values: list[bytes], offsets: list[int], retained_from: int) -> None:
         columns = decode_tick_blocks(values, fingerprint=self._record.fingerprint, partition=self._partition)

@@ -13,7 +13,7 @@ from pseudofeed.encode.ticks import TickColumns
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
-from pseudofeed.store.history import StoredTicks, newest_time, read_window
+from pseudofeed.store.history import StoredTicks, read_window
 from pseudofeed.store.registry import StoredMarket, find_market
 from pseudofeed.verify.compare import Comparison
 from pseudofeed.verify.report import StageTally
@@ -24,10 +24,20 @@ _STAGE = "postgres"
 
 
 def newest_postgres(record: MarketRecord, connections: Connections) -> int:
-    """The step of the newest row; 0 where there is none."""
+    """The newest step that half of the instruments have a row of; 0 where there is none.
+
+    Not the newest row: one with a foreign time would say how long the whole market is.
+    """
     with _reading(record, connections) as (connection, stored):
-        time = None if stored is None else newest_time(connection, stored)
-        return 0 if time is None else max(0, record.market.clock.step_at(time))
+        if stored is None:
+            return 0
+        row = connection.execute(
+            """SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY (extract(epoch FROM newest.time) * 1000000)::int8)
+               FROM generate_series(%s::int4, %s::int4) AS i (id) CROSS JOIN LATERAL
+               (SELECT time FROM tick WHERE instrument_id = i.id ORDER BY time DESC LIMIT 1) newest""",
+            (int(stored.instrument_ids[0]), int(stored.instrument_ids[-1])),
+        ).fetchone()
+        return 0 if row is None or row[0] is None else max(0, record.market.clock.step_at(int(row[0]) * 1_000))
 
 
 def compare_postgres(record: MarketRecord, connections: Connections, tally: StageTally, last_step: int) -> None:

@@ -1,12 +1,15 @@
-"""The quotes against the simulation: each must be its instrument's newest tick, bit for bit."""
+"""The quotes against the simulation: each must be its instrument's newest tick, in every field and to the last digit.
+
+The texts are compared as they stand, so that a damaged field cannot hide behind the way it is read.
+"""
 
 from __future__ import annotations
 
-import numpy as np
 import redis
 
 from pseudofeed.cache.connection import cache_error, open_redis
-from pseudofeed.cache.reader import CachedQuotes, read_quotes
+from pseudofeed.cache.keys import quote_key
+from pseudofeed.cache.quotes import FIELDS, iso_time
 from pseudofeed.encode.partitions import instrument_partitions
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
@@ -17,10 +20,14 @@ __all__ = ["compare_redis", "newest_redis"]
 
 _STAGE = "redis"
 
+# A quote's fields by name; None for one that is not there.
+_Fields = dict[str, str | None]
+
 
 def newest_redis(record: MarketRecord, connections: Connections) -> int:
-    """The newest step of any quote; 0 where there is none."""
-    return int(_quotes(record, connections).sequence.max(initial=0))
+    """The step that half of the quotes have reached; 0 where there are none. One damaged quote does not decide."""
+    steps = sorted(_step(quote) for quote in _quotes(record, connections))
+    return max(0, steps[(len(steps) - 1) // 2])
 
 
 def compare_redis(record: MarketRecord, connections: Connections, tally: StageTally, last_step: int) -> None:
@@ -28,32 +35,36 @@ def compare_redis(record: MarketRecord, connections: Connections, tally: StageTa
     market = record.market
     if last_step == 0:
         return
-    quotes = _quotes(record, connections)
-    place = np.full(len(market.symbols), -1, dtype=np.int64)
-    place[quotes.index] = np.arange(len(quotes.index))
     (block,) = market.stream(start_step=last_step, steps=1, block_steps=1)
     time = int(block.time[0])
     tally.expected += len(market.symbols)
-    tally.ticks += len(quotes.index)
-    for number, symbol in enumerate(market.symbols):
-        at = int(place[number])
-        price, variance = block.prices[0, number], block.variances[0, number]
-        sequence = int(quotes.sequence[at]) if at >= 0 else -1
-        if sequence < last_step:
-            kind, found = "missing", "no quote" if at < 0 else f"the quote of step {sequence}"
-            tally.missing += 1
-        elif sequence > last_step:
-            kind, found = "unexpected", f"the quote of step {sequence}"
-            tally.unexpected += 1
-        elif (
-            quotes.time[at] != time
-            or quotes.price[at].tobytes() != price.tobytes()
-            or quotes.variance[at].tobytes() != variance.tobytes()
-        ):
-            kind, found = "altered", describe_tick(int(quotes.time[at]), quotes.price[at], quotes.variance[at])
-            tally.altered += 1
-        else:
+    for number, (symbol, quote) in enumerate(zip(market.symbols, _quotes(record, connections), strict=True)):
+        price, variance = float(block.prices[0, number]), float(block.variances[0, number])
+        right: _Fields = {
+            "epoch": str(record.epoch),
+            "sequence": str(last_step),
+            "time": iso_time(time),
+            "time_ns": str(time),
+            "price": repr(price),
+            "variance": repr(variance),
+        }
+        there = any(value is not None for value in quote.values())
+        tally.ticks += there
+        if quote == right:
             continue
+        step, ours = _step(quote), quote["epoch"] == right["epoch"]
+        if not there:
+            kind, found = "missing", "no quote"
+            tally.missing += 1
+        elif ours and 0 <= step < last_step:
+            kind, found = "missing", f"the quote of step {step}"
+            tally.missing += 1
+        elif ours and step > last_step:
+            kind, found = "unexpected", f"the quote of step {step}"
+            tally.unexpected += 1
+        else:
+            kind, found = "altered", _describe(quote, right)
+            tally.altered += 1
         tally.note(
             Difference(
                 stage=_STAGE,
@@ -68,12 +79,27 @@ def compare_redis(record: MarketRecord, connections: Connections, tally: StageTa
         )
 
 
-def _quotes(record: MarketRecord, connections: Connections) -> CachedQuotes:
-    symbols = record.market.symbols
-    partitions = instrument_partitions(symbols, record.partitions).tolist()
+def _describe(quote: _Fields, right: _Fields) -> str:
+    """The tick as it stands there, and what else is not right."""
+    others = [f", {name} {quote[name]}" for name in ("epoch", "sequence", "time_ns") if quote[name] != right[name]]
+    return f"{quote['time']} price {quote['price']} variance {quote['variance']}{''.join(others)}"
+
+
+def _step(quote: _Fields) -> int:
+    """-1 where there is none."""
+    text = quote["sequence"] or ""
+    return int(text) if text.isascii() and text.isdecimal() else -1
+
+
+def _quotes(record: MarketRecord, connections: Connections) -> list[_Fields]:
+    """The quote of each instrument, in the market's order, as it stands."""
+    symbols, names = record.market.symbols, ("epoch", *FIELDS)
     client = open_redis(connections, name="pseudofeed-verify")
     try:
-        return read_quotes(client, record.name, symbols, partitions)
+        pipeline = client.pipeline(transaction=False)
+        for symbol, partition in zip(symbols, instrument_partitions(symbols, record.partitions).tolist(), strict=True):
+            pipeline.hmget(quote_key(record.name, partition, symbol), list(names))
+        return [dict(zip(names, values, strict=True)) for values in pipeline.execute()]
     except redis.RedisError as problem:
         raise cache_error(problem, connections) from None
     finally:

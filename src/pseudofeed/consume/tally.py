@@ -1,0 +1,41 @@
+"""What a worker has done so far, for its reports and its summary."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from pseudofeed.consume.sink import WorkerSummary
+from pseudofeed.control import Progress
+
+__all__ = ["Tally"]
+
+
+@dataclass(slots=True)
+class Tally:
+    """ticks written, the newest step among them, and when the first came and the last was written (0: none yet)."""
+
+    ticks: int = 0
+    last_step: int = 0
+    first_at: float = 0.0
+    last_at: float = 0.0
+
+    def came(self) -> None:
+        if not self.first_at:
+            self.first_at = time.monotonic()
+
+    def wrote(self, ticks: int, last_step: int) -> None:
+        self.ticks += ticks
+        self.last_step = max(self.last_step, last_step)
+        self.last_at = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return max(self.last_at - self.first_at, 0.0)
+
+    def progress(self, stage: str, lag: int | None) -> Progress:
+        return Progress(stage, self.ticks, self.last_step, lag, self.seconds)
+
+    def summary(self) -> WorkerSummary:
+        seconds = self.seconds
+        return WorkerSummary(self.ticks, seconds, self.ticks / seconds if seconds else 0.0, self.last_step)

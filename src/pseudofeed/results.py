@@ -1,0 +1,50 @@
+"""How commands print what they found: for a person, or (--json) as one JSON object on the last line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["print_frame", "print_json", "print_summary", "result_table", "stdout"]
+
+stdout = Console(highlight=False)
+
+
+def result_table(*left: str, right: Sequence[str] = ()) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in left:
+        table.add_column(heading)
+    for heading in right:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def print_summary(done: str, summary: dict[str, Any], json_output: bool) -> None:
+    if json_output:
+        print_json(summary)
+        return
+    stdout.print(
+        f"{summary['ticks']:,} ticks {done} in {summary['seconds']:.2f} s: {summary['ticks_per_second']:,.0f} ticks/s, "
+        f"up to step {summary['last_step']:,}"
+    )
+
+
+def print_frame(frame: Any, json_output: bool, key: str) -> None:
+    for column in frame.select_dtypes(include=["datetimetz"]):
+        frame[column] = [stamp.isoformat().replace("+00:00", "Z") for stamp in frame[column]]
+    if json_output:
+        print_json({key: frame.to_dict(orient="records")})
+        return
+    table = result_table(str(frame.columns[0]), right=[str(column) for column in frame.columns[1:]])
+    for row in frame.itertuples(index=False):
+        table.add_row(*(repr(value) if isinstance(value, float) else str(value) for value in row))
+    stdout.print(table)
+
+
+def print_json(result: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(result) + "\n")

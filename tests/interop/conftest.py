@@ -1,0 +1,34 @@
+"""Other people's clients on the real servers. They come from Debian's kcat, postgresql-client and redis-tools."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from pseudofeed.settings import Connections
+
+
+@pytest.fixture(autouse=True)
+def needs_servers(connections: Connections) -> None:
+    del connections
+
+
+@pytest.fixture
+def client() -> Callable[..., str]:
+    """Run a client and return what it prints; the test is skipped where it is not installed."""
+
+    def run(name: str, *arguments: str, environ: Mapping[str, str] | None = None) -> str:
+        path = shutil.which(name)
+        if path is None:
+            pytest.skip(f"{name} is not installed (Debian: kcat, postgresql-client, redis-tools)")
+        ended = subprocess.run(
+            [path, *arguments], env={"PATH": "/usr/bin:/bin", **(environ or {})}, capture_output=True, text=True,
+            timeout=60,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    return run

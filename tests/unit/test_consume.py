@@ -1,0 +1,312 @@
+"""The loop that reads a topic, on librdkafka's mock cluster, with sinks that misbehave on purpose."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from confluent_kafka import Producer as PlainProducer
+
+from live.pipe import Until, feed_steps
+from pseudofeed.consume import Batch, Sink, WorkerSummary, consume_ticks
+from pseudofeed.errors import MalformedMessage, OffsetConflict, ServerError, TopicError
+from pseudofeed.market import Market
+from pseudofeed.publish._publish import MockCluster
+from pseudofeed.publish.markets import MarketRecord
+from pseudofeed.publish.topics import TopicState, tick_topic
+from pseudofeed.settings import Connections
+
+STEPS = 400
+
+
+class Recorder:
+    """A sink in memory. It starts partitions at `start`, and does `before` ahead of each write."""
+
+    def __init__(self, start: int = 0) -> None:
+        self.start = start
+        self.next: dict[int, int] = {}
+        self.batches: list[Batch] = []
+        self.asked: list[tuple[int, ...]] = []
+        self.closed = 0
+        self.gave_up = threading.Event()
+
+    def before(self, batches: Sequence[Batch]) -> None:
+        del batches
+
+    def positions(self, topic: TopicState, partitions: Sequence[int]) -> Mapping[int, int]:
+        del topic
+        self.asked.append(tuple(partitions))
+        return {partition: self.next.setdefault(partition, self.start) for partition in partitions}
+
+    def write(self, batches: Sequence[Batch]) -> None:
+        self.before(batches)
+        for batch in batches:
+            assert batch.from_offset == self.next[batch.partition]
+            self.next[batch.partition] = batch.to_offset
+        self.batches += batches
+
+    def rewind(self, topic: TopicState, partition: int, reached: int) -> int | None:
+        del topic, partition, reached
+        return None
+
+    def drop(self, partitions: Sequence[int]) -> None:
+        del partitions
+
+    def idle(self) -> None:
+        pass
+
+    def give_up(self) -> None:
+        self.gave_up.set()
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def sequences(self, partition: int) -> list[int]:
+        """The steps of a partition's first instrument, in the order of writing."""
+        found: list[int] = []
+        for batch in self.batches:
+            if batch.partition == partition:
+                columns = batch.columns
+                found += columns.sequence[columns.instrument == columns.instrument.min()].tolist()
+        return found
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[MockCluster]:
+    with MockCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def connections(cluster: MockCluster) -> Connections:
+    return Connections(kafka={"bootstrap.servers": cluster.bootstrap_servers})
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest, cluster: MockCluster, connections: Connections) -> MarketRecord:
+    name = f"m{abs(hash(request.node.name)) % 10**9}"
+    market = Market.sample(instruments=10, factors=1, seed=5, name=name, start="2026-03-02T14:30:00Z")
+    record = MarketRecord(name, dict(market.specification), 2, 1, market.fingerprint)
+    cluster.create_topic(tick_topic(name), 2)
+    feed_steps(connections, record, first=1, steps=STEPS)
+    return record
+
+
+def _consume(
+    record: MarketRecord, connections: Connections, sinks: Sequence[Sink], *, batch_rows: int = 100
+) -> WorkerSummary:
+    return consume_ticks(record, connections, Until(), sinks, stage="test", batch_rows=batch_rows, batch_seconds=0.05)
+
+
+def test_every_message_is_written_once_and_in_order(connections: Connections, record: MarketRecord) -> None:
+    sinks = [Recorder(), Recorder()]
+    summary = _consume(record, connections, sinks)
+    assert summary.ticks == STEPS * 10
+    assert summary.last_step == STEPS
+    for partition, sink in enumerate(sinks):
+        assert sink.sequences(partition) == list(range(1, STEPS + 1))
+        assert sink.closed == 1
+
+
+def test_reading_starts_where_the_sink_says(connections: Connections, record: MarketRecord) -> None:
+    sink = Recorder(start=3)
+    _consume(record, connections, [sink])
+    assert {batch.partition for batch in sink.batches} == {0, 1}
+    for partition in (0, 1):
+        first = min((b for b in sink.batches if b.partition == partition), key=lambda b: b.from_offset)
+        assert first.from_offset == 3
+        sequences = sink.sequences(partition)
+        assert sequences == list(range(sequences[0], STEPS + 1))
+
+
+def test_a_malformed_message_is_named_and_nothing_of_its_batch_is_written(
+    connections: Connections, record: MarketRecord
+) -> None:
+    producer = PlainProducer(connections.require_kafka())
+    places: list[int | None] = []
+    producer.produce(
+        tick_topic(record.name), b"not a tick block", partition=1, on_delivery=lambda _, m: places.append(m.offset())
+    )
+    assert producer.flush(10) == 0
+    sink = Recorder()
+    with pytest.raises(MalformedMessage, match=rf"topic {tick_topic(record.name)} partition 1 offset {places[0]}:"):
+        _consume(record, connections, [sink], batch_rows=10**6)
+    assert sink.closed == 1
+    assert all(batch.to_offset <= (places[0] or 0) for batch in sink.batches if batch.partition == 1)
+
+
+def test_after_a_conflict_the_sink_is_asked_again(connections: Connections, record: MarketRecord) -> None:
+    class Overtaken(Recorder):
+        def before(self, batches: Sequence[Batch]) -> None:
+            if self.batches and len(self.asked) < 2:
+                # Another worker has taken the first of these partitions two messages further.
+                partition = batches[0].partition
+                self.overtook = (partition, self.next[partition])
+                self.next[partition] += 2
+                raise OffsetConflict("overtaken")
+
+    sink = Overtaken()
+    _consume(record, connections, [sink])
+    assert len(sink.asked) == 2
+    partition, at = sink.overtook
+    ranges = [(batch.from_offset, batch.to_offset) for batch in sink.batches if batch.partition == partition]
+    assert all(after[0] in (before[1], at + 2) for before, after in itertools.pairwise(ranges))
+    assert sink.sequences(1 - partition) == list(range(1, STEPS + 1))
+
+
+def test_a_sink_that_hangs_holds_reading_back_and_gives_up_when_asked(
+    connections: Connections, record: MarketRecord
+) -> None:
+    class Hanging(Recorder):
+        def before(self, batches: Sequence[Batch]) -> None:
+            del batches
+            if not self.gave_up.wait(30):
+                raise AssertionError("never asked to give up")
+            raise ServerError("away")
+
+    control = Until(draining=False)
+    sink = Hanging()
+    caught: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            consume_ticks(record, connections, control, [sink], stage="hang", batch_rows=50, batch_seconds=0.0)
+        except ServerError as problem:
+            caught.append(problem)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    time.sleep(6)
+    assert worker.is_alive()
+    control.stopping = True
+    worker.join(10)
+    assert not worker.is_alive()
+    assert [str(problem) for problem in caught] == ["away"]
+    assert sink.batches == []
+
+
+def test_a_hanging_sink_that_comes_back_has_missed_nothing(connections: Connections, record: MarketRecord) -> None:
+    class Slow(Recorder):
+        def before(self, batches: Sequence[Batch]) -> None:
+            del batches
+            if len(self.batches) == 0:
+                time.sleep(3)  # long enough for the partitions to be paused
+
+    sink = Slow()
+    assert _consume(record, connections, [sink], batch_rows=40).ticks == STEPS * 10
+    for partition in (0, 1):
+        assert sink.sequences(partition) == list(range(1, STEPS + 1))
+
+
+def test_no_broker_is_named_within_seconds(record: MarketRecord) -> None:
+    begun = time.monotonic()
+    nobody = Connections(kafka={"bootstrap.servers": "127.0.0.1:9"})
+    sink = Recorder()
+    with pytest.raises(ServerError, match=r"127\.0\.0\.1:9"):
+        _consume(record, nobody, [sink])
+    assert time.monotonic() - begun < 8
+    assert sink.closed == 1
+
+
+def test_other_partitions_than_the_markets_are_refused(connections: Connections, record: MarketRecord) -> None:
+    other = MarketRecord(record.name, record.specification, 3, record.epoch, record.fingerprint)
+    with pytest.raises(TopicError, match="2 partitions"):
+        _consume(other, connections, [Recorder()])
+
+
+def test_positions_are_checked_against_the_topic() -> None:
+    from pseudofeed.consume import position_within
+
+    topic = TopicState(None, np.array([5]), np.array([9]))
+    assert position_within("ticks.m", topic, 0, 5, "the store") == 5
+    assert position_within("ticks.m", topic, 0, 9, "the store") == 9
+    for offset in (4, 10):
+        with pytest.raises(TopicError, match="partition 0"):
+            position_within("ticks.m", topic, 0, offset, "the store")
+
+
+@pytest.mark.time_limit(180)
+def test_a_partition_that_left_while_it_was_paused_is_read_when_it_comes_back(
+    connections: Connections, record: MarketRecord
+) -> None:
+    class Held(Recorder):
+        release = threading.Event()
+
+        def before(self, batches: Sequence[Batch]) -> None:
+            del batches
+            assert self.release.wait(120)
+
+    class Passing(Recorder):
+        def before(self, batches: Sequence[Batch]) -> None:
+            del batches
+            self.gave_up.wait(120)
+            raise ServerError("never writes")
+
+    def worker(control: Until, sink: Recorder) -> threading.Thread:
+        def work() -> None:
+            with contextlib.suppress(ServerError):
+                consume_ticks(record, connections, control, [sink], stage="paused", batch_rows=40, batch_seconds=0.0)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        return thread
+
+    staying, passing = Until(draining=False), Until(draining=False)
+    held, visitor = Held(), Passing()
+    stays = worker(staying, held)
+    while not held.asked:
+        time.sleep(0.05)
+    time.sleep(3)  # its first write hangs, its next batch is full: the partitions are paused by now
+    passes = worker(passing, visitor)
+    while not visitor.asked:
+        time.sleep(0.05)
+    passing.stopping = True
+    passes.join(60)
+    (came_back,) = visitor.asked[0]
+    held.release.set()
+    while came_back not in [partition for asked in held.asked[1:] for partition in asked]:
+        time.sleep(0.05)
+    staying.draining = True
+    stays.join(60)
+    finished = not stays.is_alive()
+    staying.stopping = True
+    stays.join(10)
+    assert finished, "the partition that came back was never read"
+    assert [held.sequences(partition) for partition in (0, 1)] == [list(range(1, STEPS + 1))] * 2
+
+
+@pytest.mark.time_limit(180)
+def test_a_draining_worker_stays_while_another_has_something_left(
+    connections: Connections, record: MarketRecord
+) -> None:
+    """A partition that changes hands is nobody's for a while: if all left who have nothing to do then, it would
+    stay so."""
+
+    class Held(Recorder):
+        release = threading.Event()
+
+        def before(self, batches: Sequence[Batch]) -> None:
+            del batches
+            assert self.release.wait(120)
+
+    busy, helping = Held(), Recorder()
+    helping.next = busy.next
+    with ThreadPoolExecutor(2) as workers:
+        working = workers.submit(_consume, record, connections, [busy], batch_rows=40)
+        while not busy.asked:
+            time.sleep(0.05)
+        waiting = workers.submit(_consume, record, connections, [helping], batch_rows=40)
+        time.sleep(8)  # joined, with nothing assigned yet
+        left_early = waiting.done()
+        busy.release.set()
+        ticks = working.result().ticks + waiting.result().ticks
+    assert not left_early
+    assert ticks == STEPS * 10
+    for partition in (0, 1):
+        assert sorted(busy.sequences(partition) + helping.sequences(partition)) == list(range(1, STEPS + 1))

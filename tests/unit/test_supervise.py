@@ -1,0 +1,99 @@
+"""What the supervisor does when its processes end for no good reason, without any server."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from pseudofeed import supervise
+from pseudofeed.control import Progress
+from pseudofeed.errors import PseudofeedError, TopicError
+from pseudofeed.market import Market
+from pseudofeed.publish.feed import FeedSummary
+from pseudofeed.publish.markets import MarketRecord
+from pseudofeed.settings import Connections
+from pseudofeed.supervise import FeedOptions, PipeControl, Supervisor
+
+Serve = Callable[[PipeControl, str], object]
+
+
+def supervisor(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> Supervisor:
+    """One whose processes are forks that run `serve` in place of the stages."""
+
+    def in_process(pipe: object, role: str, _arguments: object) -> None:
+        control = PipeControl(pipe)  # type: ignore[arg-type]
+        try:
+            control.send("done", serve(control, role))
+        except PseudofeedError as problem:
+            control.send("failed", problem)
+            os._exit(2)
+        os._exit(0)
+
+    market = Market.sample(instruments=2, factors=1, name="unit", start="2026-03-02T14:30:00Z")
+    record = MarketRecord("unit", dict(market.specification), 1, 1, market.fingerprint)
+    found = Supervisor(market, record, Connections(), feed=FeedOptions(steps=5))
+    monkeypatch.setattr(found, "_context", multiprocessing.get_context("fork"))
+    monkeypatch.setattr(supervise, "_serve", in_process)
+    monkeypatch.setattr(supervise, "_BACKOFF_SECONDS", 0.05)
+    return found
+
+
+def wait_for_the_end(control: PipeControl) -> FeedSummary:
+    while not control.stopping and not control.draining:
+        signal.sigtimedwait([], 0.01)
+    return FeedSummary(10, 1.0, 10.0, 5)
+
+
+def test_a_worker_that_crashes_again_and_again_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def serve(control: PipeControl, role: str) -> object:
+        if role == "store":
+            os._exit(3)
+        return wait_for_the_end(control)
+
+    found = supervisor(monkeypatch, serve)
+    with pytest.raises(PseudofeedError, match=r"store ended 3 times without giving a reason \(exit code 3\)"):
+        found.run()
+    assert found.processes == {}
+
+
+def test_an_error_that_says_what_to_do_ends_the_run_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def serve(control: PipeControl, role: str) -> object:
+        if role == "cache":
+            raise TopicError("topic ticks.unit: that one")
+        return wait_for_the_end(control)
+
+    found = supervisor(monkeypatch, serve)
+    with pytest.raises(TopicError, match="that one"):
+        found.run()
+    assert found.processes == {}
+
+
+def test_ticks_of_a_killed_process_count_and_ctrl_c_drains(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGINT)
+
+    def serve(control: PipeControl, role: str) -> object:
+        control.send("progress", Progress(role, 7, 3, 0, 0.5))
+        return wait_for_the_end(control)
+
+    found = supervisor(monkeypatch, serve)
+    done: list[str] = []
+
+    def refresh(current: Supervisor) -> None:
+        heard = {name for name, progress, _ in current.workers if progress is not None}
+        if not done and "store" in heard:
+            os.kill(current.processes["store"], signal.SIGKILL)
+            done.append("killed")
+        elif done == ["killed"] and current.ticks("store") == 14 and heard == {"feed", "cache", "store"}:
+            signal.raise_signal(signal.SIGINT)
+            done.append("interrupted")
+
+    monkeypatch.setattr(found, "_on_refresh", refresh)
+    summary = found.run()
+    assert done == ["killed", "interrupted"]
+    assert (summary.ticks, summary.last_step, summary.cached, summary.restarts) == (10, 5, 10, 1)
+    assert summary.stored == 7 + 10
+    assert signal.getsignal(signal.SIGINT) == before
