@@ -146,6 +146,16 @@ def test_factor_increments_have_their_covariance() -> None:
     assert np.allclose(increments.std(0), VOLATILITIES * np.sqrt(dt), rtol=4 / np.sqrt(2 * n))
 
 
+@pytest.mark.parametrize("first_step", [1, 2**32 - 3, 2**63 - 30])
+def test_factors_are_drawn_one_step_a_counter(first_step: int) -> None:
+    """However many steps are drawn together, and where the step leaves its low word."""
+    increments, levels = np.empty((25, 3)), np.empty((25, 3))
+    _simulate.factor_paths(np.eye(3), np.zeros(3), 1.0, 9, first_step, np.zeros(3), increments, levels)
+    for t in range(25):
+        z, _ = simulation.standard_normals(9, np.arange(3, dtype=np.uint32), first_step + t, 1)
+        assert increments[t].tobytes() == z.tobytes()
+
+
 def test_rank_deficient_correlations_are_accepted() -> None:
     increments, _ = simulate_factor_returns(50, [0.2, 0.1, 0.3], np.ones((3, 3)), dt=0.01, seed=1)
     assert np.allclose(increments[:, 1] * 2, increments[:, 0])
