@@ -7,7 +7,7 @@
 
 #include "random/normals.h"
 
-namespace pseudofeed::random {
+namespace pseudofeed::random::inline PSEUDOFEED_SET {
 
 static inline void philox_of(const std::uint32_t* counter, std::uint64_t seed, std::uint32_t* out) {
     const auto words = philox4x32<std::uint64_t>({counter[0], counter[1], counter[2], counter[3]}, Key(seed));
@@ -57,4 +57,4 @@ static inline void turns_of(const double* u, std::size_t count, double* sine, do
     }
 }
 
-}  // namespace pseudofeed::random
+}  // namespace pseudofeed::random::inline PSEUDOFEED_SET

@@ -11,7 +11,7 @@
 
 #include "random/lanes.h"
 
-namespace pseudofeed::random {
+namespace pseudofeed::random::inline PSEUDOFEED_SET {
 
 constexpr double rounding_shift = 0x1.8p52;
 
@@ -109,4 +109,4 @@ static inline SineCosine<D> turn(D u) {
             from_bits((bits(cosine) ^ swapped) ^ (((quadrant + 1) & 2) << 62))};
 }
 
-}  // namespace pseudofeed::random
+}  // namespace pseudofeed::random::inline PSEUDOFEED_SET

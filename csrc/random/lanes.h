@@ -21,10 +21,20 @@
 #include <arm_neon.h>
 #endif
 
-namespace pseudofeed::random {
-
+// Each instruction set's functions have names of their own: with one name the linker would keep one set's copy for all,
+// and a lesser processor would run into instructions that it lacks.
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
 #define PSEUDOFEED_AVX512
+#define PSEUDOFEED_SET avx512
+#elif defined(__AVX2__)
+#define PSEUDOFEED_SET avx2
+#else
+#define PSEUDOFEED_SET baseline
+#endif
+
+namespace pseudofeed::random::inline PSEUDOFEED_SET {
+
+#if defined(PSEUDOFEED_AVX512)
 constexpr std::size_t register_lanes = 8;
 #elif defined(__AVX2__)
 constexpr std::size_t register_lanes = 4;
@@ -220,4 +230,4 @@ static inline void store(E* to, Pair<R, E> x) {
     std::memcpy(to + register_lanes, &x.b, sizeof x.b);
 }
 
-}  // namespace pseudofeed::random
+}  // namespace pseudofeed::random::inline PSEUDOFEED_SET

@@ -5,7 +5,7 @@
 #include "random/elementary.h"
 #include "random/philox.h"
 
-namespace pseudofeed::random {
+namespace pseudofeed::random::inline PSEUDOFEED_SET {
 
 template <class D>
 struct Uniforms {
@@ -46,4 +46,4 @@ static inline Normals<D> standard_normals(Words<Bits<D>> words) {
     return {radius * angle.cosine, radius * angle.sine};
 }
 
-}  // namespace pseudofeed::random
+}  // namespace pseudofeed::random::inline PSEUDOFEED_SET

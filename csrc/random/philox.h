@@ -4,9 +4,6 @@
 // Its 32-bit words are kept in the low halves of 64-bit ones, one or a register full of them (lanes.h), whose high
 // halves hold anything: a round's products take the low halves only, and so does whoever reads the result. So a round
 // is two multiplications, two shifts and four exclusive ors, without a permute or a mask.
-//
-// Everything in csrc/random is `static inline`: the kernels that include it are compiled once for each instruction set,
-// and a function with external linkage would let the linker keep one set's copy for all.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +11,7 @@
 
 #include "random/lanes.h"
 
-namespace pseudofeed::random {
+namespace pseudofeed::random::inline PSEUDOFEED_SET {
 
 // The counter's last word. Substep n of a step draws with purpose + (n << 8).
 enum Purpose : std::uint32_t {
@@ -102,4 +99,4 @@ static inline Words<W> draw(Key key, const Stream<W>& stream, const StepPart& st
     return philox_rounds<2>(after_two, key, std::make_integer_sequence<std::uint32_t, 8>{});
 }
 
-}  // namespace pseudofeed::random
+}  // namespace pseudofeed::random::inline PSEUDOFEED_SET

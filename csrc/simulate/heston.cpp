@@ -47,7 +47,9 @@ bool in_range(double price, double variance) { return price > 0.0 && std::isfini
 // Pieces begin at whole registers of the widest set.
 constexpr std::size_t piece_grain = 16;
 
-// Instrument-substeps below which a thread is not worth its start.
+// Instrument-substeps that a thread must have to be worth its start, some 30 us. Two threads against one, 1,000
+// instruments: 33,000 give 1.44, 66,000 1.63, 131,000 1.70 times the speed. (A pool would start faster, but does not
+// survive a fork.)
 constexpr std::size_t least_work = 16'384;
 
 }  // namespace
@@ -124,9 +126,8 @@ Status HestonModel::walk(std::uint64_t first_step, std::size_t steps, const doub
                          prices,     variances};
 
     // Pieces of equal width, as few as there can be but a multiple of the threads.
-    const std::size_t work = steps * substeps_;  // of one instrument
     const std::size_t grains = (instruments_ + piece_grain - 1) / piece_grain;
-    const std::size_t useful = std::max<std::size_t>(1, work / std::max<std::size_t>(1, least_work / instruments_));
+    const std::size_t useful = std::max<std::size_t>(1, steps * substeps_ * instruments_ / least_work);
     const std::size_t workers = std::min({std::max<std::size_t>(1, threads), useful, grains});
     const std::size_t tiles = (instruments_ + tile_width - 1) / tile_width;
     const std::size_t pieces = std::min((tiles + workers - 1) / workers * workers, grains);

@@ -55,7 +55,6 @@ void HestonModel::derive(std::size_t i, const HestonParameters& given) {
     const double own_variance = given.idiosyncratic_volatility[i] * given.idiosyncratic_volatility[i];
     const double drift_dt = (given.drift[i] - 0.5 * (own_variance + systematic_variance)) * dt_;
     const double kappa_dt = given.kappa[i] * dt_;
-    const double rho = given.rho[i];
     const double xi = given.xi[i];
     const double theta = given.theta[i];
     if (scheme_ == Scheme::euler) {
@@ -63,14 +62,16 @@ void HestonModel::derive(std::size_t i, const HestonParameters& given) {
         row(euler::kappa_dt) = kappa_dt;
         row(euler::theta) = theta;
         row(euler::xi_sqrt_dt) = xi * sqrt_dt_;
-        row(euler::rho) = rho;
-        row(euler::tail) = 1.0 - rho * rho;
+        row(euler::rho) = given.rho[i];
+        row(euler::tail) = 1.0 - given.rho[i] * given.rho[i];
         row(euler::own_variance) = own_variance;
         return;
     }
     const double decay = random::exponential(-kappa_dt);
     const double q = -random::exponential_minus_1(-kappa_dt);
     const double c = kappa_dt > 0.0 ? (q / kappa_dt) * dt_ : dt_;
+    // A variance without noise is correlated with nothing.
+    const double rho = xi > 0.0 ? given.rho[i] : 0.0;
     const double lift = rho * (1.0 + 0.5 * kappa_dt);
     const double uncorrected = xi > 0.0 ? (rho / xi) * (q * (1.0 + 0.5 * kappa_dt) - kappa_dt) : 0.0;
     row(qe::drift_dt) = drift_dt;

@@ -4,7 +4,7 @@
 //
 // His formulas divide by xi and take differences of nearly equal numbers where kappa dt or xi sqrt(dt) is small (1e-7
 // and 1e-4 at steps of a second). These are the same, rearranged so that neither happens and kappa = 0 and xi = 0 need
-// no case of their own. With m = E[v'], and v' = m + xi x:
+// no case of their own (where xi is 0, rho is taken as 0: it has no effect in law). With m = E[v'], and v' = m + xi x:
 //
 //     m = v exp(-kappa dt) + theta q,    h = sqrt(v c exp(-kappa dt) + theta q c / 2),    w = xi h / m,    psi = w^2
 //     quadratic:    R = sqrt(4 - 2 psi), B = 2 - psi + R (his b^2 psi), psi + B = 2 + R, g = 2 h / (2 + R)

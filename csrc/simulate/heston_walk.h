@@ -9,7 +9,7 @@
 #define PSEUDOFEED_JOIN_(a, b) a##b
 #define PSEUDOFEED_JOIN(a, b) PSEUDOFEED_JOIN_(a, b)
 
-namespace pseudofeed::simulate {
+namespace pseudofeed::simulate::inline PSEUDOFEED_SET {
 
 using random::Doubles;
 using random::lane_count;
@@ -161,4 +161,4 @@ class Walk {
     Lanes<std::uint64_t> w0_, w1_, w2_;  // of random::Stream
 };
 
-}  // namespace pseudofeed::simulate
+}  // namespace pseudofeed::simulate::inline PSEUDOFEED_SET

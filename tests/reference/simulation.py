@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -252,6 +251,10 @@ Move = Callable[[Floats, Floats, Floats, Floats, int, int], tuple[Floats, Floats
 """Of (v, z_v, z_p, the factors' part, step, substep): the log return and the next v."""
 
 
+Branch = tuple[Floats, Floats, Floats, NDArray[np.bool_]]
+"""The next v, x, log E[exp(alpha x)], and whether that is defined."""
+
+
 def euler_move(drift_dt: Floats, kappa: Floats, theta: Floats, xi: Floats, rho: Floats, own: Floats, dt: float) -> Move:
     root_dt = math.sqrt(dt)
 
@@ -281,12 +284,13 @@ def qe_move(
     decay, q = exp(-kappa_dt), -expm1(-kappa_dt)
     positive = kappa_dt > 0.0
     c = np.where(positive, (q / np.where(positive, kappa_dt, 1.0)) * dt, dt)
+    rho = np.where(xi > 0.0, rho, 0.0)
     lift = rho * (1.0 + 0.5 * kappa_dt)
     quarter_rho = 0.25 * ((rho * rho) * dt)
     alpha = lift - xi * quarter_rho
     plain = np.where(xi > 0.0, (rho / np.where(xi > 0.0, xi, 1.0)) * (q * (1.0 + 0.5 * kappa_dt) - kappa_dt), 0.0)
 
-    def quadratic(m: Floats, h: Floats, w: Floats, z: Floats, i: Words) -> tuple[NDArray[Any], ...]:
+    def quadratic(m: Floats, h: Floats, w: Floats, z: Floats, i: Words) -> Branch:
         r = np.sqrt(4.0 - 2.0 * (w * w))
         b_squared = (2.0 - w * w) + r
         b, share = np.sqrt(b_squared), 1.0 / (2.0 + r)
@@ -299,7 +303,7 @@ def qe_move(
         normal = b + w * z
         return (m * share) * (normal * normal), g * (b * z + (0.5 * w) * (z * z - 1.0)), moment, defined
 
-    def exponential(m: Floats, h: Floats, w: Floats, u: Floats, i: Words) -> tuple[NDArray[Any], ...]:
+    def exponential(m: Floats, h: Floats, w: Floats, u: Floats, i: Words) -> Branch:
         t = 2.0 / (1.0 + w * w)
         ratio = np.where(u < t, log(np.where(u < t, t / u, 1.0)), 0.0) / t
         scale = h / w

@@ -1,8 +1,7 @@
 """The golden paths: whatever machine, compiler, instruction set and number of threads, these bytes.
 
 Only a change of the model may change tests/vectors/golden_paths.txt. tests/native/golden.cpp makes the same paths
-without
-Python, so that they can be checked where Python is not built: with clang, or for another processor.
+without Python, so that they can be checked where Python is not built: with clang, or for another processor.
 """
 
 from __future__ import annotations

@@ -79,6 +79,8 @@ def test_the_same_market_however_it_is_written() -> None:
     [
         ("seed = 7", "seed = 8", "market.seed: 7 -> 8"),
         ("[1, 0.5]", "[1, 0.25]", "factors.volatilities[1]: 0.5 -> 0.25"),
+        ("[factors]", "[simulation]\nscheme = 'qe'\n[factors]", 'simulation.scheme: "euler" -> "qe"'),
+        ("[factors]", "[simulation]\nsubsteps = 2\n[factors]", "simulation.substeps: 1 -> 2"),
         ('"60s"', '"61s"', 'clock.step: "1min" -> "61s"'),
         ("high = 1 }", "high = 2 }", "instruments.defaults.theta.high: 1.0 -> 2.0"),
         ("count = 20", "count = 21", "instruments.count: 20 -> 21"),

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 GOOD: dict[str, Any] = {
     "market": {"name": "demo", "seed": 7},
     "clock": {"start": "2026-03-02T14:30:00Z", "step": "1s", "calendar": "24/7"},
+    "simulation": {"scheme": "qe", "substeps": 2},
     "factors": {"names": ["f", "g"], "volatilities": [0.1, 0.2], "correlations": [[1, 0.3], [0.3, 1]],
                 "drifts": [0, 0]},
     "instruments": {
@@ -55,6 +56,9 @@ UNIFORM = {"distribution": "uniform", "low": 0.0, "high": 1.0}
         ("market.seed", 2**64, "market.seed: found 18446744073709551616; must be a whole number from 0 to 2^64 - 1"),
         ("market.seed", 1.5, "market.seed: found 1.5; must be a whole number"),
         ("market.sed", 1, "market.sed: there is no such key; did you mean seed?"),
+        ("simulation.scheme", "QE", 'simulation.scheme: found "QE"; must be "euler" or "qe"'),
+        ("simulation.substeps", 0, "simulation.substeps: found 0; must be a whole number from 1 to 65536"),
+        ("simulation.steps", 2, "simulation.steps: there is no such key; did you mean substeps?"),
         ("clock.step", "1m", 'clock.step: found "1m"; it is not a whole number followed by ns'),
         ("clock.step", 1, 'clock.step: found 1; must be a text such as "1s"'),
         ("clock.start", "2026-03-02T14:30:00", "has no offset from UTC (append Z for UTC); must be a time"),

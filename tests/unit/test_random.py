@@ -38,6 +38,8 @@ def test_philox_gives_the_published_answers(words: list[int]) -> None:
 )
 def test_normals_equal_the_oracle_to_the_bit(seed: int, ids: list[int], step: int, purpose: int) -> None:
     numbers = np.array(ids, dtype=np.uint32)
+    x = -np.exp(np.random.default_rng(step % 2**32).uniform(-50, 7, 50))
+    assert _simulate.expm1(x).tobytes() == simulation.expm1(x).tobytes()
     for native, oracle in zip(
         _simulate.standard_normals(seed, numbers, step, purpose),
         simulation.standard_normals(seed, numbers, step, purpose),
@@ -59,6 +61,8 @@ def test_elementary_functions_keep_their_error_bounds() -> None:
     rng = np.random.default_rng(5)
     x = np.concatenate([rng.uniform(-1e-3, 1e-3, 2000), rng.uniform(-1, 1, 2000), rng.uniform(-700, 700, 2000)])
     assert worst_ulps(_simulate.exp(x), x, mpmath.exp) <= 1.05
+    small = np.concatenate([x, -(10.0 ** rng.uniform(-300, 2.8, 4000))])
+    assert worst_ulps(_simulate.expm1(small), small, mpmath.expm1) <= 2.0
     u = np.concatenate([1 - rng.random(2000) * 2.0**-20, 1 - rng.random(2000), 2.0 ** -rng.uniform(0, 53, 2000)])
     assert worst_ulps(_simulate.log(u), u, mpmath.log) <= 1.0
     turns = np.array(rng.integers(0, 2**53, 4000) * 2.0**-53, dtype=np.float64)

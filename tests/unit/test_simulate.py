@@ -4,34 +4,52 @@ arguments."""
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pseudofeed.errors import SimulationError
-from pseudofeed.simulate.factor_model import simulate_factor_returns
+from pseudofeed.simulate import _simulate
+from pseudofeed.simulate.factor_model import nearest_correlation, simulate_factor_returns
 from pseudofeed.simulate.heston_model import simulate_heston_paths
 from reference import simulation
 
 CORRELATIONS = np.array([[1.0, 0.3, -0.2], [0.3, 1.0, 0.1], [-0.2, 0.1, 1.0]])
 VOLATILITIES = np.array([0.16, 0.08, 0.06])
 DRIFTS = np.array([0.05, 0.0, -0.01])
+SIMPLE: dict[str, Any] = {
+    "initial_prices": 100.0,
+    "initial_variances": 0.09,
+    "drift": 0.03,
+    "kappa": 2.0,
+    "theta": 0.04,
+    "xi": 0.5,
+    "rho": -0.7,
+    "idiosyncratic_volatility": 0.0,
+    "seed": 5,
+}
 
 
 def parameters(n: int, seed: int) -> dict[str, Any]:
+    """Of all kinds, with every sixth value of each variance parameter 0."""
     rng = np.random.default_rng(seed)
+
+    def or_zero(values: np.ndarray) -> np.ndarray:
+        return np.where(rng.random(n) < 1 / 6, 0.0, values)
+
     return {
         "initial_prices": rng.uniform(5, 500, n),
-        "initial_variances": rng.uniform(0, 0.2, n),
+        "initial_variances": or_zero(rng.uniform(0, 0.2, n)),
         "drift": rng.normal(0.05, 0.02, n),
-        "kappa": rng.uniform(0, 8, n),
-        "theta": rng.uniform(0, 0.2, n),
-        "xi": rng.uniform(0, 2, n),
-        "rho": rng.uniform(-1, 1, n),
-        "idiosyncratic_volatility": rng.uniform(0, 0.4, n),
+        "kappa": or_zero(rng.uniform(0, 8, n)),
+        "theta": or_zero(rng.uniform(0, 0.2, n)),
+        "xi": or_zero(rng.uniform(0, 2, n)),
+        "rho": np.clip(rng.uniform(-1.2, 1.2, n), -1, 1),
+        "idiosyncratic_volatility": or_zero(rng.uniform(0, 0.4, n)),
         "factor_loadings": rng.normal(1, 0.5, (n, 3)),
     }
 
@@ -41,7 +59,7 @@ def parameters(n: int, seed: int) -> dict[str, Any]:
     n=st.integers(1, 140),
     steps=st.integers(1, 12),
     seed=st.integers(0, 2**64 - 1),
-    dt=st.sampled_from([1e-9, 3e-8, 1 / 252, 0.5]),
+    dt=st.sampled_from([1e-9, 3e-8, 1 / 252, 0.5, 6.0]),
     scheme=st.sampled_from(["euler", "qe"]),
     substeps=st.sampled_from([1, 1, 2, 5]),
 )
@@ -128,6 +146,16 @@ def test_factor_increments_have_their_covariance() -> None:
     assert np.allclose(increments.std(0), VOLATILITIES * np.sqrt(dt), rtol=4 / np.sqrt(2 * n))
 
 
+@pytest.mark.parametrize("first_step", [1, 2**32 - 3, 2**63 - 30])
+def test_factors_are_drawn_one_step_a_counter(first_step: int) -> None:
+    """However many steps are drawn together, and where the step leaves its low word."""
+    increments, levels = np.empty((25, 3)), np.empty((25, 3))
+    _simulate.factor_paths(np.eye(3), np.zeros(3), 1.0, 9, first_step, np.zeros(3), increments, levels)
+    for t in range(25):
+        z, _ = simulation.standard_normals(9, np.arange(3, dtype=np.uint32), first_step + t, 1)
+        assert increments[t].tobytes() == z.tobytes()
+
+
 def test_rank_deficient_correlations_are_accepted() -> None:
     increments, _ = simulate_factor_returns(50, [0.2, 0.1, 0.3], np.ones((3, 3)), dt=0.01, seed=1)
     assert np.allclose(increments[:, 1] * 2, increments[:, 0])
@@ -143,6 +171,13 @@ def test_rank_deficient_correlations_are_accepted() -> None:
         ({"theta": [0.1, 0.1, 0.1]}, r": shape \(2,\), expected \(3,\)"),
         ({"dt": 0.0}, "dt is 0.0; allowed are positive numbers of years"),
         ({"seed": -1}, "seed is -1"),
+        ({"scheme": "milstein"}, "scheme is 'milstein'; allowed are 'euler', 'qe'"),
+        ({"substeps": 0}, r"substeps is 0; allowed are integers in \[1, 65536\]"),
+        ({"threads": 0}, "threads is 0; allowed are integers"),
+        ({"factor_increments": np.zeros((0, 1))}, "factor_increments: no steps"),
+        ({"factor_increments": [[0.0], [np.inf]]}, r"factor_increments\[1, 0\] is inf"),
+        ({"initial_prices": [100.0, 0.0]}, r"initial_prices\[1\] is 0"),
+        ({"out": (np.empty((3, 2)), np.empty((4, 2)))}, r"out\[0\]: must be a writable .* of shape \(4, 2\)"),
         ({"factor_loadings": [[1.0, 1.0]]}, r"factor_loadings: shape \(1, 2\), expected \(2, 1\)"),
     ],
 )
@@ -169,6 +204,85 @@ def test_correlations_that_are_none_are_refused() -> None:
     matrix = [[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]]
     with pytest.raises(ValueError, match=r"not positive semi-definite: its smallest eigenvalue is -0\.8"):
         simulate_factor_returns(1, [0.1, 0.1, 0.1], matrix, dt=0.1, seed=1)
+    with pytest.raises(ValueError, match=r"out\[0\]: 1000000000000 x 3 numbers do not fit in memory"):
+        simulate_factor_returns(10**12, [0.1, 0.1, 0.1], np.eye(3), dt=0.1, seed=1)
+
+
+def test_the_nearest_correlation_matrix_is_taken_when_asked_for() -> None:
+    # The example of Higham 2002, section 4, with its published answer.
+    nearest = nearest_correlation([[1, 1, 0], [1, 1, 1], [0, 1, 1]])
+    assert np.allclose(nearest, [[1, 0.7607, 0.1573], [0.7607, 1, 0.7607], [0.1573, 0.7607, 1]], atol=5e-5)
+    assert np.array_equal(nearest, nearest.T)
+    assert np.array_equal(np.diagonal(nearest), [1, 1, 1])
+    assert np.array_equal(nearest_correlation(CORRELATIONS), CORRELATIONS)
+    matrix = [[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]]
+    increments, _ = simulate_factor_returns(20_000, [0.1, 0.1, 0.1], matrix, dt=0.1, seed=1, nearest=True)
+    assert np.allclose(np.corrcoef(increments.T), [[1, 0.5, -0.5], [0.5, 1, 0.5], [-0.5, 0.5, 1]], atol=0.03)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    count=st.integers(2, 30),
+    rank=st.integers(1, 30),
+    digits=st.sampled_from([9, 12, 17]),
+    seed=st.integers(0, 2**32),
+)
+def test_singular_correlations_are_taken_as_they_are(count: int, rank: int, digits: int, seed: int) -> None:
+    """Sample correlations of few observations are singular up to rounding, or up to the digits that were typed."""
+    correlations = np.atleast_2d(np.corrcoef(np.random.default_rng(seed).normal(size=(count, rank + 1))))
+    correlations = np.clip(np.round((correlations + correlations.T) / 2, digits), -1, 1)
+    np.fill_diagonal(correlations, 1.0)
+    assume(np.linalg.eigvalsh(correlations)[0] > -1e-9)
+    root = _simulate.cholesky(correlations)
+    assert np.allclose(root @ root.T, correlations, rtol=0, atol=2e-8)
+
+
+def test_threads_change_no_bit() -> None:
+    arguments = {**parameters(700, 1), "factor_increments": np.full((200, 3), 1e-3), "dt": 0.01, "seed": 3}
+    for scheme in ("euler", "qe"):
+        one = simulate_heston_paths(**arguments, scheme=scheme, threads=1)
+        for threads in (2, 5, None):
+            several = simulate_heston_paths(**arguments, scheme=scheme, threads=threads)
+            assert several[0].tobytes() == one[0].tobytes()
+            assert several[1].tobytes() == one[1].tobytes()
+
+
+@pytest.mark.parametrize("dt", [1e-16, 1e-8, 1e-3, 0.5, 30.0])
+@pytest.mark.parametrize(("kappa", "xi"), [(0.0, 0.0), (0.0, 0.5), (2.0, 0.0), (2.0, 1e-12), (1e-9, 0.5), (50.0, 3.0)])
+def test_qe_keeps_its_two_moments_of_the_variance_at_every_step(kappa: float, xi: float, dt: float) -> None:
+    """Exactly those of the square-root process, at the limits kappa = 0 and xi = 0 and for steps of any length."""
+    n, v0, theta = 20_000, 0.09, 0.04
+    _, variances = simulate_heston_paths(
+        **{**SIMPLE, "kappa": kappa, "xi": xi, "theta": theta, "initial_variances": v0, "dt": dt},
+        factor_increments=np.zeros((1, 0)),
+        factor_loadings=np.zeros((n, 0)),
+        scheme="qe",
+    )
+    v = variances[-1]
+    q = -math.expm1(-kappa * dt)
+    c = q / kappa if kappa * dt > 0 else dt
+    variance = xi**2 * (v0 * math.exp(-kappa * dt) * c + theta * q * c / 2)
+    assert v.min() >= 0.0
+    assert abs(v.mean() - (theta + (v0 - theta) * math.exp(-kappa * dt))) <= 5 * math.sqrt(variance / n) + 1e-15
+    fourth = max(3 * variance**2, ((v - v.mean()) ** 4).mean())
+    assert abs(v.var() - variance) <= 5 * math.sqrt(fourth / n) + 1e-33
+
+
+def test_qe_without_noise_in_the_variance_knows_no_rho() -> None:
+    """xi = 0: the variance is deterministic, and rho has no effect in law: the log price is normal."""
+    n = 40_000
+    for rho in (-0.9, 0.0, 1.0):
+        prices, variances = simulate_heston_paths(
+            **{**SIMPLE, "xi": 0.0, "rho": rho, "dt": 0.25},
+            factor_increments=np.zeros((4, 0)),
+            factor_loadings=np.zeros((n, 0)),
+            scheme="qe",
+        )
+        assert np.ptp(variances[-1]) == 0.0
+        integral = 0.125 * (variances[:-1, 0] + variances[1:, 0]).sum()
+        returns = np.log(prices[-1] / prices[0])
+        assert abs(returns.var() - integral) < 5 * integral * math.sqrt(2 / n)
+        assert abs((prices[-1] / prices[0]).mean() - math.exp(0.03)) < 5 * math.sqrt(integral / n) * 1.1
 
 
 def test_a_path_that_leaves_the_doubles_is_named() -> None:

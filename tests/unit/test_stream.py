@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,10 @@ def test_blocks_starts_subsets_and_states_change_no_bit(data: st.DataObject) -> 
     block_steps = data.draw(st.integers(1, STEPS), label="block_steps")
     numbers = data.draw(st.sets(st.integers(0, 149), min_size=1), label="instruments")
     columns = np.array(sorted(numbers))
-    blocks = list(MARKET.stream(start_step=start, steps=steps, block_steps=block_steps, instruments=columns))
+    threads = data.draw(st.sampled_from([1, 2, 3, None]), label="threads")
+    blocks = list(
+        MARKET.stream(start_step=start, steps=steps, block_steps=block_steps, instruments=columns, threads=threads)
+    )
     assert sum(len(block.time) for block in blocks) == steps
     assert all(equal(block, columns) for block in blocks)
     resume = data.draw(st.sampled_from(blocks), label="resume behind")
@@ -101,5 +105,9 @@ def test_bad_arguments_are_named() -> None:
         MARKET.stream(start_step=0)
     with pytest.raises(ValueError, match="instruments: expected ascending numbers from 0 to 149"):
         MARKET.stream(instruments=[3, 3])
+    block = next(MARKET.stream(block_steps=1))
+    broken = replace(block.state, prices=np.where(np.arange(150) == 7, np.nan, block.state.prices))
+    with pytest.raises(ValueError, match=r"state\.prices\[7\] is nan"):
+        next(MARKET.stream(start_step=2, state=broken))
     with pytest.raises(ValueError, match="do not fit in memory"):
         MARKET.simulate(10**12)

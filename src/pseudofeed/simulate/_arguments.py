@@ -52,7 +52,10 @@ def thread_count(threads: int | None) -> int:
 def output(name: str, given: Floats | None, shape: tuple[int, ...]) -> Floats:
     """The caller's array where there is one (writable, C-contiguous float64 of `shape`), else a new one."""
     if given is None:
-        return np.empty(shape)
+        try:
+            return np.empty(shape)
+        except (MemoryError, ValueError):
+            raise ValueError(f"{name}: {' x '.join(map(str, shape))} numbers do not fit in memory") from None
     if given.dtype != np.float64 or given.shape != shape or not given.flags.c_contiguous or not given.flags.writeable:
         raise ValueError(f"{name}: must be a writable C-contiguous float64 array of shape {shape}")
     return given

@@ -1,10 +1,8 @@
 """Correlated factor returns: Gaussian increments through the Cholesky factor of their covariance.
 
 The factor is computed by our own loops, because its bits decide every tick's. The nearest correlation matrix is
-computed
-by LAPACK, whose bits differ between machines: so it is taken only where a caller asks for it, and a market file can't
-ask;
-it holds the repaired matrix itself.
+computed by LAPACK, whose bits differ between machines: so it is taken only where a caller asks for it, and a market
+file can't ask; it holds the repaired matrix itself.
 """
 
 from __future__ import annotations
@@ -116,10 +114,8 @@ def nearest_correlation(matrix: ArrayLike) -> Floats:
     """The correlation matrix nearest to `matrix` (K, K) in the Frobenius norm; `matrix` itself if it is one.
 
     `matrix` must be symmetric with unit diagonal and entries in [-1, 1]; it is what comes of correlations estimated
-    pair
-    by pair, or changed by hand. The result has no eigenvalue below about 1e-10, and is symmetric with unit diagonal
-    to the
-    bit. Its last bits may differ between machines: write it into the market file, rather than computing it there.
+    pair by pair, or changed by hand. The result has no eigenvalue below about 1e-10, is symmetric, and has 1 on its
+    diagonal, to the bit. Its last bits may differ between machines: for a market, write it into the market file.
 
     Raises ValueError naming the entry that no correlation matrix may have.
 

@@ -1,5 +1,4 @@
-"""Heston prices with factor loadings and an own volatility: Euler with full truncation (csrc/simulate/heston.h has the
-scheme)."""
+"""Heston prices with factor loadings and an own volatility; the schemes are csrc/simulate/heston_*_kernel.cpp."""
 
 from __future__ import annotations
 
@@ -36,7 +35,7 @@ def simulate_heston_paths(
     threads: int | None = None,
     out: tuple[Floats, Floats] | None = None,
 ) -> tuple[Floats, Floats]:
-    """Simulate N Heston instruments that load on K given factors, by Euler with full truncation on log prices.
+    """Simulate N Heston instruments that load on K given factors.
 
         dv = κ(θ − v)dt + ξ √v dW_v
         dS / S = μ dt + β·(dF − μ_F dt) + s dW_e + √v dW_S,   corr(dW_S, dW_v) = ρ
@@ -53,19 +52,18 @@ def simulate_heston_paths(
     idiosyncratic_volatility : (N,), per square root of a year, >= 0.
     seed : 0 to 2**64 - 1; with the step and the instrument's number it decides every draw.
     factor_drifts, factor_covariance : (K,) and (K, K), per year. With them E[S_t] = S_0 e^{μt}; without them the
-        increments are taken as a given
-        path, and E[S_t | F] = S_0 e^{μt + β·F_t}.
-    scheme : "euler" (full truncation) or "qe" (Andersen's quadratic-exponential with martingale correction).
-    substeps : each step is walked in so many parts of dt / substeps; the factors' increment is applied once.
+        increments are taken as a given path, and E[S_t | F] = S_0 e^{μt + β·F_t}.
+    scheme : "euler", on log prices with full truncation of the variance: the fastest, biased at coarse steps; or "qe",
+        Andersen's quadratic-exponential with martingale correction: good to steps of weeks.
+    substeps : each step is walked in so many parts of dt / substeps; the factors move the price in the first of them.
     threads : at most so many; None: one for each core that the process may use, where the work is large enough for
         several. The bits do not depend on it.
     out : float64 arrays (prices, variances) to fill, each (T+1, N).
 
     Returns
     -------
-    (prices, variances), float64 (T+1, N) each; row 0 is the start. A variance is the scheme's own, which may dip
-    below zero; the volatility in
-    force is √max(v, 0).
+    (prices, variances), float64 (T+1, N) each; row 0 is the start. Euler's variance is the scheme's own, which
+    may dip below zero; the volatility in force is √max(v, 0).
 
     Raises
     ------
@@ -73,12 +71,15 @@ def simulate_heston_paths(
         doubles; names instrument and step.
 
     Lord, Koekkoek and van Dijk, "A comparison of biased simulation schemes for stochastic volatility models",
-    Quantitative Finance 10(2), 2010.
+    Quantitative Finance 10(2), 2010. Andersen, "Simple and efficient simulation of the Heston stochastic volatility
+    model", Journal of Computational Finance 11(3), 2008.
     """
     increments = np.asarray(factor_increments, dtype=np.float64)
     if increments.ndim != 2:
         raise ValueError(f"factor_increments: shape {increments.shape}, expected (steps, factors)")
     steps, factors = increments.shape
+    if steps == 0:
+        raise ValueError("factor_increments: no steps; expected (steps, factors) with steps >= 1")
     increments = array("factor_increments", increments, (steps, factors))
     loadings = np.asarray(factor_loadings, dtype=np.float64)
     vectors = (initial_prices, initial_variances, drift, kappa, theta, xi, rho, idiosyncratic_volatility)

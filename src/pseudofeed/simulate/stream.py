@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pseudofeed.errors import SimulationError
 from pseudofeed.simulate import _simulate
-from pseudofeed.simulate._arguments import integer, thread_count
+from pseudofeed.simulate._arguments import array, integer, thread_count
 from pseudofeed.simulate.factor_model import FactorModel
 from pseudofeed.simulate.paths import MarketState, Paths, TickBlock
 
@@ -57,11 +57,11 @@ class _Run:
                 f"expected {len(instruments)} and {len(factors.names)}"
             )
         self.step = state.step
-        self.prices, self.variances, self.levels = (
-            state.prices.copy(),
-            state.variances.copy(),
-            state.factor_levels.copy(),
-        )
+        shape = instruments.shape
+        least = 0.0 if market.simulation.scheme == "qe" else -np.inf
+        self.prices = array("state.prices", state.prices, shape, low=np.finfo(np.float64).tiny).copy()
+        self.variances = array("state.variances", state.variances, shape, low=least).copy()
+        self.levels = array("state.factor_levels", state.factor_levels, (len(factors.names),)).copy()
 
     def walk(
         self, steps: int, prices: NDArray[np.float64] | None, variances: NDArray[np.float64] | None
