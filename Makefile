@@ -91,11 +91,12 @@ format: .venv/.test
 	$(BIN)/clang-format -i $(NATIVE_SOURCES)
 
 # Other people's clients, for tests/interop. Where they can't be installed, those tests are skipped.
+CLIENTS = kcat:kcat psql:postgresql-client redis-cli:redis-tools javac:default-jdk-headless mvn:maven
 clients:
-	@mkdir -p build; command -v kcat > /dev/null && command -v psql > /dev/null && command -v redis-cli > /dev/null && exit 0; \
-	command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ] || exit 0; \
-	echo 'installing kcat, postgresql-client and redis-tools'; \
-	{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends kcat postgresql-client redis-tools; } \
+	@mkdir -p build; for client in $(CLIENTS); do command -v "$${client%%:*}" > /dev/null || missing="$$missing $${client#*:}"; done; \
+	[ -n "$$missing" ] && command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ] || exit 0; \
+	echo "installing$$missing"; \
+	{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $$missing; } \
 	    > build/clients.log 2>&1 || { tail -20 build/clients.log; exit 1; }
 
 # The native core alone: no Python in it, its tests run by ctest.

@@ -140,7 +140,7 @@ Status check_bar_block(Bytes message, BarBlockView* view) {
     if (Status status = check_end(cursor); !status.ok()) return status;
     const auto final = load_little<std::uint32_t>(message.data + kFinalAt);
     if (final > 1) {
-        return failure(Code::malformed, "bar block: final is %" PRIu32 " at byte %zu, expected 0 or 1", final,
+        return failure(Code::malformed, "bar block: isFinal is %" PRIu32 " at byte %zu, expected 0 or 1", final,
                        kFinalAt);
     }
     found.header = {load_prefix(message.data), load_little<std::int64_t>(message.data + kLengthAt), final == 1};

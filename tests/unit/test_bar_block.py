@@ -80,9 +80,9 @@ def encoded(columns: BarColumns, **header: int) -> bytes:
 
 def expected(columns: BarColumns, newer: bytes = b"", **header: int) -> bytes:
     names = {"opening_time": "openingTime", "first_sequence": "firstSequence", "last_sequence": "lastSequence"}
-    names |= {name: name for name in (*PRICES, "ticks")} | {"instrument": "number"}
+    names |= {name: f"{name}Price" for name in PRICES} | {"ticks": "ticks", "instrument": "number"}
     entries = [{there: getattr(columns, here)[k] for here, there in names.items()} for k in range(len(columns))]
-    root = HEADER | header | {"length": columns.length[0], "final": int(columns.final[0])}
+    root = HEADER | header | {"length": columns.length[0], "isFinal": int(columns.final[0])}
     return sbe.encode("BarBlock", root, {"bars": entries}, newer=newer)
 
 
@@ -133,7 +133,7 @@ def test_every_truncation_and_every_flipped_bit_is_an_error() -> None:
         (16, "<q", 119, "sequences must be 1 <= first <= last <= the block's: bar 2 at byte 176"),
         (24, "<I", 4, "bar block of another partition: it says 4"),
         (32, "<q", 0, "the length must be at least 1 ns: sequence 120, length 0"),
-        (40, "<I", 2, "final is 2 at byte 40, expected 0 or 1"),
+        (40, "<I", 2, "isFinal is 2 at byte 40, expected 0 or 1"),
         (48, "<q", 2**63 - 1, "the end of the bar is beyond int64: bar 0 at byte 48"),
         (88, "<q", 0, "1 <= first <= last"),
         (88, "<q", 61, "1 <= first <= last"),

@@ -20,6 +20,7 @@ from pseudofeed.encode import (
     TickColumns,
     TicksHeader,
     decode_ticks,
+    encode_tick,
     encode_tick_block_into,
     peek_ticks,
     tick_block_size,
@@ -238,11 +239,10 @@ def test_crc32_continues_like_zlibs(data: bytes, before: bytes) -> None:
     assert crc32(data, crc32(before)) == zlib.crc32(before + data)
 
 
-def test_the_reader_in_the_documentation_reads_a_block() -> None:
-    lines = re.search(r"```python\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.DOTALL)
-    assert lines is not None
+def test_the_readers_in_the_documentation_read_a_block_and_ticks() -> None:
     names: dict[str, Any] = {}
-    exec(lines[1], names)
+    for code in re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.DOTALL):
+        exec(code, names)
     block = small_block()
     message = encoded(block)
     fingerprint, partition, sequences, instruments, times, ticks = names["read_tick_block"](message)
@@ -254,3 +254,12 @@ def test_the_reader_in_the_documentation_reads_a_block() -> None:
     assert bits(ticks["variance"]) == bits(block["variances"])
     with pytest.raises(ValueError, match="damaged"):
         names["read_tick_block"](message[:-1] + b"\xff")
+    arguments = {"fingerprint": 5, "partition": 3, "time": 7, "instrument": 2, "price": -0.0, "variance": 0.04}
+    singles = [encode_tick(sequence=sequence, **arguments) for sequence in (1, 2)]
+    rows = names["read_ticks"](singles)
+    assert rows["sequence"].tolist() == [1, 2]
+    assert rows["fingerprint"].tolist() == [5, 5]
+    assert bits(rows["price"]) == [1 << 63] * 2
+    assert [rows[name][1] for name in ("partition", "time", "number", "variance")] == [3, 7, 2, 0.04]
+    with pytest.raises(ValueError, match="damaged"):
+        names["read_ticks"]([singles[0], singles[1][:-1] + b"\xff"])
