@@ -254,7 +254,14 @@ def test_the_readers_in_the_documentation_read_a_block_and_ticks() -> None:
     assert bits(ticks["variance"]) == bits(block["variances"])
     with pytest.raises(ValueError, match="damaged"):
         names["read_tick_block"](message[:-1] + b"\xff")
-    arguments = {"fingerprint": 5, "partition": 3, "time": 7, "instrument": 2, "price": -0.0, "variance": 0.04}
+    arguments: dict[str, Any] = {
+        "fingerprint": 5,
+        "partition": 3,
+        "time": 7,
+        "instrument": 2,
+        "price": -0.0,
+        "variance": 0.04,
+    }
     singles = [encode_tick(sequence=sequence, **arguments) for sequence in (1, 2)]
     rows = names["read_ticks"](singles)
     assert rows["sequence"].tolist() == [1, 2]
