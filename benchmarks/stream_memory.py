@@ -1,6 +1,6 @@
 """The memory of a long stream: resident MiB after each tenth of it.
 
-    python benchmarks/stream_memory.py [TICKS]          # 10,000,000,000 unless said otherwise: some minutes
+python benchmarks/stream_memory.py [TICKS]          # 10,000,000,000 unless said otherwise: some minutes
 """
 
 from __future__ import annotations
