@@ -19,10 +19,12 @@ from pseudofeed.control import SignalControl
 from pseudofeed.errors import PseudofeedError
 from pseudofeed.options import (
     MOST_STEPS,
+    Encoding,
     Json,
     Kafka,
     MarketFile,
     MarketName,
+    Mode,
     Partitions,
     Postgres,
     Rate,
@@ -139,6 +141,8 @@ def feed(
     steps: Steps = None,
     speed: Speed = None,
     rate: Rate = None,
+    mode: Mode = "block",
+    encoding: Encoding = "sbe",
     partitions: Partitions = None,
     kafka: Kafka = None,
     json_output: Json = False,
@@ -150,7 +154,15 @@ def feed(
 
     connections = Connections.resolve(kafka=kafka)
     summary = run_feed(
-        Market.load(market_file), connections, _control(), steps=steps, rate=rate, speed=speed, partitions=partitions
+        Market.load(market_file),
+        connections,
+        _control(),
+        steps=steps,
+        rate=rate,
+        speed=speed,
+        mode=mode,
+        encoding=encoding,
+        partitions=partitions,
     )
     print_summary("published", asdict(summary), json_output)
 
@@ -195,6 +207,8 @@ def run(
     steps: Steps = None,
     speed: Speed = None,
     rate: Rate = None,
+    mode: Mode = "block",
+    encoding: Encoding = "sbe",
     partitions: Partitions = None,
     store_workers: Annotated[int, typer.Option(min=0, help="Processes that store.")] = 1,
     cache_workers: Annotated[int, typer.Option(min=0, help="Processes that cache.")] = 1,
@@ -214,7 +228,9 @@ def run(
         summary = run_market(
             Market.load(market_file),
             connections,
-            feed=FeedOptions(steps=steps, rate=rate, speed=speed, partitions=partitions),
+            feed=FeedOptions(
+                steps=steps, rate=rate, speed=speed, mode=mode, encoding=encoding, partitions=partitions
+            ),
             store_workers=store_workers,
             cache_workers=cache_workers,
             on_refresh=display.refresh,

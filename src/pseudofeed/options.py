@@ -5,14 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 
 __all__ = [
+    "ENCODINGS",
+    "MODES",
     "MOST_STEPS",
+    "Encoding",
     "Json",
     "Kafka",
     "MarketFile",
     "MarketName",
+    "Mode",
     "Partitions",
     "Postgres",
     "Rate",
@@ -46,12 +51,23 @@ def moment(value: str | None) -> str | None:
     return value
 
 
+def shape(context: typer.Context, parameter: typer.CallbackParam, value: str) -> str:
+    """--mode and --encoding: JSON is for single ticks."""
+    chosen = {"mode": "tick", "encoding": "sbe", **context.params, str(parameter.name): value}
+    if chosen["encoding"] == "json" and chosen["mode"] == "block":
+        raise typer.BadParameter("a block is encoded in sbe; --encoding json needs --mode tick")
+    return value
+
+
 MarketFile = Annotated[Path, typer.Argument(metavar="MARKET.toml", help="A market file; see docs/market-file.md.")]
 MarketName = Annotated[str, typer.Argument(metavar="NAME", help="The name of a market that was fed once.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object, on the last line.")]
 Kafka = Annotated[str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Instead of PSEUDOFEED_KAFKA.")]
 Redis = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Instead of PSEUDOFEED_REDIS.")]
 Postgres = Annotated[str | None, typer.Option("--postgres", metavar="DSN", help="Instead of PSEUDOFEED_POSTGRES.")]
+MODES = ("block", "tick")
+ENCODINGS = ("sbe", "json")
+
 # Within it a clock of any step stays an int64 of nanoseconds longer than anybody waits.
 MOST_STEPS = 10**15
 Steps = Annotated[
@@ -62,6 +78,15 @@ Speed = Annotated[
     typer.Option(callback=pace, help="Market time against wall time: 60 makes a minute pass in a second."),
 ]
 Rate = Annotated[float | None, typer.Option(callback=pace, help="Ticks a second, all instruments together.")]
+Mode = Annotated[
+    str,
+    typer.Option(
+        click_type=click.Choice(MODES), callback=shape, help="block: many ticks a message. tick: a message each, keyed by symbol."
+    ),
+]
+Encoding = Annotated[
+    str, typer.Option(click_type=click.Choice(ENCODINGS), callback=shape, help="Of single ticks; blocks are sbe.")
+]
 Partitions = Annotated[
     int | None,
     typer.Option(min=1, max=1024, help="Of the topic, when the market is new. [default: 4]", show_default=False),

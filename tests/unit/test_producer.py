@@ -11,7 +11,7 @@ from confluent_kafka import Message
 from confluent_kafka import Producer as PlainProducer
 from numpy.typing import NDArray
 
-from pseudofeed.encode._encode import decode_tick_blocks, tick_block_size
+from pseudofeed.encode._encode import decode_ticks, tick_block_size
 from pseudofeed.encode.ticks import TickColumns
 from pseudofeed.errors import PublishError, SettingsError
 from pseudofeed.publish._publish import MockCluster
@@ -26,7 +26,7 @@ MSG_SIZE_TOO_LARGE = 10
 START = 1_767_346_200_000_000_000
 INSTRUMENTS, PARTITIONS = 20, 3
 partition_of = np.array([i * 7 % PARTITIONS for i in range(INSTRUMENTS)], dtype=np.int32)
-NOTHING = np.zeros(PARTITIONS, dtype=np.int64)
+SYMBOLS = [f"SYM.{i}" for i in range(INSTRUMENTS)]
 
 
 def make_block(first_step: int, steps: int, instruments: int = INSTRUMENTS) -> TickBlock:
@@ -50,6 +50,7 @@ def make_producer(
     return Producer(
         {"bootstrap.servers": cluster.bootstrap_servers, "linger.ms": "1", **(properties or {})},
         TOPIC,
+        symbols=SYMBOLS,
         partitions=partition_of,
         partition_count=PARTITIONS,
         fingerprint=FINGERPRINT,
@@ -76,7 +77,7 @@ def read_messages(cluster: MockCluster) -> list[list[Message]]:
 
 def read_ticks(cluster: MockCluster) -> list[TickColumns]:
     return [
-        decode_tick_blocks([m.value() or b"" for m in messages], fingerprint=FINGERPRINT, partition=partition)
+        decode_ticks([m.value() or b"" for m in messages], fingerprint=FINGERPRINT, partition=partition)
         for partition, messages in enumerate(read_messages(cluster))
     ]
 
@@ -96,13 +97,14 @@ def assert_holds(ticks: list[TickColumns], blocks: list[TickBlock]) -> None:
         assert columns.variance.tobytes() == variances[:, numbers].tobytes()
 
 
-def published(*last_steps: int) -> NDArray[np.int64]:
-    return np.array(last_steps, dtype=np.int64)
+def each(*values: int) -> NDArray[np.int64]:
+    """One for each partition."""
+    return np.array(values, dtype=np.int64)
 
 
 def publish_slowly(producer: Producer, *, first_step: int) -> None:
     for i in range(200):
-        producer.publish(make_block(first_step + 10 * i, 10), published=NOTHING)
+        producer.publish(make_block(first_step + 10 * i, 10))
         time.sleep(0.002)
 
 
@@ -110,7 +112,7 @@ def test_what_goes_in_comes_out_bit_for_bit(cluster: MockCluster) -> None:
     blocks = [make_block(1, 1000), make_block(1001, 3)]
     with make_producer(cluster, block_ticks=500) as producer:
         for block in blocks:
-            assert producer.publish(block, published=NOTHING)
+            assert producer.publish(block)
         assert producer.flush() == 0
         delivered = producer.delivered
         assert producer.partition_counts().acknowledged.tolist() == [1003] * PARTITIONS
@@ -134,8 +136,9 @@ def test_what_goes_in_comes_out_bit_for_bit(cluster: MockCluster) -> None:
 
 def test_steps_that_a_partition_holds_are_skipped(cluster: MockCluster) -> None:
     with make_producer(cluster) as producer:
-        producer.publish(make_block(1, 10), published=published(10, 4, 0))
-        producer.publish(make_block(1, 10), published=published(10, 4, 0))
+        producer.begin(steps=each(10, 4, 0))
+        producer.publish(make_block(1, 10))
+        producer.publish(make_block(1, 10))
     assert [columns.sequence[:1].tolist() for columns in read_ticks(cluster)] == [[], [5], [1]]
     assert [len(np.unique(columns.sequence)) for columns in read_ticks(cluster)] == [0, 6, 10]
     assert sum(len(columns.sequence) for columns in read_ticks(cluster)) == int(
@@ -145,11 +148,13 @@ def test_steps_that_a_partition_holds_are_skipped(cluster: MockCluster) -> None:
 
 def test_a_gap_is_refused(cluster: MockCluster) -> None:
     with make_producer(cluster) as producer:
+        producer.begin(steps=each(5, 4, 5))
         with pytest.raises(ValueError, match=r"partition 1 .* up to 4, .* step 6 .* gap"):
-            producer.publish(make_block(6, 10), published=published(5, 4, 5))
-        producer.publish(make_block(6, 10), published=published(5, 5, 5))
+            producer.publish(make_block(6, 10))
+        producer.begin(steps=each(5, 5, 5))
+        producer.publish(make_block(6, 10))
         with pytest.raises(ValueError, match=r"partition 0 .* up to 15, .* step 17"):
-            producer.publish(make_block(17, 1), published=published(5, 5, 5))
+            producer.publish(make_block(17, 1))
 
 
 def test_a_full_queue_is_waited_for(cluster: MockCluster) -> None:
@@ -157,7 +162,7 @@ def test_a_full_queue_is_waited_for(cluster: MockCluster) -> None:
     most = 0
     with make_producer(cluster, queue_bytes=64 << 10, block_ticks=700) as producer:
         for block in blocks:
-            assert producer.publish(block, published=NOTHING)
+            assert producer.publish(block)
             most = max(most, producer.delivered.in_flight)
     assert most * tick_block_size(100, 7) <= 80 << 10
     assert_holds(read_ticks(cluster), blocks)
@@ -167,21 +172,21 @@ def test_a_stop_ends_the_wait_for_a_full_queue(cluster: MockCluster) -> None:
     cluster.stop_broker()
     producer = make_producer(cluster, queue_bytes=64 << 10, block_ticks=700)
     began = time.monotonic()
-    assert not producer.publish(make_block(1, 2000), published=NOTHING, stopping=lambda: True)
+    assert not producer.publish(make_block(1, 2000), stopping=lambda: True)
     assert time.monotonic() - began < 2
     # The server comes back: the rest of the same block follows on.
     cluster.start_broker()
     with producer:
-        assert producer.publish(make_block(1, 2000), published=NOTHING)
+        assert producer.publish(make_block(1, 2000))
     assert_holds(read_ticks(cluster), [make_block(1, 2000)])
 
 
 def test_flush_ends_in_time_where_no_broker_is(cluster: MockCluster) -> None:
     producer = make_producer(cluster)
-    producer.publish(make_block(1, 10), published=NOTHING)
+    producer.publish(make_block(1, 10))
     assert producer.flush() == 0
     cluster.stop_broker()
-    producer.publish(make_block(11, 10), published=NOTHING)
+    producer.publish(make_block(11, 10))
     began = time.monotonic()
     assert producer.flush(0.5) == PARTITIONS
     assert 0.4 < time.monotonic() - began < 2
@@ -194,19 +199,19 @@ def test_a_server_that_does_not_move_is_given_up_with_its_address(cluster: MockC
     cluster.stop_broker()
     producer = make_producer(cluster, queue_bytes=64 << 10, block_ticks=700, stall_seconds=0.5)
     with pytest.raises(PublishError, match=f"Kafka at {cluster.bootstrap_servers} has not acknowledged"):
-        producer.publish(make_block(1, 2000), published=NOTHING)
+        producer.publish(make_block(1, 2000))
     producer.close()
 
 
 def test_a_message_that_the_broker_refuses_stops_the_producer_and_leaves_no_gap(cluster: MockCluster) -> None:
     producer = make_producer(cluster, block_ticks=70)
-    producer.publish(make_block(1, 100), published=NOTHING)
+    producer.publish(make_block(1, 100))
     assert producer.flush() == 0
     cluster.fail_requests(PRODUCE, [MSG_SIZE_TOO_LARGE])
     with pytest.raises(PublishError, match=r"steps 101 to 110: .*Message size too large") as first:
         publish_slowly(producer, first_step=101)
     with pytest.raises(PublishError) as again:
-        producer.publish(make_block(1, 1), published=NOTHING)
+        producer.publish(make_block(1, 1))
     assert str(again.value) == str(first.value)
     with pytest.raises(PublishError):
         producer.flush(5)
@@ -221,6 +226,7 @@ def test_a_partition_that_the_topic_lacks_is_reported(cluster: MockCluster) -> N
     producer = Producer(
         {"bootstrap.servers": cluster.bootstrap_servers, "linger.ms": "1"},
         "ticks.small",
+        symbols=["A", "B"],
         partitions=np.array([0, 1], dtype=np.int32),
         partition_count=2,
         fingerprint=1,
@@ -228,25 +234,32 @@ def test_a_partition_that_the_topic_lacks_is_reported(cluster: MockCluster) -> N
 
     # By the first call that can know it: already `publish`, where the topic's metadata is there in time.
     def publish_and_flush() -> None:
-        producer.publish(make_block(1, 2, 2), published=published(0, 0))
+        producer.publish(make_block(1, 2, 2))
         producer.flush(20)
 
     with pytest.raises(PublishError, match=r"partition 1 of ticks.small, steps 1 to 2: .*[Uu]nknown partition"):
         publish_and_flush()
     producer.close()
     with pytest.raises(SettingsError, match="instrument 1 is in partition 2"):
-        Producer({}, "ticks.small", partitions=np.array([0, 2], dtype=np.int32), partition_count=2, fingerprint=1)
+        Producer(
+            {},
+            "ticks.small",
+            symbols=["A", "B"],
+            partitions=np.array([0, 2], dtype=np.int32),
+            partition_count=2,
+            fingerprint=1,
+        )
 
 
 def test_another_writer_is_noticed(cluster: MockCluster) -> None:
     producer = make_producer(cluster)
-    producer.expect_offsets(published(0, 0, 0))
-    producer.publish(make_block(1, 10), published=NOTHING)
+    producer.begin(offsets=each(0, 0, 0))
+    producer.publish(make_block(1, 10))
     assert producer.flush() == 0
     other = PlainProducer({"bootstrap.servers": cluster.bootstrap_servers})
     other.produce(TOPIC, b"x", partition=1)
     assert other.flush(10) == 0
-    producer.publish(make_block(11, 10), published=NOTHING)
+    producer.publish(make_block(11, 10))
     with pytest.raises(PublishError, match=r"partition 1 .*steps 11 to 20: .*offset 2 where 1 .*another producer"):
         producer.flush()
     producer.close()
@@ -256,7 +269,7 @@ def test_a_step_that_fits_no_message_is_refused_and_smaller_limits_split(cluster
     with pytest.raises(PublishError, match=r"partition 0 .* 7 instruments.*message.max.bytes is 1100.*more partitions"):
         make_producer(cluster, {"message.max.bytes": "1100"})
     with make_producer(cluster, {"message.max.bytes": "2000"}) as producer:
-        producer.publish(make_block(1, 100), published=NOTHING)
+        producer.publish(make_block(1, 100))
     assert_holds(read_ticks(cluster), [make_block(1, 100)])
     assert max(len(m.value() or b"") for partition in read_messages(cluster) for m in partition) <= 2000 - 1024
 

@@ -15,7 +15,7 @@ What the settings are for:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -26,7 +26,10 @@ from numpy.typing import NDArray
 from pseudofeed.errors import PublishError, SettingsError
 from pseudofeed.publish import _publish
 
-__all__ = ["BLOCK_TICKS", "QUEUE_BYTES", "Delivered", "PartitionCounts", "Producer", "Ticks"]
+__all__ = ["BLOCK_TICKS", "ENCODINGS", "MODES", "QUEUE_BYTES", "Delivered", "PartitionCounts", "Producer", "Ticks"]
+
+MODES = ("block", "tick")
+ENCODINGS = ("sbe", "json")
 
 BLOCK_TICKS = 8_192
 """At most this many ticks a message (a step has at least its instruments). Measured: 100 instruments, 4 partitions,
@@ -36,6 +39,9 @@ grow."""
 
 QUEUE_BYTES = 64 << 20
 """The memory that queued and unacknowledged messages may take; librdkafka's own default is 1 GiB."""
+
+MESSAGE_BYTES = 320
+"""What a queued message of one tick takes in librdkafka: 200 for its administration, and the allocator's share."""
 
 SLICE_MS = 100
 """The longest native call: Python's signal handlers run between two of them."""
@@ -96,7 +102,7 @@ def producer_properties(kafka: Mapping[str, str], queue_bytes: int) -> dict[str,
         "linger.ms": "20",
         "message.timeout.ms": "0",
         "queue.buffering.max.kbytes": str(max(1, queue_bytes // 1024)),
-        "queue.buffering.max.messages": "1000000",
+        "queue.buffering.max.messages": str(max(1, queue_bytes // MESSAGE_BYTES)),
         **kafka,
     }
     if properties["enable.idempotence"] == "true":
@@ -104,12 +110,22 @@ def producer_properties(kafka: Mapping[str, str], queue_bytes: int) -> dict[str,
     return properties
 
 
-class Producer:
-    """Publishes tick blocks of a market with N instruments to a topic of P partitions.
+def _shape(mode: str, encoding: str) -> str:
+    """The native producer's word for it. ValueError for what there is not."""
+    if mode not in MODES or encoding not in ENCODINGS:
+        raise ValueError(f"mode is {mode!r} and encoding {encoding!r}; they must be of {MODES} and {ENCODINGS}")
+    if mode == "block" and encoding != "sbe":
+        raise ValueError("a block is encoded in sbe; json is for mode tick")
+    return "block" if mode == "block" else encoding
 
-    kafka: librdkafka properties, each overrides ours. partitions: (N,) int32, the partition of each instrument.
-    fingerprint: the market's. A message holds at most `block_ticks` ticks; `queue_bytes` is the memory budget of what
-    is queued and under way. A context manager: leaving it flushes (10 s at most) unless an exception is under way,
+
+class Producer:
+    """Publishes the ticks of a market with N instruments to a topic of P partitions.
+
+    kafka: librdkafka properties, each overrides ours. symbols: N, the keys of single ticks. partitions: (N,) int32, the
+    partition of each instrument. fingerprint: the market's. mode: "block", messages of at most `block_ticks` ticks; or
+    "tick", a message each, its value in `encoding`, "sbe" or "json". `queue_bytes` is the memory budget of what is queued
+    and under way. A context manager: leaving it flushes (10 s at most) unless an exception is under way,
     then closes.
 
     Raises SettingsError for properties that librdkafka refuses, PublishError where a step of a partition's
@@ -122,9 +138,12 @@ class Producer:
         kafka: Mapping[str, str],
         topic: str,
         *,
+        symbols: Sequence[str],
         partitions: NDArray[np.int32],
         partition_count: int,
         fingerprint: int,
+        mode: str = "block",
+        encoding: str = "sbe",
         block_ticks: int = BLOCK_TICKS,
         queue_bytes: int = QUEUE_BYTES,
         stall_seconds: float = 60.0,
@@ -138,39 +157,47 @@ class Producer:
             self._native = _publish.NativeProducer(
                 producer_properties(kafka, queue_bytes),
                 topic,
+                symbols=symbols,
                 partitions=np.ascontiguousarray(partitions, dtype=np.int32),
                 partition_count=partition_count,
                 fingerprint=fingerprint,
+                shape=_shape(mode, encoding),
                 block_ticks=block_ticks,
             )
         except ValueError as error:
             raise SettingsError(f"the producer for {topic} can't be made: {error}") from None
 
-    def expect_offsets(self, next_offsets: NDArray[np.int64]) -> None:
-        """Before the first `publish`, the topic's ends, (P,) int64: from now on an acknowledgement at another offset
-        than the one that is due is a failure, because somebody else writes to the topic. The producer connects in the
-        background meanwhile (an idempotent one needs half a second), so make it first and read the ends then."""
-        self._native.expect_offsets(np.ascontiguousarray(next_offsets, dtype=np.int64))
+    def begin(
+        self,
+        *,
+        steps: NDArray[np.int64] | None = None,
+        ahead: NDArray[np.int64] | None = None,
+        offsets: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Before the first `publish`, what the topic holds, (P,) int64 each (None: zeros): of each partition the steps
+        up to `steps`, and of the next one the ticks of the first `ahead` of its instruments. offsets: its end; from now
+        on an acknowledgement at another offset than the one that is due is a failure, because somebody else writes to
+        the topic. The producer connects in the background meanwhile (an idempotent one needs half a second), so make
+        it first and read the ends then."""
+        zeros = np.zeros(self._partition_count, dtype=np.int64)
+        self._native.begin(
+            *(zeros if given is None else np.ascontiguousarray(given, dtype=np.int64) for given in (steps, ahead)),
+            None if offsets is None else np.ascontiguousarray(offsets, dtype=np.int64),
+        )
 
     def publish(
-        self,
-        block: Ticks,
-        *,
-        published: NDArray[np.int64],
-        stopping: Callable[[], bool] = lambda: False,
+        self, block: Ticks, *, partition: int | None = None, stopping: Callable[[], bool] = lambda: False
     ) -> bool:
-        """Enqueue a block's ticks, of each partition p the steps after published[p] ((P,) int64, the last step it
-        already holds) and after what this producer has enqueued before.
+        """Enqueue the ticks of a block that come after what each partition holds and this producer has enqueued.
 
-        Waits while the queue is full; False if `stopping()` said so meanwhile: then a part of the block, the first
-        steps of each partition, may be enqueued. Raises ValueError where a partition would get a gap.
+        partition: the columns are the instruments of this partition alone; None: all instruments. Waits while the queue
+        is full; False if `stopping()` said so meanwhile: then a part of the block, the first ticks of each partition,
+        may be enqueued. Raises ValueError where a partition would get a gap, or JSON can't hold a value.
         """
-        published = np.ascontiguousarray(published, dtype=np.int64)
         if self.delivered.in_flight == 0:
             self._last_sign = time.monotonic()
-        while not self._native.publish(
-            block.first_step, block.time, block.prices, block.variances, published, SLICE_MS
-        ):
+        number = -1 if partition is None else partition
+        while not self._native.publish(block.first_step, block.time, block.prices, block.variances, number, SLICE_MS):
             if stopping():
                 return False
             self.check_moving()
@@ -201,10 +228,10 @@ class Producer:
         self._native.partition_counts(counts.acknowledged, counts.messages, counts.bytes)
         return counts
 
-    def message_steps(self) -> int:
-        """Steps of a full message of the partition with the most instruments: blocks of `publish` best hold a
+    def message_steps(self, partition: int) -> int:
+        """Steps of a full block of the partition, 0 where it has no instruments: what `publish` is given best holds a
         multiple."""
-        return min(filter(None, map(self._native.message_steps, range(self._partition_count))))
+        return self._native.message_steps(partition)
 
     def give_up(self, doing: str) -> PublishError:
         """The error for a server that does not acknowledge any more."""
