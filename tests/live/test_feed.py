@@ -120,9 +120,7 @@ def test_killed_in_the_middle_every_step_is_there_once(
         process.kill()
         assert process.wait(10) == -signal.SIGKILL
         process.communicate()
-        last = resume.last_sequences(
-            connections.require_kafka(), tick_topic(market_name), 4, fingerprint=market.fingerprint
-        )
+        last = resume.read_end(connections.require_kafka(), tick_topic(market_name), market, 4, settle=False).steps
         assert last.min() > held, "the killed feed had gone on"
         held = int(last.min())
     steps = int(last.max()) + 1_000
@@ -138,9 +136,7 @@ def test_asked_to_stop_it_flushes_and_the_next_one_goes_on(connections: Connecti
     assert (process.returncode, err) == (0, "")
     summary = json.loads(out)
     market = sample(market_name)
-    last = resume.last_sequences(
-        connections.require_kafka(), tick_topic(market_name), 4, fingerprint=market.fingerprint
-    )
+    last = resume.read_end(connections.require_kafka(), tick_topic(market_name), market, 4, settle=False).steps
     used = np.unique(instrument_partitions(market.symbols, 4))
     assert int(last[used].min()) == summary["last_step"]
     assert summary["ticks"] == int((last * np.bincount(instrument_partitions(market.symbols, 4), minlength=4)).sum())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +48,8 @@ def make_producer(
     queue_bytes: int = 64 << 20,
     block_ticks: int = 8_192,
     stall_seconds: float = 60.0,
+    mode: str = "block",
+    encoding: str = "sbe",
 ) -> Producer:
     return Producer(
         {"bootstrap.servers": cluster.bootstrap_servers, "linger.ms": "1", **(properties or {})},
@@ -57,6 +61,8 @@ def make_producer(
         queue_bytes=queue_bytes,
         block_ticks=block_ticks,
         stall_seconds=stall_seconds,
+        mode=mode,
+        encoding=encoding,
     )
 
 
@@ -102,6 +108,10 @@ def each(*values: int) -> NDArray[np.int64]:
     return np.array(values, dtype=np.int64)
 
 
+def numbers_of(partition: int) -> list[int]:
+    return [int(number) for number in np.flatnonzero(partition_of == partition)]
+
+
 def publish_slowly(producer: Producer, *, first_step: int) -> None:
     for i in range(200):
         producer.publish(make_block(first_step + 10 * i, 10))
@@ -132,6 +142,62 @@ def test_what_goes_in_comes_out_bit_for_bit(cluster: MockCluster) -> None:
         )
         times = np.concatenate([block.time for block in blocks])
         assert [m.timestamp()[1] for m in own] == (times[ends - 1] // 1_000_000).tolist()
+
+
+@pytest.mark.parametrize("encoding", ["sbe", "json"])
+def test_a_message_a_tick_has_its_symbol_as_key_and_its_own_time(cluster: MockCluster, encoding: str) -> None:
+    block = make_block(1, 50)
+    with make_producer(cluster, mode="tick", encoding=encoding, queue_bytes=32_000) as producer:
+        assert producer.publish(block)
+        assert producer.flush() == 0
+        assert producer.delivered.ticks == producer.delivered.messages == 50 * INSTRUMENTS
+        assert producer.partition_counts().acknowledged.tolist() == [50] * PARTITIONS
+    assert_holds(read_ticks(cluster), [block])
+    for partition, messages in enumerate(read_messages(cluster)):
+        numbers = np.flatnonzero(partition_of == partition)
+        assert [m.key() for m in messages] == [SYMBOLS[number].encode() for number in numbers] * 50
+        assert [m.timestamp()[1] for m in messages] == np.repeat(block.time // 1_000_000, len(numbers)).tolist()
+    if encoding == "json":
+        assert json.loads(read_messages(cluster)[1][0].value() or b"")["price"] == block.prices[0, numbers_of(1)[0]]
+
+
+def test_a_step_that_is_held_in_part_is_completed_tick_by_tick_then_blocks_go_on(cluster: MockCluster) -> None:
+    block = make_block(3, 5)
+    with make_producer(cluster) as producer:
+        producer.begin(steps=each(2, 2, 2), ahead=each(0, 3, 6))
+        producer.publish(block)
+    found = read_messages(cluster)
+    assert [[m.key() for m in messages] for messages in found] == [
+        [None],
+        [*(SYMBOLS[number].encode() for number in numbers_of(1)[3:]), None],
+        [*(SYMBOLS[number].encode() for number in numbers_of(2)[6:]), None],
+    ]
+    for partition, ahead in enumerate((0, 3, 6)):
+        numbers = numbers_of(partition)
+        columns = read_ticks(cluster)[partition]
+        assert columns.instrument.tolist() == [*numbers[ahead:], *numbers * 4]
+        assert columns.price.tobytes() == block.prices[:, numbers].tobytes()[8 * ahead :]
+
+
+def test_the_ticks_of_one_partition_alone(cluster: MockCluster) -> None:
+    block = make_block(1, 10)
+    with make_producer(cluster) as producer:
+        prices, variances = (np.ascontiguousarray(of[:, numbers_of(1)]) for of in (block.prices, block.variances))
+        producer.publish(replace(block, prices=prices, variances=variances), partition=1)
+        with pytest.raises(ValueError, match=r"prices has the shape \(10, 20\), not \(10, 7\)"):
+            producer.publish(block, partition=1)
+        producer.publish(block)
+    assert_holds(read_ticks(cluster), [block])
+
+
+def test_json_has_no_infinite_numbers(cluster: MockCluster) -> None:
+    block = make_block(1, 2)
+    block.prices[1, numbers_of(0)[2]] = np.inf
+    with make_producer(cluster, mode="tick", encoding="json") as producer:
+        with pytest.raises(ValueError, match=f"instrument {numbers_of(0)[2]} at step 2: price inf"):
+            producer.publish(block)
+    with pytest.raises(ValueError, match="json is for mode tick"):
+        make_producer(cluster, mode="block", encoding="json")
 
 
 def test_steps_that_a_partition_holds_are_skipped(cluster: MockCluster) -> None:

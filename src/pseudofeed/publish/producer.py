@@ -153,6 +153,7 @@ class Producer:
         self._partition_count = partition_count
         self._stall_seconds = stall_seconds
         self._last_sign = 0.0
+        shape = _shape(mode, encoding)
         try:
             self._native = _publish.NativeProducer(
                 producer_properties(kafka, queue_bytes),
@@ -161,7 +162,7 @@ class Producer:
                 partitions=np.ascontiguousarray(partitions, dtype=np.int32),
                 partition_count=partition_count,
                 fingerprint=fingerprint,
-                shape=_shape(mode, encoding),
+                shape=shape,
                 block_ticks=block_ticks,
             )
         except ValueError as error:
