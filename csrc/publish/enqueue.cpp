@@ -85,10 +85,9 @@ Status Producer::publish_block(const Ticks& block, std::int32_t number, std::siz
     if (pending->payload == nullptr) {
         if (Status status = encode_block(block, number, row, pending); !status.ok()) return status;
     }
-    const int error =
-        library_.producev(client_, kTopic, topic_, kPartition, static_cast<int>(number), kMessageFlags, kFreePayload,
-                          kValue, static_cast<void*>(pending->payload.get()), pending->size, kOpaque,
-                          pending->label.pack(), kTimestamp, pending->timestamp_ms, kEnd);
+    const int error = library_.producev(client_, kTopic, topic_, kPartition, static_cast<int>(number), kMessageFlags,
+                                        kFreePayload, kValue, static_cast<void*>(pending->payload.get()), pending->size,
+                                        kOpaque, pending->label.pack(), kTimestamp, pending->timestamp_ms, kEnd);
     if (error != kNoError) return refused(error, number, pending->label, accepted);
     (void)pending->payload.release();  // librdkafka frees it
     partition.accepted_step += static_cast<std::int64_t>(pending->label.count);
@@ -145,8 +144,8 @@ Status Producer::publish_step(const Ticks& block, std::int32_t number, std::size
             size = encode::encode_tick_json(tick, options_.json_symbols[std::size_t(tick.number)], scratch_.data());
             if (size == 0)
                 return failure(Code::invalid_argument,
-                               "instrument %d at step %lld: price %g, variance %g: JSON has no such numbers", tick.number,
-                               static_cast<long long>(tick.sequence), tick.price, tick.variance);
+                               "instrument %d at step %lld: price %g, variance %g: JSON has no such numbers",
+                               tick.number, static_cast<long long>(tick.sequence), tick.price, tick.variance);
         }
         const std::string& key = options_.symbols[std::size_t(tick.number)];
         const Label label{tick.sequence, true, partition.ahead};

@@ -39,7 +39,7 @@ struct ProducerOptions {
     // single ticks of SBE in any case but json.
     encode::Shape shape = encode::Shape::block;
     std::vector<std::string> json_symbols;  // (N), quoted and escaped, where shape is json
-    std::size_t block_ticks = 0;  // at most this many ticks a block, if a step has not more
+    std::size_t block_ticks = 0;            // at most this many ticks a block, if a step has not more
 };
 
 // Rows of a stream of ticks; row j is step first_step + j. Borrows.
@@ -77,15 +77,15 @@ class Producer {
     Producer& operator=(const Producer&) = delete;
 
     // Where to go on in each partition, (P) each, before the first `publish`: it holds the steps up to `steps`, and of
-    // the next one its first `ahead` instruments. next_offsets: from now on an acknowledgement must show the offset that
-    // is due, or it is a failure; nullptr: any will do. Without `begin` the topic is empty. Apart from `create`, so that
-    // the client connects while the caller reads the topic.
+    // the next one its first `ahead` instruments. next_offsets: from now on an acknowledgement must show the offset
+    // that is due, or it is a failure; nullptr: any will do. Without `begin` the topic is empty. Apart from `create`,
+    // so that the client connects while the caller reads the topic.
     Status begin(const std::int64_t* steps, const std::int64_t* ahead, const std::int64_t* next_offsets);
 
-    // Encodes and enqueues the ticks of the block that come after what each partition holds, steps in order and within a
-    // step instruments in order. Returns within about `timeout_ms`: with *done false where the queue is full, and then
-    // the same call again goes on. A step that is held in part is completed by single ticks. A partition's steps must
-    // follow on; a gap is invalid_argument.
+    // Encodes and enqueues the ticks of the block that come after what each partition holds, steps in order and within
+    // a step instruments in order. Returns within about `timeout_ms`: with *done false where the queue is full, and
+    // then the same call again goes on. A step that is held in part is completed by single ticks. A partition's steps
+    // must follow on; a gap is invalid_argument.
     Status publish(const Ticks& block, int timeout_ms, bool* done);
     // Serves delivery reports that have come in.
     Status poll();
@@ -135,7 +135,8 @@ class Producer {
     Status assign_instruments(std::size_t message_limit);
     Status open(const Properties& properties);
     Status publish_partition(const Ticks& block, std::int32_t partition, std::int64_t deadline_ns, bool* done);
-    // One message from row `row` on, encoded into `pending` if that is empty. *accepted is false where the queue is full.
+    // One message from row `row` on, encoded into `pending` if that is empty. *accepted is false where the queue is
+    // full.
     Status publish_block(const Ticks& block, std::int32_t partition, std::size_t row, Pending* pending, bool* accepted);
     Status encode_block(const Ticks& block, std::int32_t partition, std::size_t row, Pending* pending) const;
     // The rest of a step. *accepted is false where the queue is full; some ticks may be enqueued then.

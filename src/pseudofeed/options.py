@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 __all__ = [
-    "ENCODINGS",
-    "MODES",
     "MOST_STEPS",
     "Encoding",
+    "EncodingOption",
     "Json",
     "Kafka",
     "MarketFile",
     "MarketName",
     "Mode",
+    "ModeOption",
     "Partitions",
     "Postgres",
     "Rate",
@@ -51,6 +51,20 @@ def moment(value: str | None) -> str | None:
     return value
 
 
+class Mode(StrEnum):
+    """What a message holds."""
+
+    block = "block"
+    tick = "tick"
+
+
+class Encoding(StrEnum):
+    """How a single tick is written."""
+
+    sbe = "sbe"
+    json = "json"
+
+
 def shape(context: typer.Context, parameter: typer.CallbackParam, value: str) -> str:
     """--mode and --encoding: JSON is for single ticks."""
     chosen = {"mode": "tick", "encoding": "sbe", **context.params, str(parameter.name): value}
@@ -65,9 +79,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON
 Kafka = Annotated[str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Instead of PSEUDOFEED_KAFKA.")]
 Redis = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Instead of PSEUDOFEED_REDIS.")]
 Postgres = Annotated[str | None, typer.Option("--postgres", metavar="DSN", help="Instead of PSEUDOFEED_POSTGRES.")]
-MODES = ("block", "tick")
-ENCODINGS = ("sbe", "json")
-
 # Within it a clock of any step stays an int64 of nanoseconds longer than anybody waits.
 MOST_STEPS = 10**15
 Steps = Annotated[
@@ -78,14 +89,12 @@ Speed = Annotated[
     typer.Option(callback=pace, help="Market time against wall time: 60 makes a minute pass in a second."),
 ]
 Rate = Annotated[float | None, typer.Option(callback=pace, help="Ticks a second, all instruments together.")]
-Mode = Annotated[
-    str,
-    typer.Option(
-        click_type=click.Choice(MODES), callback=shape, help="block: many ticks a message. tick: a message each, keyed by symbol."
-    ),
+ModeOption = Annotated[
+    Mode,
+    typer.Option("--mode", callback=shape, help="block: many ticks a message. tick: one each, key = symbol."),
 ]
-Encoding = Annotated[
-    str, typer.Option(click_type=click.Choice(ENCODINGS), callback=shape, help="Of single ticks; blocks are sbe.")
+EncodingOption = Annotated[
+    Encoding, typer.Option("--encoding", callback=shape, help="Of single ticks; blocks are always sbe.")
 ]
 Partitions = Annotated[
     int | None,

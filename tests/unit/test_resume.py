@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,8 +92,8 @@ class Writer:
                     partition=partition,
                     first_step=ticks.first_step + row,
                     times=ticks.time[rows],
-                    instruments=numbers,
-                    columns=numbers,
+                    instruments=np.array(numbers),
+                    columns=np.array(numbers),
                     prices=ticks.prices[rows],
                     variances=ticks.variances[rows],
                 )
@@ -103,7 +104,7 @@ class Writer:
                 done += 1
 
     def _write_one(self, partition: int, ticks: TickBlock, row: int, number: int) -> None:
-        common = {
+        common: dict[str, Any] = {
             "fingerprint": self._market.fingerprint,
             "sequence": ticks.first_step + row,
             "time": int(ticks.time[row]),

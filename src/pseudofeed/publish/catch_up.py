@@ -71,6 +71,4 @@ def _complete_step(market: Market, own: PartitionEnd) -> TickBlock:
     block = next(stream(market, start_step=own.step + 1, steps=1, instruments=own.numbers[rest], state=state))
     prices, variances = own.prices[None].copy(), own.variances[None].copy()
     prices[:, rest], variances[:, rest] = block.prices, block.variances
-    return TickBlock(
-        block.first_step, block.time, prices, variances, block.factor_increments, block.factor_levels
-    )
+    return TickBlock(block.first_step, block.time, prices, variances, block.factor_increments, block.factor_levels)

@@ -74,9 +74,10 @@ def feed(
     """Publish the steps 1 to `steps` (None: without end) of a market, as far as its topic does not hold them yet.
 
     rate: ticks a second; speed: seconds of event time a second; neither: as fast as it goes. A market that starts
-    "now" at speed 1 is live: a step is published when the clock shows its time. mode: "block", many ticks a message; or
-    "tick", a message each with the symbol as its key and a value in `encoding`, "sbe" or "json". partitions: of a new market (default
-    4); of a known one it must be the same. wait_for_readers: consumer groups that must keep up (readers.py).
+    "now" at speed 1 is live: a step is published when the clock shows its time. mode: "block", many ticks a message;
+    or "tick", a message each with the symbol as its key and a value in `encoding`, "sbe" or "json". partitions: of a
+    new market (default 4); of a known one it must be the same. wait_for_readers: consumer groups that must keep up
+    (readers.py).
 
     Ends early when `control.stopping`, with what was accepted acknowledged. Raises ServerError (no such server),
     MarketChanged, TopicError (the topic is not what it must be), PublishError (the server took no more).
@@ -119,7 +120,9 @@ def feed(
         members = np.bincount(of_instrument, minlength=record.partitions)
 
         def block_steps(partition: int) -> int:
-            return _block_steps(int(members[partition]), int(members[partition]), producer.message_steps(partition), readers)
+            return _block_steps(
+                int(members[partition]), int(members[partition]), producer.message_steps(partition), readers
+            )
 
         target = end.newest if steps is None else min(end.newest, steps)
         state = bring_up(market, end, target, run.publish, block_steps)
@@ -193,15 +196,17 @@ class _Run:
 
     def publish_all(self, blocks: Iterator[TickBlock], pace: _Pace) -> None:
         pacer: Pacer | None = None
+        began = 0.0
         for block in blocks:
             if pacer is None:
-                pacer = pace.start(block)
-            going = self.publish(block) if pacer is None else self._publish_paced(block, pacer.due(block))
+                began, pacer = time.monotonic(), pace.start(block)
+            going = self.publish(block) if pacer is None else self._publish_paced(block, pacer.due(block), began)
             if not going:
                 return
 
-    def _publish_paced(self, block: TickBlock, due: NDArray[np.float64]) -> bool:
-        """Publish the block's rows as they fall due; False when asked to stop."""
+    def _publish_paced(self, block: TickBlock, due: NDArray[np.float64], began: float) -> bool:
+        """Publish the block's rows as they fall due; False when asked to stop. Rows that were due before the feed
+        `began` are no error of the pacing."""
         row = 0
         while row < len(due):
             now = time.monotonic()
@@ -209,7 +214,7 @@ class _Run:
             if until > row:
                 if not self.publish(block.part(row, until)):
                     return False
-                self._pacing_error.record(time.monotonic() - due[row:until])
+                self._pacing_error.record(time.monotonic() - due[row:until][due[row:until] >= began])
                 row = until
             else:
                 # At least a millisecond, so that a high rate goes out in small batches rather than step by step.

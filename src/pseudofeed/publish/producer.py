@@ -122,11 +122,11 @@ def _shape(mode: str, encoding: str) -> str:
 class Producer:
     """Publishes the ticks of a market with N instruments to a topic of P partitions.
 
-    kafka: librdkafka properties, each overrides ours. symbols: N, the keys of single ticks. partitions: (N,) int32, the
-    partition of each instrument. fingerprint: the market's. mode: "block", messages of at most `block_ticks` ticks; or
-    "tick", a message each, its value in `encoding`, "sbe" or "json". `queue_bytes` is the memory budget of what is queued
-    and under way. A context manager: leaving it flushes (10 s at most) unless an exception is under way,
-    then closes.
+    kafka: librdkafka properties, each overrides ours. symbols: N, the keys of single ticks. partitions: (N,) int32,
+    the partition of each instrument. fingerprint: the market's. mode: "block", messages of at most `block_ticks` ticks;
+    or "tick", a message each, its value in `encoding`, "sbe" or "json". `queue_bytes` is the memory budget of what is
+    queued and under way. A context manager: leaving it flushes (10 s at most) unless an exception is under way, then
+    closes.
 
     Raises SettingsError for properties that librdkafka refuses, PublishError where a step of a partition's
     instruments does not fit a message. Every later failure is a PublishError with partition, steps and librdkafka's
@@ -182,7 +182,8 @@ class Producer:
         it first and read the ends then."""
         zeros = np.zeros(self._partition_count, dtype=np.int64)
         self._native.begin(
-            *(zeros if given is None else np.ascontiguousarray(given, dtype=np.int64) for given in (steps, ahead)),
+            zeros if steps is None else np.ascontiguousarray(steps, dtype=np.int64),
+            zeros if ahead is None else np.ascontiguousarray(ahead, dtype=np.int64),
             None if offsets is None else np.ascontiguousarray(offsets, dtype=np.int64),
         )
 

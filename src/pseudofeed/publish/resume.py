@@ -82,9 +82,7 @@ class TopicEnd:
         return np.array([end.offset for end in self.partitions], dtype=np.int64)
 
 
-def read_end(
-    kafka: Mapping[str, str], topic: str, market: Market, partitions: int, *, settle: bool = True
-) -> TopicEnd:
+def read_end(kafka: Mapping[str, str], topic: str, market: Market, partitions: int, *, settle: bool = True) -> TopicEnd:
     """The end of each partition. Its last messages are checked: lengths, checksums, fingerprint, partition, that their
     ticks follow on from each other, and that the last one is what the simulation makes of the one before.
 
@@ -109,9 +107,7 @@ def read_end(
                 )
         last = _LastTicks(reader, topic, market, low, high).read([2 * len(numbers) for numbers in members])
     return TopicEnd(
-        tuple(
-            _partition_end(topic, market, p, members[p], last.get(p), int(high[p])) for p in range(partitions)
-        )
+        tuple(_partition_end(topic, market, p, members[p], last.get(p), int(high[p])) for p in range(partitions))
     )
 
 
@@ -193,7 +189,9 @@ def _partition_end(
     end = PartitionEnd(numbers, sequence - (ahead > 0), ahead, prices, variances, offset)
     if len(last) >= 2 * len(numbers):
         before = slice(len(last) - 2 * len(numbers), len(last) - len(numbers))
-        _check_last_step(place, market, end, *(part[before][np.argsort(columns[before])] for part in (last.price, last.variance)))
+        _check_last_step(
+            place, market, end, *(part[before][np.argsort(columns[before])] for part in (last.price, last.variance))
+        )
     return end
 
 
