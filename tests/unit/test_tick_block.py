@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from damage import neighbours
 from pseudofeed.encode import (
     MAXIMUM_BLOCK_TICKS,
     TickColumns,
@@ -84,18 +85,30 @@ def decoded(*messages: bytes, fingerprint: int = 0xFEDCBA9876543210, partition: 
     return decode_ticks(messages, fingerprint=fingerprint, partition=partition)
 
 
+def expected(block: dict[str, Any], newer: bytes = b"") -> bytes:
+    columns = block.get("columns", slice(None))
+    values = zip(block["prices"][:, columns].ravel(), block["variances"][:, columns].ravel(), strict=True)
+    return sbe.encode(
+        "TickBlock",
+        {
+            "fingerprint": block["fingerprint"],
+            "firstSequence": block["first_step"],
+            "partition": block["partition"],
+        },
+        {
+            "instruments": [{"number": number} for number in block["instruments"]],
+            "steps": [{"time": time} for time in block["times"]],
+            "ticks": [{"price": price, "variance": variance} for price, variance in values],
+        },
+        newer=newer,
+    )
+
+
 @given(blocks())
 def test_any_block_equals_the_reference_and_comes_back_bit_for_bit(block: dict[str, Any]) -> None:
     message = encoded(block)
-    read = sbe.decode(message)
     prices, variances = (block[name][:, block["columns"]] for name in ("prices", "variances"))
-    assert read.fingerprint == block["fingerprint"]
-    assert read.first_sequence == block["first_step"]
-    assert read.partition == block["partition"]
-    assert (read.instruments, read.times) == (block["instruments"].tolist(), block["times"].tolist())
-    assert bits(np.array(read.prices)) == bits(prices)
-    assert bits(np.array(read.variances)) == bits(variances)
-    assert sbe.encode(read) == message
+    assert message == expected(block)
 
     steps, width = prices.shape
     header = TicksHeader(block["fingerprint"], block["first_step"], steps, width, block["partition"])
@@ -119,13 +132,7 @@ def test_encoding_at_an_offset_touches_nothing_else(offset: int, block: dict[str
 
 
 def test_every_truncation_and_every_flipped_bit_is_an_error() -> None:
-    message = encoded(small_block())
-    damaged = [message[:length] for length in range(len(message))] + [message + b"\0"]
-    for bit in range(8 * len(message)):
-        flipped = bytearray(message)
-        flipped[bit // 8] ^= 1 << bit % 8
-        damaged.append(bytes(flipped))
-    for neighbour in damaged:
+    for neighbour in neighbours(encoded(small_block())):
         with pytest.raises(MalformedMessage):
             decoded(neighbour)
         with pytest.raises(MalformedMessage):
@@ -156,6 +163,14 @@ def test_a_wrong_field_with_a_fitting_checksum_is_named(at: int, layout: str, va
     with pytest.raises(MalformedMessage, match=re.escape(text)) as raised:
         decoded(good, good, bytes(message), good)
     assert raised.value.index == 2
+
+
+def test_a_newer_version_is_read_without_what_was_added() -> None:
+    block = small_block()
+    old, new = decoded(encoded(block)), decoded(expected(block, newer=b"added"))
+    assert (new.time.tolist(), new.sequence.tolist()) == (old.time.tolist(), old.sequence.tolist())
+    assert new.instrument.tolist() == old.instrument.tolist()
+    assert (bits(new.price), bits(new.variance)) == (bits(old.price), bits(old.variance))
 
 
 def test_decoding_takes_any_bytes_like_object_and_nothing_else() -> None:
