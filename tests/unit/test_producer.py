@@ -25,6 +25,7 @@ TOPIC = "ticks.test"
 FINGERPRINT = 0xFEDC_BA98_7654_3210
 PRODUCE = 0  # Kafka's API key
 MSG_SIZE_TOO_LARGE = 10
+OUT_OF_ORDER_SEQUENCE_NUMBER = 45
 START = 1_767_346_200_000_000_000
 INSTRUMENTS, PARTITIONS = 20, 3
 partition_of = np.array([i * 7 % PARTITIONS for i in range(INSTRUMENTS)], dtype=np.int32)
@@ -281,6 +282,32 @@ def test_a_message_that_the_broker_refuses_stops_the_producer_and_leaves_no_gap(
     assert str(again.value) == str(first.value)
     with pytest.raises(PublishError):
         producer.flush(5)
+    producer.close()
+    for columns in read_ticks(cluster):
+        steps = np.unique(columns.sequence)
+        assert steps.tolist() == list(range(1, len(steps) + 1))
+
+
+@pytest.mark.parametrize("mode", ["block", "tick"])
+def test_a_fatal_error_ends_everything_in_time_and_every_message_is_reported_once(
+    cluster: MockCluster, mode: str
+) -> None:
+    producer = make_producer(cluster, mode=mode, block_ticks=70)
+    producer.publish(make_block(1, 100))
+    assert producer.flush() == 0
+    cluster.fail_requests(PRODUCE, [OUT_OF_ORDER_SEQUENCE_NUMBER])
+    began = time.monotonic()
+    with pytest.raises(PublishError, match=r"partition \d of ticks.test, step.*: ") as told:
+        publish_slowly(producer, first_step=101)
+    for call in (producer.flush, producer.poll, lambda: producer.publish(make_block(1, 1))):
+        with pytest.raises(PublishError) as again:
+            call()
+        assert str(again.value) == str(told.value)
+    assert time.monotonic() - began < 10
+    delivered = producer.delivered
+    assert delivered.in_flight == 0
+    assert delivered.failed > 0
+    assert delivered.messages == sum(map(len, read_messages(cluster)))
     producer.close()
     for columns in read_ticks(cluster):
         steps = np.unique(columns.sequence)

@@ -70,13 +70,15 @@ class Ticks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What the broker has acknowledged. in_flight: messages accepted and not acknowledged yet. last: time.monotonic()
+    """What the broker has acknowledged. in_flight: messages accepted and not reported yet. failed: messages that were
+    given up; `Producer` raises then. last: time.monotonic()
     at the last acknowledgement, 0.0 before the first."""
 
     ticks: int
     messages: int
     bytes: int
     in_flight: int
+    failed: int
     last: float
 
 
@@ -223,7 +225,7 @@ class Producer:
         """What is acknowledged by now; serves reports, so it is up to date between two blocks too."""
         accepted, messages, ticks, size, failed, silence_ns = self._native.counts()
         last = 0.0 if silence_ns < 0 else time.monotonic() - silence_ns / 1e9
-        return Delivered(ticks, messages, size, accepted - messages - failed, last)
+        return Delivered(ticks, messages, size, accepted - messages - failed, failed, last)
 
     def partition_counts(self) -> PartitionCounts:
         counts = PartitionCounts(*(np.zeros(self._partition_count, dtype=np.int64) for _ in range(3)))
