@@ -17,7 +17,7 @@ MESSAGES = 5_000
 
 
 def assert_topic_holds(connections: Connections, market: Market, *, steps: int) -> None:
-    """Each partition, and the factor topic, has the steps 1 to `steps` of its instruments, once, in order, as they are simulated."""
+    """Each partition and the factor topic have the steps 1 to `steps`, once, in order, as they are simulated."""
     record = read_market(connections.require_kafka(), market.name)
     partition_of = instrument_partitions(market.symbols, record.partitions)
     topic = tick_topic(market.name)
