@@ -32,6 +32,11 @@ def print_summary(done: str, summary: dict[str, Any], json_output: bool) -> None
         f"{summary['ticks']:,} ticks {done} in {summary['seconds']:.2f} s: {summary['ticks_per_second']:,.0f} ticks/s, "
         f"up to step {summary['last_step']:,}"
     )
+    if pacing := summary.get("pacing"):
+        stdout.print(
+            f"behind the pace: half of the steps {pacing['p50_ms']:.2f} ms or less, 99 % {pacing['p99_ms']:.2f} ms, "
+            f"all {pacing['max_ms']:.2f} ms"
+        )
 
 
 def print_frame(frame: Any, json_output: bool, key: str) -> None:

@@ -52,13 +52,15 @@ def feed_steps(connections: Connections, record: MarketRecord, *, first: int, st
     with Producer(
         connections.require_kafka(),
         tick_topic(record.name),
+        symbols=market.symbols,
         partitions=instrument_partitions(market.symbols, record.partitions),
         partition_count=record.partitions,
         fingerprint=record.fingerprint,
         block_ticks=140,
     ) as producer:
+        producer.begin(steps=np.full(record.partitions, first - 1))
         for block in market.stream(start_step=first, steps=steps, block_steps=20):
-            producer.publish(block, published=np.full(record.partitions, first - 1, np.int64))
+            producer.publish(block)
         assert producer.flush() == 0
 
 
