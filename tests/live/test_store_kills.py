@@ -14,7 +14,7 @@ from live.warm import FAILPOINTS, drawn, warm_workers
 from pseudofeed.settings import Connections
 from pseudofeed.store.worker import store_market
 
-STEPS_A_KILL = 300
+STEPS_A_KILL = 500
 INSTRUMENTS = 20
 KILLS = 25  # in each tier
 
