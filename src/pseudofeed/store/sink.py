@@ -159,8 +159,9 @@ class StoreSink:
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def _commit(self, connection: psycopg.Connection, batches: Sequence[Batch], rows: bytes) -> None:
-        self._move_offsets(connection, batches)
-        self._copy(connection, rows)
+        with connection.transaction():
+            self._move_offsets(connection, batches)
+            self._copy(connection, rows)
 
     def _move_offsets(self, connection: psycopg.Connection, batches: Sequence[Batch]) -> None:
         moved = connection.execute(
