@@ -32,6 +32,10 @@ def print_summary(done: str, summary: dict[str, Any], json_output: bool) -> None
         f"{summary['ticks']:,} ticks {done} in {summary['seconds']:.2f} s: {summary['ticks_per_second']:,.0f} ticks/s, "
         f"up to step {summary['last_step']:,}"
     )
+    if summary.get("unreadable"):
+        count = summary["unreadable"]
+        aside = ": see the table quarantine" if done == "stored" else ""
+        stdout.print(f"{count:,} {'message' if count == 1 else 'messages'} could not be read{aside}")
 
 
 def print_frame(frame: Any, json_output: bool, key: str) -> None:

@@ -42,7 +42,8 @@ def fed_market(
     market = Market.sample(instruments=instruments, factors=2, seed=11, name=name, step="1s", start=START)
     record = register_market(connections.require_kafka(), market, partitions)
     ensure_topic(connections.require_kafka(), tick_topic(name), partitions, TICK_TOPIC_CONFIG)
-    feed_steps(connections, record, first=1, steps=steps)
+    if steps:
+        feed_steps(connections, record, first=1, steps=steps)
     return record
 
 

@@ -46,7 +46,7 @@ class Orders:
     """What a worker does. failpoint: where it gets `signal`, at its `count`th time there; never where it is None.
 
     group: added to the consumer group's name. A dead member keeps its partitions until its session has timed out, 6 s:
-    workers that come one after the other need not wait for that in groups of their own, since positions are the store's.
+    workers one after the other need not wait for that in groups of their own, since positions are the store's.
     """
 
     failpoint: str | None = None
@@ -207,7 +207,7 @@ def _work(order: dict[str, Any]) -> None:
             fate.meet(BEFORE_KAFKA)
             return super().commit(*arguments, **named)
 
-    consumer.Consumer = DoomedConsumer  # type: ignore[misc]
+    setattr(consumer, "Consumer", DoomedConsumer)  # noqa: B010
     connections = Connections(**order["connections"])
     record = MarketRecord(**order["record"])
     market, tier = prepare_store(record, connections)
@@ -243,14 +243,14 @@ def _fork(order: dict[str, Any]) -> int:
         os._exit(code)
 
 
+def _exit_code(pid: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
 def main() -> None:
     for line in sys.stdin:
         order = json.loads(line)
-        if "wait" in order:
-            answer = os.waitstatus_to_exitcode(os.waitpid(order["wait"], 0)[1])
-        else:
-            answer = _fork(order)
-        print(answer, flush=True)
+        print(_exit_code(order["wait"]) if "wait" in order else _fork(order), flush=True)
 
 
 if __name__ == "__main__":

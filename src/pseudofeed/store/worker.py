@@ -42,8 +42,8 @@ def store_market(
     how many connections share the partitions; by default two, and never more than there are partitions. Start as many
     workers as there are partitions, on any machines: Kafka shares the partitions out.
 
-    Raises ServerError where a server does not answer at the start (later it is waited for), StoreError, MarketChanged,
-    TopicError and MalformedMessage: nothing was written of what is wrong.
+    Raises ServerError where a server does not answer at the start (later it is waited for), StoreError, MarketChanged
+    and TopicError: nothing was written of what is wrong. Messages that cannot be read go to the table quarantine.
     """
     connections.require_kafka()
     market, tier = prepare_store(record, connections)

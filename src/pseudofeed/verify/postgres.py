@@ -14,6 +14,7 @@ from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.history import StoredTicks, read_window
+from pseudofeed.store.quarantine import count_quarantined
 from pseudofeed.store.registry import StoredMarket, find_market
 from pseudofeed.verify.compare import Comparison
 from pseudofeed.verify.report import StageTally
@@ -45,6 +46,8 @@ def compare_postgres(record: MarketRecord, connections: Connections, tally: Stag
     market = record.market
     members = np.arange(len(market.symbols))
     with _reading(record, connections) as (connection, stored):
+        if stored is not None:
+            tally.quarantined = count_quarantined(connection, stored.market_id)
         comparison = Comparison(market, members, stage=_STAGE, tally=tally, last_step=last_step)
         start_ns: int | None = None
         while stored is not None:
