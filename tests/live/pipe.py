@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -49,18 +50,47 @@ def fed_market(
 
 def feed_steps(connections: Connections, record: MarketRecord, *, first: int, steps: int) -> None:
     """The steps from `first` on, in messages of 140 ticks at most: many messages, so many places to be killed at."""
-    market = record.market
-    with Producer(
-        connections.require_kafka(),
-        tick_topic(record.name),
-        partitions=instrument_partitions(market.symbols, record.partitions),
-        partition_count=record.partitions,
-        fingerprint=record.fingerprint,
-        block_ticks=140,
-    ) as producer:
-        for block in market.stream(start_step=first, steps=steps, block_steps=20):
+    with feeding(connections, record) as producer:
+        for block in record.market.stream(start_step=first, steps=steps, block_steps=20):
             producer.publish(block, published=np.full(record.partitions, first - 1, np.int64))
         assert producer.flush() == 0
+
+
+def feeding(connections: Connections, record: MarketRecord, *, block_ticks: int = 140) -> Producer:
+    return Producer(
+        connections.require_kafka(),
+        tick_topic(record.name),
+        partitions=instrument_partitions(record.market.symbols, record.partitions),
+        partition_count=record.partitions,
+        fingerprint=record.fingerprint,
+        block_ticks=block_ticks,
+    )
+
+
+class SteadyFeed:
+    """Feeds a market's steps after `step` at a pace, in a thread, until it is stopped; `step` is the newest then."""
+
+    def __init__(self, connections: Connections, record: MarketRecord, *, step: int, steps_a_second: int) -> None:
+        self.step = step
+        self._connections, self._record, self._pace = connections, record, steps_a_second
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._feed)
+        self._thread.start()
+
+    def stop(self) -> int:
+        self._stopping.set()
+        self._thread.join()
+        return self.step
+
+    def _feed(self) -> None:
+        with feeding(self._connections, self._record) as producer:
+            published = np.full(self._record.partitions, self.step, np.int64)
+            for block in self._record.market.stream(start_step=self.step + 1, block_steps=10):
+                if self._stopping.wait(10 / self._pace):
+                    break
+                producer.publish(block, published=published)
+                self.step += 10
+            assert producer.flush() == 0
 
 
 @contextmanager
