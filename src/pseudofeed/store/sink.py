@@ -207,8 +207,8 @@ class StoreSink:
     def _conflict(self, batches: Sequence[Batch]) -> OffsetConflict:
         ranges = ", ".join(f"{batch.partition}: {batch.from_offset}" for batch in batches)
         return OffsetConflict(
-            f"another worker has stored partitions of {self._topic} beyond where this one was (partition: offset "
-            f"{ranges}); this batch was dropped"
+            f"the store is not where this worker was in {self._topic} (partition: offset {ranges}): another worker "
+            f"goes on with these partitions, or the server lost its newest commits. This batch was dropped"
         )
 
     # --- the connection ----------------------------------------------------------------------------------------------
