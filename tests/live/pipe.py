@@ -13,13 +13,16 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from pseudofeed.consume import WorkerSummary
 from pseudofeed.control import Progress
 from pseudofeed.encode import instrument_partitions
+from pseudofeed.errors import PseudofeedError
 from pseudofeed.market import Market
 from pseudofeed.publish.markets import MarketRecord, register_market
 from pseudofeed.publish.producer import Producer
 from pseudofeed.publish.topics import TICK_TOPIC_CONFIG, ensure_topic, tick_topic
 from pseudofeed.settings import Connections
+from pseudofeed.store.worker import store_market
 
 START = "2026-03-02T14:30:00Z"
 
@@ -91,6 +94,49 @@ class SteadyFeed:
                 producer.publish(block, published=published)
                 self.step += 10
             assert producer.flush() == 0
+
+
+class Working:
+    """A store worker in a thread, in small batches, until it is told to drain; `problem` is what it ended with."""
+
+    def __init__(self, record: MarketRecord, connections: Connections) -> None:
+        self.problem: PseudofeedError | None = None
+        self._control = Until(draining=False)
+        self._summary: WorkerSummary | None = None
+        self._thread = threading.Thread(target=self._work, args=(record, connections))
+        self._thread.start()
+
+    def _work(self, record: MarketRecord, connections: Connections) -> None:
+        try:
+            self._summary = store_market(record, connections, self._control, batch_rows=300, batch_seconds=0.01)
+        except PseudofeedError as problem:
+            self.problem = problem
+
+    def drained(self) -> WorkerSummary:
+        self._control.draining = True
+        self._thread.join()
+        assert self.problem is None
+        assert self._summary is not None
+        return self._summary
+
+    def failed(self) -> PseudofeedError:
+        """What it ends with by itself."""
+        self._thread.join(60)
+        assert self.problem is not None, "the worker goes on, or ended without a problem"
+        return self.problem
+
+    def stop(self) -> None:
+        self._control.stopping = True
+        self._thread.join()
+
+
+@contextmanager
+def working(record: MarketRecord, connections: Connections) -> Iterator[Working]:
+    worker = Working(record, connections)
+    try:
+        yield worker
+    finally:
+        worker.stop()
 
 
 @contextmanager

@@ -152,7 +152,7 @@ def test_steps_may_be_missing_behind_an_unreadable_message_and_nowhere_else(
     first.write([_batch(0, [1, 2, 5], (bad(2, before=2),))])
     with pytest.raises(OffsetConflict):
         zombie.write([_batch(0, [1, 2, 5], (bad(2, before=2),))])
-    with pytest.raises(TopicError, match="step 6 of instrument 0 should come, step 7"):
+    with pytest.raises(TopicError, match="expected step 6 of instrument 0, found step 7"):
         first.write([_batch(4, [7])])
     first.write([_batch(4, [6], (bad(5, before=1),))])
     for steps in ([6], [9, 8]):  # forward is allowed, back is not
@@ -165,7 +165,7 @@ def test_steps_may_be_missing_behind_an_unreadable_message_and_nowhere_else(
     successor.close()
     successor = sink()
     successor.write([_batch(7, [9, 10])])
-    with pytest.raises(TopicError, match="step 11 of instrument 0 should come, step 13"):
+    with pytest.raises(TopicError, match="expected step 11 of instrument 0, found step 13"):
         successor.write([_batch(9, [13])])
     successor.close()
     zombie.close()

@@ -124,11 +124,11 @@ def test_a_terminated_session_costs_nothing(store_connections: Connections, reco
 def test_lost_and_repeated_steps_are_refused(plain_connections: Connections, record: MarketRecord) -> None:
     sink = _sink(plain_connections, record)
     sink.positions(TOPIC, [0])
-    with pytest.raises(TopicError, match="step 1 of instrument 2 should come, step 2 of instrument 2 is"):
+    with pytest.raises(TopicError, match="expected step 1 of instrument 2, found step 2 of instrument 2"):
         sink.write([_batch(2, 10)])
     sink.write([_batch(1, 10)])
     for first in (10, 12):
-        with pytest.raises(TopicError, match=f"step 11 of instrument 2 should come, step {first} of instrument 2 is"):
+        with pytest.raises(TopicError, match=f"expected step 11 of instrument 2, found step {first} of instrument 2"):
             sink.write([_batch(first, 5, offset=1)])
     assert _rows(plain_connections) == 20
     sink.close()

@@ -7,10 +7,8 @@ import secrets
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,46 +20,15 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from live.own_servers import own_broker, own_folder, own_postgres
-from live.pipe import SteadyFeed, Until, differences, fed_market, feed_steps, feeding
+from live.pipe import SteadyFeed, differences, fed_market, feed_steps, feeding, working
 from live.warm import ASSIGNED, LOST, Orders, warm_workers
-from pseudofeed.consume import WorkerSummary
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.publish.topics import describe, tick_topic
 from pseudofeed.settings import Connections
-from pseudofeed.store.worker import store_market
 from pseudofeed.verify import verify_market
 
 INSTRUMENTS = 20
 KILLS = 5
-
-
-class Working:
-    """A store worker in a thread, until it is told to drain."""
-
-    def __init__(self, record: MarketRecord, connections: Connections) -> None:
-        self._control = Until(draining=False)
-        self._summary: WorkerSummary | None = None
-        self._thread = threading.Thread(target=self._work, args=(record, connections))
-        self._thread.start()
-
-    def _work(self, record: MarketRecord, connections: Connections) -> None:
-        self._summary = store_market(record, connections, self._control, batch_rows=300, batch_seconds=0.01)
-
-    def drained(self) -> WorkerSummary:
-        self._control.draining = True
-        self._thread.join()
-        assert self._summary is not None, "the worker gave up"
-        return self._summary
-
-
-@contextmanager
-def working(record: MarketRecord, connections: Connections) -> Iterator[Working]:
-    worker = Working(record, connections)
-    try:
-        yield worker
-    finally:
-        worker._control.stopping = True
-        worker._thread.join()
 
 
 def _stored(dsn: str) -> int:

@@ -92,7 +92,7 @@ class TickOrder:
         at = int(wrong.argmax())
         expected = (int(places[at - 1]) if at else before) + 1
         found = int(places[at])
-        return f"{self._describe(batch.partition, expected)} should come, {self._describe(batch.partition, found)} is"
+        return f"expected {self._describe(batch.partition, expected)}, found {self._describe(batch.partition, found)}"
 
     def _place(self, partition: int, sequence: int, rank: int) -> int:
         return sequence * int(self._members[partition]) + rank
