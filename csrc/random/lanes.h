@@ -22,14 +22,13 @@
 #endif
 
 // Each instruction set's functions have names of their own: with one name the linker would keep one set's copy for all,
-// and a lesser processor would run into instructions that it lacks.
+// and a lesser processor would run into instructions that it lacks. The kernels' build says the set's name.
+#if !defined(PSEUDOFEED_SET)
+#define PSEUDOFEED_SET baseline
+#endif
+
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
 #define PSEUDOFEED_AVX512
-#define PSEUDOFEED_SET avx512
-#elif defined(__AVX2__)
-#define PSEUDOFEED_SET avx2
-#else
-#define PSEUDOFEED_SET baseline
 #endif
 
 namespace pseudofeed::random::inline PSEUDOFEED_SET {

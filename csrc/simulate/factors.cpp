@@ -1,10 +1,11 @@
 #include "simulate/factors.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
 
-#include "random/normals.h"
+#include "simulate/kernels.h"
 
 namespace pseudofeed::simulate {
 
@@ -73,17 +74,6 @@ Status pivoted_cholesky(const double* covariance, std::size_t factors, double* r
     return {};
 }
 
-// The first normals of a factor at the steps from `step` on.
-random::Doubles normals_of_steps(random::Key key, std::uint64_t factor, std::uint64_t step) {
-    using random::Words64;
-    std::uint64_t numbers[random::lane_count];
-    for (std::size_t i = 0; i < random::lane_count; ++i) numbers[i] = step + i;
-    const Words64 lanes = random::load(numbers);
-    const auto words = random::philox4x32<Words64>(
-        {Words64::of(factor), lanes, lanes >> 32, Words64::of(random::factor_purpose)}, key);
-    return random::standard_normals<random::Doubles>(words).z0;
-}
-
 }  // namespace
 
 Status cholesky(const double* covariance, std::size_t factors, double* root) {
@@ -93,28 +83,26 @@ Status cholesky(const double* covariance, std::size_t factors, double* root) {
 void factor_paths(const double* root, const double* drift_dt, double sqrt_dt, std::size_t factors, std::uint64_t seed,
                   std::uint64_t first_step, std::size_t steps, double* level_state, double* increments,
                   double* levels) {
-    const random::Key key(seed);
     std::vector<std::size_t> used(factors);  // columns of each row up to its last entry
     for (std::size_t k = 0; k < factors; ++k) {
         for (std::size_t j = 0; j < factors; ++j) used[k] = root[k * factors + j] != 0.0 ? j + 1 : used[k];
     }
-    // The draws of some steps at once: the lanes are steps here.
-    using random::lane_count;
-    std::vector<double> z(factors * lane_count);
-    for (std::size_t t = 0; t < steps; ++t) {
-        if (t % lane_count == 0) {
-            for (std::size_t k = 0; k < factors; ++k) {
-                random::store(&z[k * lane_count], normals_of_steps(key, k, first_step + t));
-            }
-        }
+    std::vector<double> normals(factors * factor_chunk);
+    for (std::size_t start = 0; start < steps; start += factor_chunk) {
         for (std::size_t k = 0; k < factors; ++k) {
-            double correlated = 0.0;
-            for (std::size_t j = 0; j < used[k]; ++j)
-                correlated += root[k * factors + j] * z[j * lane_count + t % lane_count];
-            const double increment = drift_dt[k] + sqrt_dt * correlated;
-            level_state[k] += increment;
-            increments[t * factors + k] = increment;
-            levels[t * factors + k] = level_state[k];
+            kernels().factor_normals(seed, k, first_step + start, &normals[k * factor_chunk]);
+        }
+        for (std::size_t t = start; t < std::min(start + factor_chunk, steps); ++t) {
+            for (std::size_t k = 0; k < factors; ++k) {
+                double correlated = 0.0;
+                for (std::size_t j = 0; j < used[k]; ++j) {
+                    correlated += root[k * factors + j] * normals[j * factor_chunk + (t - start)];
+                }
+                const double increment = drift_dt[k] + sqrt_dt * correlated;
+                level_state[k] += increment;
+                increments[t * factors + k] = increment;
+                levels[t * factors + k] = level_state[k];
+            }
         }
     }
 }

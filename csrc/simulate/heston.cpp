@@ -3,44 +3,16 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <cstdlib>
-#include <cstring>
 #include <new>
 #include <system_error>
 #include <thread>
 #include <vector>
 
-#include "simulate/heston_kernel.h"
+#include "simulate/kernels.h"
 
 namespace pseudofeed::simulate {
 
 namespace {
-
-struct Kernels {
-    const char* name;
-    HestonKernel euler, qe;
-};
-
-Kernels choose() {
-#if defined(PSEUDOFEED_X86_DISPATCH)
-    const char* asked = std::getenv("PSEUDOFEED_ISA");
-    const auto allowed = [asked](const char* name) { return asked == nullptr || std::strcmp(asked, name) == 0; };
-    __builtin_cpu_init();
-    if (allowed("avx512") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")) {
-        return {"avx512", heston_euler_avx512, heston_qe_avx512};
-    }
-    if ((allowed("avx2") || allowed("avx512")) && __builtin_cpu_supports("avx2")) {
-        return {"avx2", heston_euler_avx2, heston_qe_avx2};
-    }
-#endif
-    return {"baseline", heston_euler_baseline, heston_qe_baseline};
-}
-
-const Kernels& kernels() {
-    static const Kernels chosen = choose();
-    return chosen;
-}
 
 bool in_range(double price, double variance) { return price > 0.0 && std::isfinite(price) && std::isfinite(variance); }
 

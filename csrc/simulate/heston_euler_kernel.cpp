@@ -7,7 +7,7 @@
 // The variance kept and given out is the scheme's own v, which full truncation lets dip below zero.
 #include "simulate/heston_walk.h"
 
-namespace pseudofeed::simulate {
+namespace pseudofeed::simulate::PSEUDOFEED_SET {
 
 namespace {
 
@@ -27,6 +27,6 @@ struct Euler {
 
 }  // namespace
 
-void PSEUDOFEED_JOIN(heston_euler_, PSEUDOFEED_ISA)(const HestonTile& tile) { Walk<Euler>(tile).steps(); }
+void heston_euler(const HestonTile& tile) { Walk<Euler>(tile).steps(); }
 
-}  // namespace pseudofeed::simulate
+}  // namespace pseudofeed::simulate::PSEUDOFEED_SET

@@ -75,14 +75,4 @@ struct HestonTile {
 
 using HestonKernel = void (*)(const HestonTile& tile);
 
-#define PSEUDOFEED_DECLARE_KERNELS(set)              \
-    void heston_euler_##set(const HestonTile& tile); \
-    void heston_qe_##set(const HestonTile& tile)
-
-PSEUDOFEED_DECLARE_KERNELS(baseline);
-#if defined(PSEUDOFEED_X86_DISPATCH)
-PSEUDOFEED_DECLARE_KERNELS(avx2);
-PSEUDOFEED_DECLARE_KERNELS(avx512);
-#endif
-
 }  // namespace pseudofeed::simulate

@@ -26,7 +26,7 @@
 // taken without the correction, K = (rho / xi)(m - v - kappa dt (theta - (v + m)/2)).
 #include "simulate/heston_walk.h"
 
-namespace pseudofeed::simulate {
+namespace pseudofeed::simulate::PSEUDOFEED_SET {
 
 namespace {
 
@@ -86,6 +86,6 @@ struct Qe {
 
 }  // namespace
 
-void PSEUDOFEED_JOIN(heston_qe_, PSEUDOFEED_ISA)(const HestonTile& tile) { Walk<Qe>(tile).steps(); }
+void heston_qe(const HestonTile& tile) { Walk<Qe>(tile).steps(); }
 
-}  // namespace pseudofeed::simulate
+}  // namespace pseudofeed::simulate::PSEUDOFEED_SET

@@ -1,15 +1,12 @@
 // What the schemes share: the way through steps, substeps and lanes. A kernel file includes it, gives a scheme and is
-// compiled once for each instruction set, with PSEUDOFEED_ISA naming it. Only + - * / sqrt on doubles and integer
+// compiled once for each instruction set, with PSEUDOFEED_SET naming it. Only + - * / sqrt on doubles and integer
 // operations, uncontracted, so that all of them return the same bits.
 #pragma once
 
 #include "random/normals.h"
 #include "simulate/heston_kernel.h"
 
-#define PSEUDOFEED_JOIN_(a, b) a##b
-#define PSEUDOFEED_JOIN(a, b) PSEUDOFEED_JOIN_(a, b)
-
-namespace pseudofeed::simulate::inline PSEUDOFEED_SET {
+namespace pseudofeed::simulate::PSEUDOFEED_SET {
 
 using random::Doubles;
 using random::lane_count;
@@ -161,4 +158,4 @@ class Walk {
     Lanes<std::uint64_t> w0_, w1_, w2_;  // of random::Stream
 };
 
-}  // namespace pseudofeed::simulate::inline PSEUDOFEED_SET
+}  // namespace pseudofeed::simulate::PSEUDOFEED_SET

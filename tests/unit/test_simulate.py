@@ -178,6 +178,9 @@ def test_rank_deficient_correlations_are_accepted() -> None:
         ({"factor_increments": [[0.0], [np.inf]]}, r"factor_increments\[1, 0\] is inf"),
         ({"initial_prices": [100.0, 0.0]}, r"initial_prices\[1\] is 0"),
         ({"out": (np.empty((3, 2)), np.empty((4, 2)))}, r"out\[0\]: must be a writable .* of shape \(4, 2\)"),
+        ({"out": (np.empty((4, 2)),)}, "out: 1 arrays, expected two"),
+        ({"out": (np.empty((4, 2)),) * 2}, "out: the two arrays share memory"),
+        ({"factor_covariance": [[-0.01]]}, "factor_covariance: .* not positive semi-definite"),
         ({"factor_loadings": [[1.0, 1.0]]}, r"factor_loadings: shape \(1, 2\), expected \(2, 1\)"),
     ],
 )
@@ -204,7 +207,9 @@ def test_correlations_that_are_none_are_refused() -> None:
     matrix = [[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]]
     with pytest.raises(ValueError, match=r"not positive semi-definite: its smallest eigenvalue is -0\.8"):
         simulate_factor_returns(1, [0.1, 0.1, 0.1], matrix, dt=0.1, seed=1)
-    with pytest.raises(ValueError, match=r"out\[0\]: 1000000000000 x 3 numbers do not fit in memory"):
+    with pytest.raises(ValueError, match=r"volatilities\[1\] is 1e\+200: its square is no double"):
+        simulate_factor_returns(1, [0.1, 1e200], np.eye(2), dt=0.1, seed=1)
+    with pytest.raises(ValueError, match=r"out: 2 x 1000000000000 x 3 numbers do not fit in memory"):
         simulate_factor_returns(10**12, [0.1, 0.1, 0.1], np.eye(3), dt=0.1, seed=1)
 
 

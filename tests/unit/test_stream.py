@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,6 +99,15 @@ def test_pandas_frame_is_wide() -> None:
     assert frame["price"].shape == (STEPS + 1, 150)
     assert frame["price"]["ALFA"].to_numpy().tobytes() == np.ascontiguousarray(WHOLE.prices[:, 0]).tobytes()
     assert frame.index[0] == pd.Timestamp("2026-03-02T14:30:00Z")
+
+
+def test_a_long_stream_keeps_a_flat_memory() -> None:
+    process, sizes = psutil.Process(), []
+    for number, _ in enumerate(MARKET.stream(steps=400_000)):  # 60 million ticks, 1 GB of them
+        if number % 100 == 99:
+            sizes.append(process.memory_info().rss)
+    assert len(sizes) > 5
+    assert max(sizes) - sizes[0] < 4 << 20
 
 
 def test_bad_arguments_are_named() -> None:

@@ -49,13 +49,19 @@ def thread_count(threads: int | None) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def output(name: str, given: Floats | None, shape: tuple[int, ...]) -> Floats:
-    """The caller's array where there is one (writable, C-contiguous float64 of `shape`), else a new one."""
+def outputs(given: tuple[Floats, Floats] | None, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """The caller's `out` where there is one (two writable C-contiguous float64 arrays of `shape`), else new ones."""
     if given is None:
         try:
-            return np.empty(shape)
+            return np.empty(shape), np.empty(shape)
         except (MemoryError, ValueError):
-            raise ValueError(f"{name}: {' x '.join(map(str, shape))} numbers do not fit in memory") from None
-    if given.dtype != np.float64 or given.shape != shape or not given.flags.c_contiguous or not given.flags.writeable:
-        raise ValueError(f"{name}: must be a writable C-contiguous float64 array of shape {shape}")
-    return given
+            raise ValueError(f"out: 2 x {' x '.join(map(str, shape))} numbers do not fit in memory") from None
+    if len(given) != 2:
+        raise ValueError(f"out: {len(given)} arrays, expected two")
+    for number, one in enumerate(given):
+        fits = isinstance(one, np.ndarray) and one.dtype == np.float64 and one.shape == shape
+        if not (fits and one.flags.c_contiguous and one.flags.writeable):
+            raise ValueError(f"out[{number}]: must be a writable C-contiguous float64 array of shape {shape}")
+    if np.may_share_memory(*given):
+        raise ValueError("out: the two arrays share memory")
+    return given[0], given[1]

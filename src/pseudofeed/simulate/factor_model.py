@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pseudofeed.simulate import _simulate
-from pseudofeed.simulate._arguments import Floats, array, integer, output, year_fraction
+from pseudofeed.simulate._arguments import Floats, array, integer, outputs, year_fraction
 
 __all__ = ["FactorModel", "nearest_correlation", "simulate_factor_returns"]
 
@@ -47,9 +47,13 @@ class FactorModel:
                 "nearest_correlation() makes the nearest matrix that is, and nearest=True takes it"
             )
         # Element by element, never by BLAS: these bits decide every tick's.
-        self.covariance = np.ascontiguousarray(
-            self.volatilities[:, None] * self.correlations * self.volatilities[None, :]
-        )
+        with np.errstate(over="ignore"):
+            self.covariance = np.ascontiguousarray(
+                self.volatilities[:, None] * self.correlations * self.volatilities[None, :]
+            )
+        if not np.isfinite(self.covariance).all():
+            largest = int(np.argmax(self.volatilities))
+            raise ValueError(f"volatilities[{largest}] is {self.volatilities[largest]:g}: its square is no double")
         self._root = _simulate.cholesky(self.covariance)
         self._drift_dt = self.drifts * self.dt
         self._sqrt_dt = math.sqrt(self.dt)
@@ -104,8 +108,7 @@ def simulate_factor_returns(
         correlations = nearest_correlation(correlations)
     model = FactorModel(volatilities, correlations, dt=dt, seed=seed, drifts=drifts)
     shape = (steps, len(model.volatilities))
-    increments = output("out[0]", None if out is None else out[0], shape)
-    levels = output("out[1]", None if out is None else out[1], shape)
+    increments, levels = outputs(out, shape)
     model.paths(1, np.zeros(shape[1]), increments, levels)
     return increments, levels
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pseudofeed.simulate import _simulate
-from pseudofeed.simulate._arguments import Floats, array, integer, output, thread_count, year_fraction
+from pseudofeed.simulate._arguments import Floats, array, integer, outputs, thread_count, year_fraction
 
 __all__ = ["MOST_SUBSTEPS", "SCHEMES", "simulate_heston_paths"]
 
@@ -83,14 +83,14 @@ def simulate_heston_paths(
     increments = array("factor_increments", increments, (steps, factors))
     loadings = np.asarray(factor_loadings, dtype=np.float64)
     vectors = (initial_prices, initial_variances, drift, kappa, theta, xi, rho, idiosyncratic_volatility)
-    sizes = [np.asarray(vector).size for vector in vectors if np.ndim(vector)]
+    sizes = [np.shape(vector)[0] for vector in vectors if np.ndim(vector)]
     count = max([*sizes, loadings.shape[0] if loadings.ndim == 2 else 1])
     if loadings.ndim == 1 and loadings.shape == (factors,):
         loadings = np.broadcast_to(loadings, (count, factors))
     dt = year_fraction(dt)
     threads = thread_count(threads)
     drifts = array("factor_drifts", 0.0 if factor_drifts is None else factor_drifts, (factors,))
-    covariance = array("factor_covariance", 0.0 if factor_covariance is None else factor_covariance, (factors, factors))
+    covariance = _covariance(0.0 if factor_covariance is None else factor_covariance, factors)
     start_price = array("initial_prices", initial_prices, (count,), low=np.finfo(np.float64).tiny)
     start_variance = array("initial_variances", initial_variances, (count,), low=0.0)
     model = _simulate.Heston(
@@ -108,12 +108,22 @@ def simulate_heston_paths(
         scheme=_scheme(scheme),
         substeps=integer("substeps", substeps, low=1, high=MOST_SUBSTEPS),
     )
-    prices = output("out[0]", None if out is None else out[0], (steps + 1, count))
-    variances = output("out[1]", None if out is None else out[1], (steps + 1, count))
+    prices, variances = outputs(out, (steps + 1, count))
     prices[0], variances[0] = start_price, start_variance
     shocks = np.ascontiguousarray(increments - drifts * dt)
     model.walk(1, shocks, start_price.copy(), start_variance.copy(), prices[1:], variances[1:], threads=threads)
     return prices, variances
+
+
+def _covariance(given: ArrayLike, factors: int) -> Floats:
+    covariance = array("factor_covariance", given, (factors, factors))
+    if not np.array_equal(covariance, covariance.T):
+        raise ValueError("factor_covariance is not symmetric")
+    try:
+        _simulate.cholesky(covariance)
+    except ValueError as error:
+        raise ValueError(f"factor_covariance: {error}") from None
+    return covariance
 
 
 def _scheme(scheme: str) -> str:
