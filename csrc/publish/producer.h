@@ -19,10 +19,13 @@
 #include <utility>
 #include <vector>
 
+#include "encode/ticks.h"
 #include "publish/librdkafka.h"
 #include "status.h"
 
 namespace pseudofeed::publish {
+
+inline constexpr std::int32_t kAllPartitions = -1;
 
 using Properties = std::vector<std::pair<std::string, std::string>>;  // librdkafka's names and values
 
@@ -31,7 +34,12 @@ struct ProducerOptions {
     std::uint64_t fingerprint = 0;
     std::int32_t partition_count = 0;
     std::vector<std::int32_t> partitions;  // (N), the partition of each instrument
-    std::size_t block_ticks = 0;           // at most this many ticks a message, if a step has not more
+    std::vector<std::string> symbols;      // (N), the keys of single ticks
+    // What a message holds: a block of ticks, or a single one. A step that the topic holds in part is completed by
+    // single ticks of SBE in any case but json.
+    encode::Shape shape = encode::Shape::block;
+    std::vector<std::string> json_symbols;  // (N), quoted and escaped, where shape is json
+    std::size_t block_ticks = 0;            // at most this many ticks a block, if a step has not more
 };
 
 // Rows of a stream of ticks; row j is step first_step + j. Borrows.
@@ -41,7 +49,12 @@ struct Ticks {
     const std::int64_t* times = nullptr;  // (T), ns since the epoch
     const double* prices = nullptr;       // (T, N)
     const double* variances = nullptr;    // (T, N)
+    // Whose instruments alone the columns are, ascending; kAllPartitions: the columns are all instruments.
+    std::int32_t partition = kAllPartitions;
 };
+
+// The steady clock's time.
+std::int64_t now_ns();
 
 struct Counts {
     std::int64_t accepted_messages = 0;  // handed to librdkafka
@@ -63,14 +76,17 @@ class Producer {
     Producer(const Producer&) = delete;
     Producer& operator=(const Producer&) = delete;
 
-    // (P) the topic's ends: from now on an acknowledgement must show the offset that is due, or it is a failure. Before
-    // the first `publish`. Apart from `create`, so that the client connects while the caller reads the topic.
-    void expect_offsets(const std::int64_t* next_offsets);
+    // Where to go on in each partition, (P) each, before the first `publish`: it holds the steps up to `steps`, and of
+    // the next one its first `ahead` instruments. next_offsets: from now on an acknowledgement must show the offset
+    // that is due, or it is a failure; nullptr: any will do. Without `begin` the topic is empty. Apart from `create`,
+    // so that the client connects while the caller reads the topic.
+    Status begin(const std::int64_t* steps, const std::int64_t* ahead, const std::int64_t* next_offsets);
 
-    // Encodes and enqueues the block's ticks, each partition's steps after published[partition] and after what this
-    // producer has accepted before. Returns within about `timeout_ms`: with *done false where the queue is full, and
-    // then the same call again goes on. A partition's steps must follow on; a gap is invalid_argument.
-    Status publish(const Ticks& block, const std::int64_t* published, int timeout_ms, bool* done);
+    // Encodes and enqueues the ticks of the block that come after what each partition holds, steps in order and within
+    // a step instruments in order. Returns within about `timeout_ms`: with *done false where the queue is full, and
+    // then the same call again goes on. A step that is held in part is completed by single ticks. A partition's steps
+    // must follow on; a gap is invalid_argument.
+    Status publish(const Ticks& block, int timeout_ms, bool* done);
     // Serves delivery reports that have come in.
     Status poll();
     // Sends what is queued without lingering and waits, at most `timeout_ms`. *left: messages not reported yet.
@@ -81,41 +97,58 @@ class Producer {
     void partition_counts(std::int64_t* acknowledged, std::int64_t* messages, std::int64_t* bytes);
     // What librdkafka last said about its connections, "" if nothing.
     std::string last_error();
-    // Steps of a full message of a partition; 0 where it has no instruments.
+    // Steps of a full block of a partition; 0 where it has no instruments.
     std::size_t message_steps(std::int32_t partition) const;
 
   private:
     struct Partition {
         std::vector<std::int32_t> numbers;  // instruments, ascending
-        std::size_t message_steps = 0;      // steps of a full message
-        std::int64_t accepted_step = -1;    // last one handed to librdkafka; -1: none yet
-        std::int64_t acknowledged_step = 0;
-        std::int64_t next_offset = -1;  // of the next report; -1: not checked
+        std::size_t message_steps = 0;      // steps of a full block
+        // Handed to librdkafka: the steps up to accepted_step, and `ahead` instruments of the next one.
+        std::int64_t accepted_step = 0;
+        std::size_t ahead = 0;
+        std::int64_t acknowledged_step = 0;  // the last one of which all is
+        std::int64_t next_offset = -1;       // of the next report; -1: not checked
         std::int64_t accepted_messages = 0;
         std::int64_t accepted_bytes = 0;
     };
 
-    // An encoded message; librdkafka takes the payload.
+    // What a message's opaque pointer carries.
+    struct Label {
+        std::int64_t step = 0;
+        bool single = false;
+        std::size_t count = 0;  // a block's steps, or the place of a single tick's instrument in its partition
+
+        void* pack() const;
+        static Label unpack(void* opaque);
+    };
+
+    // An encoded block; librdkafka takes the payload.
     struct Pending {
         std::unique_ptr<std::byte, decltype(&std::free)> payload{nullptr, &std::free};
         std::size_t size = 0;
-        std::int64_t first_step = 0;
-        std::size_t steps = 0;
+        Label label;
         std::int64_t timestamp_ms = 0;  // the last step's time
     };
 
     Producer(const Library& library, ProducerOptions options);
     Status assign_instruments(std::size_t message_limit);
     Status open(const Properties& properties);
-    Status publish_partition(const Ticks& block, std::int32_t partition, std::int64_t published,
-                             std::int64_t deadline_ns, bool* done);
-    Status encode(const Ticks& block, std::int32_t partition, std::size_t row, Pending* pending) const;
-    // *accepted is false where the queue is full; the message then stays the caller's.
-    Status hand_over(std::int32_t partition, Pending* pending, bool* accepted);
+    Status publish_partition(const Ticks& block, std::int32_t partition, std::int64_t deadline_ns, bool* done);
+    // One message from row `row` on, encoded into `pending` if that is empty. *accepted is false where the queue is
+    // full.
+    Status publish_block(const Ticks& block, std::int32_t partition, std::size_t row, Pending* pending, bool* accepted);
+    Status encode_block(const Ticks& block, std::int32_t partition, std::size_t row, Pending* pending) const;
+    // The rest of a step. *accepted is false where the queue is full; some ticks may be enqueued then.
+    Status publish_step(const Ticks& block, std::int32_t partition, std::size_t row, bool* accepted);
+    // Why librdkafka refused a message. A full queue is no failure.
+    Status refused(int error, std::int32_t partition, const Label& label, bool* accepted);
     // Waits for reports, at most that long; returns the failure that stands.
     Status serve(int timeout_ms);
+    void poll_reports(int timeout_ms);
+    void note_reports();
     void fail(const Status& status);
-    void fail(std::int32_t partition, std::int64_t first_step, std::int64_t last_step, const char* reason);
+    void fail(std::int32_t partition, const Label& label, const char* reason);
     void report(const Message& message);
 
     static void on_delivery(Client*, const Message* message, void* opaque);
@@ -127,7 +160,9 @@ class Producer {
     Client* client_ = nullptr;
     Topic* topic_ = nullptr;
     std::vector<Partition> partitions_;
+    std::vector<std::byte> scratch_;  // for the largest single tick
     Counts counts_;
+    bool reported_ = false;             // a message was acknowledged since the time was taken last
     std::int64_t last_report_ns_ = -1;  // steady clock
     Status failure_;                    // the first one; it stands
     bool purged_ = false;               // after a failure the queue is thrown away, once

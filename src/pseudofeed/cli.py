@@ -19,10 +19,14 @@ from pseudofeed.control import SignalControl
 from pseudofeed.errors import PseudofeedError
 from pseudofeed.options import (
     MOST_STEPS,
+    Encoding,
+    EncodingOption,
     Json,
     Kafka,
     MarketFile,
     MarketName,
+    Mode,
+    ModeOption,
     Partitions,
     Postgres,
     Rate,
@@ -33,6 +37,7 @@ from pseudofeed.options import (
     moment,
 )
 from pseudofeed.results import print_frame, print_json, print_summary, result_table, stdout
+from pseudofeed.servers_commands import servers_app
 from pseudofeed.settings import Connections
 
 if TYPE_CHECKING:
@@ -46,7 +51,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-servers_app = typer.Typer(help="The real Kafka, Redis and TimescaleDB on this machine.", no_args_is_help=True)
 market_app = typer.Typer(help="The markets that are registered.", no_args_is_help=True)
 app.add_typer(servers_app, name="servers")
 app.add_typer(market_app, name="market")
@@ -139,6 +143,8 @@ def feed(
     steps: Steps = None,
     speed: Speed = None,
     rate: Rate = None,
+    mode: ModeOption = Mode.block,
+    encoding: EncodingOption = Encoding.sbe,
     partitions: Partitions = None,
     kafka: Kafka = None,
     json_output: Json = False,
@@ -150,7 +156,15 @@ def feed(
 
     connections = Connections.resolve(kafka=kafka)
     summary = run_feed(
-        Market.load(market_file), connections, _control(), steps=steps, rate=rate, speed=speed, partitions=partitions
+        Market.load(market_file),
+        connections,
+        _control(),
+        steps=steps,
+        rate=rate,
+        speed=speed,
+        mode=mode.value,
+        encoding=encoding.value,
+        partitions=partitions,
     )
     print_summary("published", asdict(summary), json_output)
 
@@ -195,6 +209,8 @@ def run(
     steps: Steps = None,
     speed: Speed = None,
     rate: Rate = None,
+    mode: ModeOption = Mode.block,
+    encoding: EncodingOption = Encoding.sbe,
     partitions: Partitions = None,
     store_workers: Annotated[int, typer.Option(min=0, help="Processes that store.")] = 1,
     cache_workers: Annotated[int, typer.Option(min=0, help="Processes that cache.")] = 1,
@@ -214,7 +230,9 @@ def run(
         summary = run_market(
             Market.load(market_file),
             connections,
-            feed=FeedOptions(steps=steps, rate=rate, speed=speed, partitions=partitions),
+            feed=FeedOptions(
+                steps=steps, rate=rate, speed=speed, mode=mode.value, encoding=encoding.value, partitions=partitions
+            ),
             store_workers=store_workers,
             cache_workers=cache_workers,
             on_refresh=display.refresh,
@@ -288,42 +306,6 @@ def ticks(
         print_frame(frame.reset_index(), True, "ticks")
     else:
         frame.to_csv(sys.stdout)
-
-
-@servers_app.command("up")
-def servers_up() -> None:
-    """Start Kafka, Redis and TimescaleDB; print the three variables that tell where they are, ready for the shell."""
-    from pseudofeed.servers import ServerSettings, up
-
-    endpoints = up(ServerSettings.from_environment(), report=lambda text: _stderr.print(text, markup=False))
-    for variable, value in endpoints.environment().items():
-        sys.stdout.write(f"{variable}={value}\n")
-
-
-@servers_app.command("down")
-def servers_down() -> None:
-    """End the servers that `up` started; their data stays."""
-    from pseudofeed.servers import ServerSettings, down
-
-    down(ServerSettings.from_environment(), report=lambda text: _stderr.print(text, markup=False))
-
-
-@servers_app.command("status")
-def servers_status(json_output: Json = False) -> None:
-    """Say which of the servers answer. Exit code 1 where one does not."""
-    from pseudofeed.servers import ServerSettings, status
-
-    found = status(ServerSettings.from_environment())
-    if json_output:
-        print_json({"servers": [asdict(server) for server in found]})
-    else:
-        table = result_table("server", "address", "state", "version")
-        for server in found:
-            state = "up" if server.answers else "does not answer" if server.started else "down"
-            owner = "" if server.started or not server.answers else ", not started by us"
-            table.add_row(server.name, server.address, state + owner, server.version or "")
-        stdout.print(table)
-    sys.exit(0 if all(server.answers for server in found) else 1)
 
 
 @market_app.command("list")

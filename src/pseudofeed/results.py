@@ -36,6 +36,11 @@ def print_summary(done: str, summary: dict[str, Any], json_output: bool) -> None
         count = summary["unreadable"]
         aside = ": see the table quarantine" if done == "stored" else ""
         stdout.print(f"{count:,} {'message' if count == 1 else 'messages'} could not be read{aside}")
+    if pacing := summary.get("pacing"):
+        stdout.print(
+            f"behind the pace: half of the steps {pacing['p50_ms']:.2f} ms or less, 99 % {pacing['p99_ms']:.2f} ms, "
+            f"all {pacing['max_ms']:.2f} ms"
+        )
 
 
 def print_frame(frame: Any, json_output: bool, key: str) -> None:

@@ -53,21 +53,29 @@ def fed_market(
 
 def feed_steps(connections: Connections, record: MarketRecord, *, first: int, steps: int) -> None:
     """The steps from `first` on, in messages of 140 ticks at most: many messages, so many places to be killed at."""
-    with feeding(connections, record) as producer:
+    with feeding(connections, record, after=first - 1) as producer:
         for block in record.market.stream(start_step=first, steps=steps, block_steps=20):
-            producer.publish(block, published=np.full(record.partitions, first - 1, np.int64))
+            producer.publish(block)
         assert producer.flush() == 0
 
 
-def feeding(connections: Connections, record: MarketRecord, *, block_ticks: int = 140) -> Producer:
-    return Producer(
+@contextmanager
+def feeding(
+    connections: Connections, record: MarketRecord, *, after: int, block_ticks: int = 140
+) -> Iterator[Producer]:
+    """A producer that takes the steps after `after`."""
+    market = record.market
+    with Producer(
         connections.require_kafka(),
         tick_topic(record.name),
-        partitions=instrument_partitions(record.market.symbols, record.partitions),
+        symbols=market.symbols,
+        partitions=instrument_partitions(market.symbols, record.partitions),
         partition_count=record.partitions,
         fingerprint=record.fingerprint,
         block_ticks=block_ticks,
-    )
+    ) as producer:
+        producer.begin(steps=np.full(record.partitions, after))
+        yield producer
 
 
 class SteadyFeed:
@@ -86,12 +94,11 @@ class SteadyFeed:
         return self.step
 
     def _feed(self) -> None:
-        with feeding(self._connections, self._record) as producer:
-            published = np.full(self._record.partitions, self.step, np.int64)
+        with feeding(self._connections, self._record, after=self.step) as producer:
             for block in self._record.market.stream(start_step=self.step + 1, block_steps=10):
                 if self._stopping.wait(10 / self._pace):
                     break
-                producer.publish(block, published=published)
+                producer.publish(block)
                 self.step += 10
             assert producer.flush() == 0
 

@@ -23,7 +23,6 @@ from pseudofeed.settings import Connections
 from pseudofeed.simulate.paths import TickBlock
 
 PARTITION_OF = np.array([0, 1, 0, 1, 0], dtype=np.int32)
-NOTHING = np.zeros(2, dtype=np.int64)
 
 
 def make_block(first_step: int, steps: int, *, year: int = 2026) -> TickBlock:
@@ -35,7 +34,9 @@ def make_block(first_step: int, steps: int, *, year: int = 2026) -> TickBlock:
 
 def make_producer(kafka: dict[str, str], topic: str, **properties: str) -> Producer:
     given = {name.replace("_", "."): value for name, value in properties.items()}
-    return Producer({**kafka, **given}, topic, partitions=PARTITION_OF, partition_count=2, fingerprint=1)
+    return Producer(
+        {**kafka, **given}, topic, symbols=list("ABCDE"), partitions=PARTITION_OF, partition_count=2, fingerprint=1
+    )
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "lz4", "zstd"])
@@ -44,8 +45,8 @@ def test_compression_passes_through(connections: Connections, market_name: str, 
     ensure_topic(kafka, topic, 2, TICK_TOPIC_CONFIG)
     block = make_block(1, 5_000)
     with make_producer(kafka, topic, compression_type=compression) as producer:
-        producer.expect_offsets(describe(kafka, topic).high)
-        producer.publish(block, published=NOTHING)
+        producer.begin(offsets=describe(kafka, topic).high)
+        producer.publish(block)
     with TopicReader(kafka) as reader:
         values = [m.value() or b"" for m in reader.read(topic, {1: 0})]
     ticks = decode_ticks(values, fingerprint=1, partition=1)
@@ -56,9 +57,9 @@ def test_a_market_may_lie_in_the_past_or_ahead_of_the_brokers_clock(connections:
     kafka, topic = connections.require_kafka(), tick_topic(market_name)
     ensure_topic(kafka, topic, 2, TICK_TOPIC_CONFIG)
     with make_producer(kafka, topic) as producer:
-        producer.publish(make_block(1, 10, year=1960), published=NOTHING)
-        producer.publish(make_block(11, 10, year=1990), published=NOTHING)
-        producer.publish(make_block(21, 10, year=2090), published=NOTHING)
+        producer.publish(make_block(1, 10, year=1960))
+        producer.publish(make_block(11, 10, year=1990))
+        producer.publish(make_block(21, 10, year=2090))
     assert describe(kafka, topic).high.tolist() == [3, 3]
 
 
@@ -68,9 +69,9 @@ def test_a_message_that_the_topic_refuses_is_told_with_partition_and_steps(
     kafka, topic = connections.require_kafka(), tick_topic(market_name)
     ensure_topic(kafka, topic, 2, {**TICK_TOPIC_CONFIG, "max.message.bytes": "2000"})
     producer = make_producer(kafka, topic)
-    producer.publish(make_block(1, 10), published=NOTHING)
+    producer.publish(make_block(1, 10))
     assert producer.flush() == 0
-    producer.publish(make_block(11, 1_000), published=NOTHING)
+    producer.publish(make_block(11, 1_000))
     with pytest.raises(PublishError, match=r"partition [01] of .*, steps 11 to 1010: .*too large"):
         producer.flush()
     producer.close()

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import psutil
 import psycopg
 import pytest
@@ -115,10 +114,9 @@ def test_a_frozen_postgres_holds_the_input_back(
             server.signal(signal.SIGSTOP)
             begun = time.monotonic()
             before = psutil.Process(pid).memory_info().rss
-            with feeding(connections, record, block_ticks=4_000) as producer:
-                published = np.full(record.partitions, 20)
+            with feeding(connections, record, after=20, block_ticks=4_000) as producer:
                 for block in record.market.stream(start_step=21, steps=steps, block_steps=100):
-                    producer.publish(block, published=published)
+                    producer.publish(block)
                 assert producer.flush() == 0
             time.sleep(max(0.0, begun + repeats(10) - time.monotonic()))
             grown = psutil.Process(pid).memory_info().rss - before

@@ -27,19 +27,23 @@ class NativeProducer:
         properties: Mapping[str, str],
         topic: str,
         *,
+        symbols: Sequence[str],
         partitions: NDArray[np.int32],
         partition_count: int,
         fingerprint: int,
+        shape: str,
         block_ticks: int,
     ) -> None: ...
-    def expect_offsets(self, next_offsets: NDArray[np.int64]) -> None: ...
+    def begin(
+        self, steps: NDArray[np.int64], ahead: NDArray[np.int64], next_offsets: NDArray[np.int64] | None
+    ) -> None: ...
     def publish(
         self,
         first_step: int,
         times: NDArray[np.int64],
         prices: NDArray[np.float64],
         variances: NDArray[np.float64],
-        published: NDArray[np.int64],
+        partition: int,
         timeout_ms: int,
     ) -> bool: ...
     def poll(self) -> None: ...

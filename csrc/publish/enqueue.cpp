@@ -1,0 +1,176 @@
+// The producer's way in: rows of ticks become messages in librdkafka's queue.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "encode/tick.h"
+#include "encode/tick_block.h"
+#include "publish/producer.h"
+
+namespace pseudofeed::publish {
+namespace {
+
+constexpr int kStepBits = 42, kCountBits = 21;
+constexpr std::int64_t kLargestStep = (std::int64_t{1} << kStepBits) - 1;
+static_assert(sizeof(void*) == 8, "a message's label travels in its opaque pointer");
+static_assert(encode::kMaximumBlockTicks < std::size_t{1} << kCountBits);
+
+// Kafka has no times before 1970, and librdkafka takes 0 for "now".
+std::int64_t timestamp_ms(std::int64_t time_ns) { return std::max<std::int64_t>(1, time_ns / 1'000'000); }
+
+}  // namespace
+
+void* Producer::Label::pack() const {
+    const std::uint64_t bits =
+        static_cast<std::uint64_t>(step) << (kCountBits + 1) | std::uint64_t{count} << 1 | std::uint64_t{single};
+    void* opaque = nullptr;
+    std::memcpy(&opaque, &bits, sizeof opaque);
+    return opaque;
+}
+
+Producer::Label Producer::Label::unpack(void* opaque) {
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, &opaque, sizeof bits);
+    return {static_cast<std::int64_t>(bits >> (kCountBits + 1)), (bits & 1) != 0,
+            static_cast<std::size_t>(bits >> 1 & ((std::uint64_t{1} << kCountBits) - 1))};
+}
+
+Status Producer::publish(const Ticks& block, int timeout_ms, bool* done) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    *done = false;
+    if (Status status = serve(0); !status.ok()) return status;
+    if (block.first_step < 1 || block.first_step > kLargestStep - static_cast<std::int64_t>(block.steps))
+        return failure(Code::invalid_argument, "steps from %lld on can't be published",
+                       static_cast<long long>(block.first_step));
+    const std::int64_t deadline_ns = now_ns() + std::int64_t{timeout_ms} * 1'000'000;
+    for (std::int32_t p = 0; p < options_.partition_count; ++p) {
+        if (partitions_[std::size_t(p)].numbers.empty()) continue;
+        if (block.partition != kAllPartitions && block.partition != p) continue;
+        bool finished = false;
+        if (Status status = publish_partition(block, p, deadline_ns, &finished); !status.ok()) return status;
+        if (!finished) return {};
+    }
+    *done = true;
+    return serve(0);
+}
+
+Status Producer::publish_partition(const Ticks& block, std::int32_t number, std::int64_t deadline_ns, bool* done) {
+    const Partition& partition = partitions_[std::size_t(number)];
+    const std::int64_t last_step = block.first_step + static_cast<std::int64_t>(block.steps) - 1;
+    if (block.first_step > partition.accepted_step + 1)
+        return failure(Code::invalid_argument,
+                       "partition %d of %s holds the steps up to %lld, a block from step %lld on would leave a gap",
+                       number, options_.topic.c_str(), static_cast<long long>(partition.accepted_step),
+                       static_cast<long long>(block.first_step));
+    Pending pending;  // encoded once, however often the queue is full
+    while (partition.accepted_step < last_step) {
+        const auto row = static_cast<std::size_t>(partition.accepted_step + 1 - block.first_step);
+        const bool single = options_.shape != encode::Shape::block || partition.ahead > 0;
+        bool accepted = false;
+        Status status = single ? publish_step(block, number, row, &accepted)
+                               : publish_block(block, number, row, &pending, &accepted);
+        if (!status.ok()) return status;
+        if (accepted) continue;
+        const std::int64_t left_ms = (deadline_ns - now_ns()) / 1'000'000;
+        if (left_ms <= 0) return {};
+        if (status = serve(static_cast<int>(left_ms)); !status.ok()) return status;
+    }
+    *done = true;
+    return {};
+}
+
+Status Producer::publish_block(const Ticks& block, std::int32_t number, std::size_t row, Pending* pending,
+                               bool* accepted) {
+    Partition& partition = partitions_[std::size_t(number)];
+    if (pending->payload == nullptr) {
+        if (Status status = encode_block(block, number, row, pending); !status.ok()) return status;
+    }
+    const int error = library_.producev(client_, kTopic, topic_, kPartition, static_cast<int>(number), kMessageFlags,
+                                        kFreePayload, kValue, static_cast<void*>(pending->payload.get()), pending->size,
+                                        kOpaque, pending->label.pack(), kTimestamp, pending->timestamp_ms, kEnd);
+    if (error != kNoError) return refused(error, number, pending->label, accepted);
+    (void)pending->payload.release();  // librdkafka frees it
+    partition.accepted_step += static_cast<std::int64_t>(pending->label.count);
+    ++partition.accepted_messages;
+    partition.accepted_bytes += static_cast<std::int64_t>(pending->size);
+    ++counts_.accepted_messages;
+    *accepted = true;
+    return {};
+}
+
+Status Producer::encode_block(const Ticks& block, std::int32_t number, std::size_t row, Pending* pending) const {
+    const Partition& partition = partitions_[std::size_t(number)];
+    const bool all = block.partition == kAllPartitions;
+    const std::size_t row_length = all ? options_.partitions.size() : partition.numbers.size();
+    encode::TickBlockSource source;
+    source.fingerprint = options_.fingerprint;
+    source.partition = static_cast<std::uint32_t>(number);
+    source.first_sequence = block.first_step + static_cast<std::int64_t>(row);
+    source.steps = std::min(partition.message_steps, block.steps - row);
+    source.instruments = partition.numbers.size();
+    source.times = block.times + row;
+    source.numbers = partition.numbers.data();
+    source.prices = block.prices + row * row_length;
+    source.variances = block.variances + row * row_length;
+    source.row_length = row_length;
+    source.columns = all ? partition.numbers.data() : nullptr;
+
+    const std::size_t size = encode::tick_block_size(source.steps, source.instruments);
+    pending->payload.reset(static_cast<std::byte*>(std::malloc(size)));
+    if (pending->payload == nullptr) return failure(Code::out_of_memory, "no memory for a message of %zu bytes", size);
+    pending->label = {source.first_sequence, false, source.steps};
+    pending->timestamp_ms = timestamp_ms(source.times[source.steps - 1]);
+    return encode::encode_tick_block(source, pending->payload.get(), size, &pending->size);
+}
+
+Status Producer::publish_step(const Ticks& block, std::int32_t number, std::size_t row, bool* accepted) {
+    Partition& partition = partitions_[std::size_t(number)];
+    const bool all = block.partition == kAllPartitions;
+    const std::size_t row_length = all ? options_.partitions.size() : partition.numbers.size();
+    encode::Tick tick{};
+    tick.fingerprint = options_.fingerprint;
+    tick.sequence = block.first_step + static_cast<std::int64_t>(row);
+    tick.time = block.times[row];
+    tick.partition = static_cast<std::uint32_t>(number);
+    for (; partition.ahead < partition.numbers.size(); ++partition.ahead) {
+        tick.number = partition.numbers[partition.ahead];
+        const std::size_t column = all ? std::size_t(tick.number) : partition.ahead;
+        tick.price = block.prices[row * row_length + column];
+        tick.variance = block.variances[row * row_length + column];
+        std::size_t size = encode::tick_size;
+        if (options_.shape != encode::Shape::json) {
+            encode::encode_tick(tick, scratch_.data());
+        } else {
+            size = encode::encode_tick_json(tick, options_.json_symbols[std::size_t(tick.number)], scratch_.data());
+            if (size == 0)
+                return failure(Code::invalid_argument,
+                               "instrument %d at step %lld: price %g, variance %g: JSON has no such numbers",
+                               tick.number, static_cast<long long>(tick.sequence), tick.price, tick.variance);
+        }
+        const std::string& key = options_.symbols[std::size_t(tick.number)];
+        const Label label{tick.sequence, true, partition.ahead};
+        const int error =
+            library_.producev(client_, kTopic, topic_, kPartition, static_cast<int>(number), kMessageFlags,
+                              kCopyPayload, kValue, static_cast<void*>(scratch_.data()), size, kKey, key.data(),
+                              key.size(), kOpaque, label.pack(), kTimestamp, timestamp_ms(tick.time), kEnd);
+        if (error != kNoError) return refused(error, number, label, accepted);
+        ++partition.accepted_messages;
+        partition.accepted_bytes += static_cast<std::int64_t>(size);
+        ++counts_.accepted_messages;
+    }
+    partition.ahead = 0;
+    ++partition.accepted_step;
+    *accepted = true;
+    return {};
+}
+
+Status Producer::refused(int error, std::int32_t number, const Label& label, bool* accepted) {
+    *accepted = false;
+    if (error == kQueueFull) return {};
+    char text[160] = {};
+    const bool fatal = error == kFatal && library_.fatal_error(client_, text, sizeof text) != kNoError;
+    fail(number, label, fatal ? text : library_.err2str(error));
+    return serve(0);
+}
+
+}  // namespace pseudofeed::publish
