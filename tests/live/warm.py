@@ -29,7 +29,8 @@ from pseudofeed.control import SignalControl
 from pseudofeed.errors import OffsetConflict
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
-from pseudofeed.store.sink import COPY_TICKS, StoreSink
+from pseudofeed.store.series import TICKS
+from pseudofeed.store.sink import StoreSink
 from pseudofeed.store.worker import prepare_store
 
 ANY_TIME = "at any time"
@@ -187,7 +188,7 @@ class _DoomedSink(StoreSink):
 
     def _copy(self, connection: psycopg.Connection, rows: bytes) -> None:
         if self.fate.is_due(MID_COPY):
-            with connection.cursor().copy(COPY_TICKS) as copy:
+            with connection.cursor().copy(TICKS.copy.encode()) as copy:
                 copy.write(rows[: len(rows) // 2])
                 connection.pgconn.flush()
                 self.fate.fulfil()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 
 import psycopg
@@ -21,12 +22,14 @@ from pseudofeed.encode import TickColumns, encode_copy_rows, instrument_partitio
 from pseudofeed.errors import OffsetConflict, ServerError, TopicError
 from pseudofeed.publish.topics import TopicState, tick_topic
 from pseudofeed.settings import Connections
-from pseudofeed.store.chunks import Chunks, chunk_length_us
+from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import may_pass, open_connection, store_error
 from pseudofeed.store.order import TickOrder
 from pseudofeed.store.quarantine import quarantine
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import Tier
+from pseudofeed.store.series import TICKS
+from pseudofeed.store.upkeep import keep_up
 
 __all__ = ["StoreSink"]
 
@@ -35,21 +38,24 @@ _log.addHandler(logging.NullHandler())
 
 FIRST_BACK_OFF = 0.1
 LONGEST_BACK_OFF = 5.0
-COPY_TICKS = "COPY tick (time, instrument_id, price, variance) FROM STDIN (FORMAT binary)"
+UPKEEP_SECONDS = 60.0
 
 
 class StoreSink:
-    """One connection that stores the partitions it is given; see `pseudofeed.consume.Sink` for when what is called."""
+    """One connection that stores the partitions it is given; see `pseudofeed.consume.Sink` for when what is called.
 
-    def __init__(self, connections: Connections, market: StoredMarket, tier: Tier) -> None:
+    keeps_up: drop and compress old chunks while there is nothing to write (upkeep.py).
+    """
+
+    def __init__(self, connections: Connections, market: StoredMarket, tier: Tier, *, keeps_up: bool = False) -> None:
+        self._tier, self._keeps_up, self._kept_up_at = tier, keeps_up, 0.0
         self._connections = connections
         self._market = market
         self._topic = tick_topic(market.record.name)
-        definition = market.record.market
-        self._chunks = Chunks(tier, chunk_length_us(len(market.instrument_ids), definition.clock.step_ns))
-        self._order = TickOrder(
-            instrument_partitions(definition.symbols, market.record.partitions), market.record.partitions
-        )
+        self._series = TICKS
+        self._chunks = Chunks(tier, self._series, market)
+        symbols, count = market.record.market.symbols, market.record.partitions
+        self._order = TickOrder(instrument_partitions(symbols, count), count)
         self._connection: psycopg.Connection | None = None
         self._gave_up = threading.Event()
         self._topic_id: str | None = None
@@ -99,7 +105,15 @@ class StoreSink:
             self._order.forget(partition)
 
     def idle(self) -> None:
-        pass
+        if not self._keeps_up or time.monotonic() - self._kept_up_at < UPKEEP_SECONDS:
+            return
+        self._kept_up_at = time.monotonic()
+        try:
+            if keep_up(self._connected(), self._tier):
+                self._chunks.forget()
+        except psycopg.Error as problem:
+            _log.warning("old ticks stay for now: %s", store_error(problem, self._connections))
+            self._disconnect()
 
     def give_up(self) -> None:
         self._gave_up.set()
@@ -116,15 +130,15 @@ class StoreSink:
         numbers = sorted(partitions)
         market_id = self._market.market_id
         connection.execute(
-            """INSERT INTO sink_offset (market_id, partition, topic_id, next_offset, last_sequence)
-               SELECT %s, p, %s, o, CASE o WHEN 0 THEN 0 END FROM unnest(%s::int4[], %s::int8[]) AS n (p, o)
+            """INSERT INTO sink_offset (market_id, stream, partition, topic_id, next_offset, last_sequence)
+               SELECT %s, %s, p, %s, o, CASE o WHEN 0 THEN 0 END FROM unnest(%s::int4[], %s::int8[]) AS n (p, o)
                ORDER BY p ON CONFLICT DO NOTHING""",
-            (market_id, topic.topic_id, numbers, [int(topic.low[number]) for number in numbers]),
+            (market_id, self._series.stream, topic.topic_id, numbers, [int(topic.low[number]) for number in numbers]),
         )
         rows = connection.execute(
             """SELECT partition, topic_id, next_offset, last_sequence, last_number, may_skip FROM sink_offset
-               WHERE market_id = %s AND partition = ANY (%s) ORDER BY partition FOR UPDATE""",
-            (market_id, numbers),
+               WHERE market_id = %s AND stream = %s AND partition = ANY (%s) ORDER BY partition FOR UPDATE""",
+            (market_id, self._series.stream, numbers),
         ).fetchall()
         found: dict[int, int] = {}
         for partition, topic_id, next_offset, last_sequence, last_number, may_skip in rows:
@@ -171,7 +185,8 @@ class StoreSink:
                       last_number = coalesce(b.last_number, s.last_number)
                FROM unnest(%s::int4[], %s::int8[], %s::int8[], %s::int8[], %s::int4[], %s::bool[])
                         AS b (partition, beginning, upto, last_sequence, last_number, may_skip)
-               WHERE s.market_id = %s AND s.partition = b.partition AND s.next_offset = b.beginning""",
+               WHERE s.market_id = %s AND s.stream = %s AND s.partition = b.partition
+                 AND s.next_offset = b.beginning""",
             (
                 [batch.partition for batch in batches],
                 [batch.from_offset for batch in batches],
@@ -180,13 +195,14 @@ class StoreSink:
                 [int(batch.columns.instrument[-1]) if len(batch.columns) else None for batch in batches],
                 [self._order.may_skip_after(batch) for batch in batches],
                 self._market.market_id,
+                self._series.stream,
             ),
         )
         if moved.rowcount != len(batches):
             raise self._conflict(batches)
 
     def _copy(self, connection: psycopg.Connection, rows: bytes) -> None:
-        with connection.cursor().copy(COPY_TICKS) as copy:
+        with connection.cursor().copy(self._series.copy.encode()) as copy:
             copy.write(memoryview(rows))
 
     def _is_in(self, connection: psycopg.Connection, batches: Sequence[Batch]) -> bool:
@@ -194,8 +210,8 @@ class StoreSink:
         found: dict[int, int] = dict(
             connection.execute(
                 """SELECT partition, next_offset FROM sink_offset
-                   WHERE market_id = %s AND partition = ANY (%s) ORDER BY partition FOR UPDATE""",
-                (self._market.market_id, [batch.partition for batch in batches]),
+                   WHERE market_id = %s AND stream = %s AND partition = ANY (%s) ORDER BY partition FOR UPDATE""",
+                (self._market.market_id, self._series.stream, [batch.partition for batch in batches]),
             ).fetchall()
         )
         if all(found.get(batch.partition) == batch.to_offset for batch in batches):
