@@ -53,7 +53,7 @@ def cache_market(
 
     Quotes are flushed `batch_seconds` after the first that is not written yet, or earlier where `batch_rows` ticks
     have come; of several ticks of an instrument in a flush only the newest is written. Raises ServerError where a
-    server does not answer at the start (later it is waited for), TopicError and MalformedMessage.
+    server does not answer at the start (later it is waited for), and TopicError.
     """
     sink = CacheSink(record, connections)
     sink.open()

@@ -60,7 +60,7 @@ def consume_ticks(
     sinks: one a lane; partition p is served by sink p modulo their number. They are closed at the end, in any case.
     stage: the word in the group id `pseudofeed.<stage>.<market>` and in reports. A batch is written when a lane has
     about `batch_rows` ticks or the oldest is `batch_seconds` old. Raises ServerError where Kafka does not answer at the
-    start, TopicError, MalformedMessage, and whatever the sinks raise.
+    start, TopicError, and whatever the sinks raise.
     """
     lanes = [
         Lane(sink, number, topic=tick_topic(record.name), fingerprint=record.fingerprint)
@@ -350,7 +350,7 @@ class _Loop:
         self._tally.came()
         partition.position = offset + 1
         partition.empty = False
-        # An empty value is not a tick block either: the decoder says so, with the offset.
+        # An empty value is no tick either: the decoder says so.
         partition.lane.add(partition, offset, value or b"")
 
     def _take_event(self, problem: KafkaError, offset: int | None, partition: Partition | None) -> None:
@@ -411,7 +411,7 @@ class _Loop:
             _log.warning("%s; reading again from where the store is", conflict)
             self._start_over(numbers)
             return
-        self._tally.wrote(written.ticks, written.last_step)
+        self._tally.wrote(written.ticks, written.last_step, written.unreadable)
         for number, offset in written.next_offsets.items():
             if number in self._partitions:
                 self._partitions[number].done = offset

@@ -149,8 +149,11 @@ def register_market(kafka: Mapping[str, str], market: Market, partitions: int | 
 
 
 def drop_market(kafka: Mapping[str, str], name: str) -> None:
-    """Take the record away. The market's topics stay: delete them first (topics.delete_topic)."""
-    read_market(kafka, name)
+    """Take the record away, also one that cannot be read. The market's topics stay: delete them first
+    (topics.delete_topic). UnknownMarket if there is none."""
+    with TopicReader(kafka) as reader:
+        if name not in _standing(reader):
+            raise UnknownMarket(f"no market {name!r} is registered")
     _write(kafka, name, None)
 
 
