@@ -11,31 +11,27 @@
 namespace pseudofeed::publish {
 namespace {
 
-// A label's step, kind and count; the largest count is the place of the last of 10^6 instruments.
-constexpr int kStepBits = 42, kKindBits = 2, kCountBits = 20;
-constexpr std::int64_t kLargestStep = (std::int64_t{1} << kStepBits) - 1;
-static_assert(sizeof(void*) == 8 && kStepBits + kKindBits + kCountBits == 64);
-static_assert(encode::kMaximumEntries < std::size_t{1} << kCountBits);
+constexpr std::int64_t kLargestStep = std::int64_t{1} << 60;  // far from overflow in any sum
+static_assert(sizeof(void*) == 8, "a message's number travels in its opaque pointer");
 
 // Kafka has no times before 1970, and librdkafka takes 0 for "now".
 std::int64_t timestamp_ms(std::int64_t time_ns) { return std::max<std::int64_t>(1, time_ns / 1'000'000); }
 
 }  // namespace
 
-void* Producer::Label::pack() const {
-    const std::uint64_t bits = static_cast<std::uint64_t>(step) << (kKindBits + kCountBits) |
-                               static_cast<std::uint64_t>(kind) << kCountBits | std::uint64_t{count};
+void* Producer::pack(const Partition& partition, Kind kind) {
+    const auto number = static_cast<std::uint64_t>(partition.accepted_messages);
+    const std::uint64_t bits = number << 1 | static_cast<std::uint64_t>(kind == Kind::factors);
     void* opaque = nullptr;
     std::memcpy(&opaque, &bits, sizeof opaque);
     return opaque;
 }
 
-Producer::Label Producer::Label::unpack(void* opaque) {
-    std::uint64_t bits = 0;
-    std::memcpy(&bits, &opaque, sizeof bits);
-    return {static_cast<std::int64_t>(bits >> (kKindBits + kCountBits)),
-            static_cast<Kind>(bits >> kCountBits & ((1U << kKindBits) - 1)),
-            static_cast<std::size_t>(bits & ((std::uint64_t{1} << kCountBits) - 1))};
+void Producer::accept(Partition& partition, const Sent& sent, std::size_t size) {
+    partition.sent.push_back(sent);
+    ++partition.accepted_messages;
+    partition.accepted_bytes += static_cast<std::int64_t>(size);
+    ++counts_.accepted_messages;
 }
 
 Status Producer::check_steps(std::int64_t first_step, std::size_t steps) const {
@@ -131,16 +127,15 @@ Status Producer::publish_block(const Ticks& block, std::int32_t number, std::siz
 }
 
 Status Producer::hand_over(Topic* topic, std::int32_t number, Pending* pending, bool* accepted) {
-    const int error = library_.producev(client_, kTopic, topic, kPartition, static_cast<int>(number), kMessageFlags,
-                                        kFreePayload, kValue, static_cast<void*>(pending->payload.get()), pending->size,
-                                        kOpaque, pending->label.pack(), kTimestamp, pending->timestamp_ms, kEnd);
-    if (error != kNoError) return refused(error, number, pending->label, accepted);
+    Partition& partition = partition_of(pending->sent.kind, number);
+    const int error =
+        library_.producev(client_, kTopic, topic, kPartition, static_cast<int>(number), kMessageFlags, kFreePayload,
+                          kValue, static_cast<void*>(pending->payload.get()), pending->size, kOpaque,
+                          pack(partition, pending->sent.kind), kTimestamp, pending->timestamp_ms, kEnd);
+    if (error != kNoError) return refused(error, number, pending->sent, accepted);
     (void)pending->payload.release();  // librdkafka frees it
-    Partition& partition = partition_of(pending->label, number);
-    partition.accepted_step += static_cast<std::int64_t>(pending->label.count);
-    ++partition.accepted_messages;
-    partition.accepted_bytes += static_cast<std::int64_t>(pending->size);
-    ++counts_.accepted_messages;
+    accept(partition, pending->sent, pending->size);
+    partition.accepted_step += std::int64_t{pending->sent.count};
     *accepted = true;
     return {};
 }
@@ -157,7 +152,7 @@ Status Producer::encode_factors(const Factors& block, std::size_t row, Pending* 
 
     if (Status status = pending->make_room(encode::factor_block_size(source.steps, source.factors)); !status.ok())
         return status;
-    pending->label = {source.first_sequence, Kind::factors, source.steps};
+    pending->sent = {source.first_sequence, static_cast<std::uint32_t>(source.steps), Kind::factors};
     pending->timestamp_ms = timestamp_ms(source.times[source.steps - 1]);
     return encode::encode_factor_block(source, pending->payload.get(), pending->size, &pending->size);
 }
@@ -181,7 +176,7 @@ Status Producer::encode_block(const Ticks& block, std::int32_t number, std::size
 
     if (Status status = pending->make_room(encode::tick_block_size(source.steps, source.instruments)); !status.ok())
         return status;
-    pending->label = {source.first_sequence, Kind::block, source.steps};
+    pending->sent = {source.first_sequence, static_cast<std::uint32_t>(source.steps), Kind::block};
     pending->timestamp_ms = timestamp_ms(source.times[source.steps - 1]);
     return encode::encode_tick_block(source, pending->payload.get(), pending->size, &pending->size);
 }
@@ -211,15 +206,13 @@ Status Producer::publish_step(const Ticks& block, std::int32_t number, std::size
                                tick.number, static_cast<long long>(tick.sequence), tick.price, tick.variance);
         }
         const std::string& key = options_.symbols[std::size_t(tick.number)];
-        const Label label{tick.sequence, Kind::tick, partition.ahead};
-        const int error =
-            library_.producev(client_, kTopic, topic_, kPartition, static_cast<int>(number), kMessageFlags,
-                              kCopyPayload, kValue, static_cast<void*>(scratch_.data()), size, kKey, key.data(),
-                              key.size(), kOpaque, label.pack(), kTimestamp, timestamp_ms(tick.time), kEnd);
-        if (error != kNoError) return refused(error, number, label, accepted);
-        ++partition.accepted_messages;
-        partition.accepted_bytes += static_cast<std::int64_t>(size);
-        ++counts_.accepted_messages;
+        const Sent sent{tick.sequence, static_cast<std::uint32_t>(partition.ahead), Kind::tick};
+        const int error = library_.producev(client_, kTopic, topic_, kPartition, static_cast<int>(number),
+                                            kMessageFlags, kCopyPayload, kValue, static_cast<void*>(scratch_.data()),
+                                            size, kKey, key.data(), key.size(), kOpaque, pack(partition, Kind::tick),
+                                            kTimestamp, timestamp_ms(tick.time), kEnd);
+        if (error != kNoError) return refused(error, number, sent, accepted);
+        accept(partition, sent, size);
     }
     partition.ahead = 0;
     ++partition.accepted_step;
@@ -227,12 +220,12 @@ Status Producer::publish_step(const Ticks& block, std::int32_t number, std::size
     return {};
 }
 
-Status Producer::refused(int error, std::int32_t number, const Label& label, bool* accepted) {
+Status Producer::refused(int error, std::int32_t number, const Sent& sent, bool* accepted) {
     *accepted = false;
     if (error == kQueueFull) return {};
     char text[160] = {};
     const bool fatal = error == kFatal && library_.fatal_error(client_, text, sizeof text) != kNoError;
-    fail(number, label, fatal ? text : library_.err2str(error));
+    fail(number, sent, fatal ? text : library_.err2str(error));
     return serve(0);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 
 #include "encode/factor_block.h"
 #include "encode/tick_block.h"
@@ -149,7 +150,7 @@ Status Producer::begin(const std::int64_t* steps, const std::int64_t* ahead, con
         Partition& partition = partitions_[p];
         partition.accepted_step = partition.acknowledged_step = steps[p];
         partition.ahead = static_cast<std::size_t>(ahead[p]);
-        partition.next_offset = next_offsets == nullptr ? -1 : next_offsets[p];
+        partition.first_offset = next_offsets == nullptr ? -1 : next_offsets[p];
     }
     return {};
 }
@@ -160,7 +161,7 @@ Status Producer::begin_factors(std::int64_t step, std::int64_t next_offset) {
         return failure(Code::invalid_argument, "no topic holds the factors up to step %lld",
                        static_cast<long long>(step));
     factors_.accepted_step = factors_.acknowledged_step = step;
-    factors_.next_offset = next_offset;
+    factors_.first_offset = next_offset;
     return {};
 }
 
@@ -209,50 +210,60 @@ void Producer::fail(const Status& status) {
     if (failure_.ok()) failure_ = status;
 }
 
-void Producer::fail(std::int32_t partition, const Label& label, const char* reason) {
+void Producer::fail(std::int32_t partition, const Sent& sent, const char* reason) {
     char what[64];
-    const auto step = static_cast<long long>(label.step);
-    if (label.kind == Kind::tick) {
+    const auto step = static_cast<long long>(sent.step);
+    if (sent.kind == Kind::tick) {
         std::snprintf(what, sizeof what, "step %lld", step);
     } else {
-        std::snprintf(what, sizeof what, "steps %lld to %lld", step, step + static_cast<long long>(label.count) - 1);
+        std::snprintf(what, sizeof what, "steps %lld to %lld", step, step + sent.count - 1);
     }
-    const std::string& topic = label.kind == Kind::factors ? options_.factor_topic : options_.topic;
+    const std::string& topic = sent.kind == Kind::factors ? options_.factor_topic : options_.topic;
     fail(failure(Code::publish_failed, "partition %d of %s, %s: %s", partition, topic.c_str(), what, reason));
 }
 
-Producer::Partition& Producer::partition_of(const Label& label, std::int32_t number) {
-    return label.kind == Kind::factors ? factors_ : partitions_[std::size_t(number)];
+Producer::Partition& Producer::partition_of(Kind kind, std::int32_t number) {
+    return kind == Kind::factors ? factors_ : partitions_[std::size_t(number)];
 }
 
 void Producer::report(const Message& message) {
-    const Label label = Label::unpack(message.opaque);
-    if (message.error != kNoError) {
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, &message.opaque, sizeof bits);
+    Partition& partition = partition_of((bits & 1) != 0 ? Kind::factors : Kind::block, message.partition);
+    const auto number = static_cast<std::int64_t>(bits >> 1);
+    Sent& sent = partition.sent[static_cast<std::size_t>(number - partition.settled)];
+    if (message.error == kNoError) {
+        acknowledge(partition, sent, partition.first_offset + number, message);
+    } else {
         ++counts_.failed_messages;
-        fail(message.partition, label, library_.err2str(message.error));
-        return;
+        fail(message.partition, sent, library_.err2str(message.error));
     }
-    Partition& partition = partition_of(label, message.partition);
+}
+
+void Producer::acknowledge(Partition& partition, Sent& sent, std::int64_t due, const Message& message) {
     const std::size_t instruments = partition.numbers.size();
     ++counts_.messages;
-    counts_.ticks += static_cast<std::int64_t>(label.kind == Kind::tick ? 1 : label.count * instruments);
+    counts_.ticks += static_cast<std::int64_t>(sent.kind == Kind::tick ? 1 : sent.count * instruments);
     counts_.bytes += static_cast<std::int64_t>(message.length);
     reported_ = true;
-    if (label.kind != Kind::tick) {
-        partition.acknowledged_step = label.step + static_cast<std::int64_t>(label.count) - 1;
-    } else if (label.count + 1 == instruments) {
-        partition.acknowledged_step = label.step;
-    }
-    if (partition.next_offset < 0) return;
-    // The broker may leave the offset out, e.g. for a message that it had already written at the first try.
-    if (message.offset >= 0 && message.offset != partition.next_offset) {
+    sent.acknowledged = true;
+    // The broker leaves the offset out for a message that it had written before its answer was lost.
+    if (partition.first_offset >= 0 && message.offset >= 0 && message.offset != due) {
         char text[160];
         std::snprintf(text, sizeof text,
                       "written at offset %lld where %lld was due, so another producer writes to this partition",
-                      static_cast<long long>(message.offset), static_cast<long long>(partition.next_offset));
-        fail(message.partition, label, text);
+                      static_cast<long long>(message.offset), static_cast<long long>(due));
+        fail(message.partition, sent, text);
     }
-    ++partition.next_offset;
+    for (; !partition.sent.empty() && partition.sent.front().acknowledged; partition.sent.pop_front()) {
+        const Sent& oldest = partition.sent.front();
+        ++partition.settled;
+        if (oldest.kind != Kind::tick) {
+            partition.acknowledged_step = oldest.step + oldest.count - 1;
+        } else if (oldest.count + 1 == instruments) {
+            partition.acknowledged_step = oldest.step;
+        }
+    }
 }
 
 void Producer::on_delivery(Client*, const Message* message, void* opaque) {

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -119,6 +120,16 @@ class Producer {
     std::size_t message_steps(std::int32_t partition) const;
 
   private:
+    enum class Kind : std::uint8_t { block, tick, factors };
+
+    // A message that librdkafka has taken.
+    struct Sent {
+        std::int64_t step = 0;    // of a block, its first
+        std::uint32_t count = 0;  // a block's steps, or the place of a single tick's instrument in its partition
+        Kind kind = Kind::block;
+        bool acknowledged = false;
+    };
+
     struct Partition {
         std::vector<std::int32_t> numbers;  // instruments, ascending
         std::size_t message_steps = 0;      // steps of a full block
@@ -126,28 +137,20 @@ class Producer {
         std::int64_t accepted_step = 0;
         std::size_t ahead = 0;
         std::int64_t acknowledged_step = 0;  // the last one of which all is
-        std::int64_t next_offset = -1;       // of the next report; -1: not checked
+        std::int64_t first_offset = -1;      // that the first message must get; -1: any
         std::int64_t accepted_messages = 0;
         std::int64_t accepted_bytes = 0;
-    };
-
-    enum class Kind { block, tick, factors };
-
-    // What a message's opaque pointer carries.
-    struct Label {
-        std::int64_t step = 0;
-        Kind kind = Kind::block;
-        std::size_t count = 0;  // a block's steps, or the place of a single tick's instrument in its partition
-
-        void* pack() const;
-        static Label unpack(void* opaque);
+        // From the oldest message on that is not acknowledged; before it `settled` messages are. Reports may overtake
+        // each other: where a broker died after it had written two requests, it may tell of the second one first.
+        std::deque<Sent> sent;
+        std::int64_t settled = 0;
     };
 
     // An encoded block; librdkafka takes the payload.
     struct Pending {
         std::unique_ptr<std::byte, decltype(&std::free)> payload{nullptr, &std::free};
         std::size_t size = 0;
-        Label label;
+        Sent sent;
         std::int64_t timestamp_ms = 0;  // the last step's time
 
         Status make_room(std::size_t bytes);
@@ -165,17 +168,22 @@ class Producer {
     // Moves on by the message's steps where librdkafka has taken it.
     Status hand_over(Topic* topic, std::int32_t partition, Pending* pending, bool* accepted);
     Status check_steps(std::int64_t first_step, std::size_t steps) const;
-    Partition& partition_of(const Label& label, std::int32_t number);
+    Partition& partition_of(Kind kind, std::int32_t number);
+    // A message's opaque pointer: its number in its partition, and whether that is the factor topic's.
+    static void* pack(const Partition& partition, Kind kind);
+    void accept(Partition& partition, const Sent& sent, std::size_t size);
+    // `due`: the offset that the message must have, where the partition's first one is known.
+    void acknowledge(Partition& partition, Sent& sent, std::int64_t due, const Message& message);
     // The rest of a step. *accepted is false where the queue is full; some ticks may be enqueued then.
     Status publish_step(const Ticks& block, std::int32_t partition, std::size_t row, bool* accepted);
     // Why librdkafka refused a message. A full queue is no failure.
-    Status refused(int error, std::int32_t partition, const Label& label, bool* accepted);
+    Status refused(int error, std::int32_t partition, const Sent& sent, bool* accepted);
     // Waits for reports, at most that long; returns the failure that stands.
     Status serve(int timeout_ms);
     void poll_reports(int timeout_ms);
     void note_reports();
     void fail(const Status& status);
-    void fail(std::int32_t partition, const Label& label, const char* reason);
+    void fail(std::int32_t partition, const Sent& sent, const char* reason);
     void report(const Message& message);
 
     static void on_delivery(Client*, const Message* message, void* opaque);
