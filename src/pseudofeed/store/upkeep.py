@@ -1,7 +1,8 @@
 """What a market's settings in the store say about old ticks: dropped by retention, compressed where the server can.
 
-Ages count back from a market's newest tick, not from the wall clock: a market may lie years back or run ahead. That is why TimescaleDB's own policies, which know the wall clock only, are not used even where there are some. Whole
-chunks go, and the markets of a database share them: a chunk is dropped when none of them needs it any longer.
+Ages count back from a market's newest tick, not from the wall clock: a market may lie years back or run ahead. That is
+why TimescaleDB's own policies, which know the wall clock only, are not used even where there are some. Whole chunks go,
+and the markets of a database share them: a chunk is dropped when none of them needs it any longer.
 """
 
 from __future__ import annotations
