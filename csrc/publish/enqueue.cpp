@@ -3,6 +3,7 @@
 #include <cstring>
 #include <memory>
 
+#include "encode/factor_block.h"
 #include "encode/tick.h"
 #include "encode/tick_block.h"
 #include "publish/producer.h"
@@ -10,10 +11,11 @@
 namespace pseudofeed::publish {
 namespace {
 
-constexpr int kStepBits = 42, kCountBits = 21;
+// A label's step, kind and count; the largest count is the place of the last of 10^6 instruments.
+constexpr int kStepBits = 42, kKindBits = 2, kCountBits = 20;
 constexpr std::int64_t kLargestStep = (std::int64_t{1} << kStepBits) - 1;
-static_assert(sizeof(void*) == 8, "a message's label travels in its opaque pointer");
-static_assert(encode::kMaximumBlockTicks < std::size_t{1} << kCountBits);
+static_assert(sizeof(void*) == 8 && kStepBits + kKindBits + kCountBits == 64);
+static_assert(encode::kMaximumEntries < std::size_t{1} << kCountBits);
 
 // Kafka has no times before 1970, and librdkafka takes 0 for "now".
 std::int64_t timestamp_ms(std::int64_t time_ns) { return std::max<std::int64_t>(1, time_ns / 1'000'000); }
@@ -21,8 +23,8 @@ std::int64_t timestamp_ms(std::int64_t time_ns) { return std::max<std::int64_t>(
 }  // namespace
 
 void* Producer::Label::pack() const {
-    const std::uint64_t bits =
-        static_cast<std::uint64_t>(step) << (kCountBits + 1) | std::uint64_t{count} << 1 | std::uint64_t{single};
+    const std::uint64_t bits = static_cast<std::uint64_t>(step) << (kKindBits + kCountBits) |
+                               static_cast<std::uint64_t>(kind) << kCountBits | std::uint64_t{count};
     void* opaque = nullptr;
     std::memcpy(&opaque, &bits, sizeof opaque);
     return opaque;
@@ -31,17 +33,28 @@ void* Producer::Label::pack() const {
 Producer::Label Producer::Label::unpack(void* opaque) {
     std::uint64_t bits = 0;
     std::memcpy(&bits, &opaque, sizeof bits);
-    return {static_cast<std::int64_t>(bits >> (kCountBits + 1)), (bits & 1) != 0,
-            static_cast<std::size_t>(bits >> 1 & ((std::uint64_t{1} << kCountBits) - 1))};
+    return {static_cast<std::int64_t>(bits >> (kKindBits + kCountBits)),
+            static_cast<Kind>(bits >> kCountBits & ((1U << kKindBits) - 1)),
+            static_cast<std::size_t>(bits & ((std::uint64_t{1} << kCountBits) - 1))};
+}
+
+Status Producer::check_steps(std::int64_t first_step, std::size_t steps) const {
+    if (first_step >= 1 && first_step <= kLargestStep - static_cast<std::int64_t>(steps)) return {};
+    return failure(Code::invalid_argument, "steps from %lld on can't be published", static_cast<long long>(first_step));
+}
+
+Status Producer::Pending::make_room(std::size_t bytes) {
+    payload.reset(static_cast<std::byte*>(std::malloc(bytes)));
+    size = bytes;
+    if (payload == nullptr) return failure(Code::out_of_memory, "no memory for a message of %zu bytes", bytes);
+    return {};
 }
 
 Status Producer::publish(const Ticks& block, int timeout_ms, bool* done) {
     const std::lock_guard<std::mutex> lock(mutex_);
     *done = false;
     if (Status status = serve(0); !status.ok()) return status;
-    if (block.first_step < 1 || block.first_step > kLargestStep - static_cast<std::int64_t>(block.steps))
-        return failure(Code::invalid_argument, "steps from %lld on can't be published",
-                       static_cast<long long>(block.first_step));
+    if (Status status = check_steps(block.first_step, block.steps); !status.ok()) return status;
     const std::int64_t deadline_ns = now_ns() + std::int64_t{timeout_ms} * 1'000'000;
     for (std::int32_t p = 0; p < options_.partition_count; ++p) {
         if (partitions_[std::size_t(p)].numbers.empty()) continue;
@@ -79,23 +92,74 @@ Status Producer::publish_partition(const Ticks& block, std::int32_t number, std:
     return {};
 }
 
+Status Producer::publish_factors(const Factors& block, int timeout_ms, bool* done) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    *done = false;
+    if (Status status = serve(0); !status.ok()) return status;
+    if (Status status = check_steps(block.first_step, block.steps); !status.ok()) return status;
+    if (factor_topic_ == nullptr) return failure(Code::invalid_argument, "this producer has no topic for factors");
+    const std::int64_t deadline_ns = now_ns() + std::int64_t{timeout_ms} * 1'000'000;
+    const std::int64_t last_step = block.first_step + static_cast<std::int64_t>(block.steps) - 1;
+    if (block.first_step > factors_.accepted_step + 1)
+        return failure(Code::invalid_argument,
+                       "%s holds the steps up to %lld, a block from step %lld on would leave a gap",
+                       options_.factor_topic.c_str(), static_cast<long long>(factors_.accepted_step),
+                       static_cast<long long>(block.first_step));
+    Pending pending;
+    while (factors_.accepted_step < last_step) {
+        if (pending.payload == nullptr) {
+            const auto row = static_cast<std::size_t>(factors_.accepted_step + 1 - block.first_step);
+            if (Status status = encode_factors(block, row, &pending); !status.ok()) return status;
+        }
+        bool accepted = false;
+        if (Status status = hand_over(factor_topic_, 0, &pending, &accepted); !status.ok()) return status;
+        if (accepted) continue;
+        const std::int64_t left_ms = (deadline_ns - now_ns()) / 1'000'000;
+        if (left_ms <= 0) return {};
+        if (Status status = serve(static_cast<int>(left_ms)); !status.ok()) return status;
+    }
+    *done = true;
+    return {};
+}
+
 Status Producer::publish_block(const Ticks& block, std::int32_t number, std::size_t row, Pending* pending,
                                bool* accepted) {
-    Partition& partition = partitions_[std::size_t(number)];
     if (pending->payload == nullptr) {
         if (Status status = encode_block(block, number, row, pending); !status.ok()) return status;
     }
-    const int error = library_.producev(client_, kTopic, topic_, kPartition, static_cast<int>(number), kMessageFlags,
+    return hand_over(topic_, number, pending, accepted);
+}
+
+Status Producer::hand_over(Topic* topic, std::int32_t number, Pending* pending, bool* accepted) {
+    const int error = library_.producev(client_, kTopic, topic, kPartition, static_cast<int>(number), kMessageFlags,
                                         kFreePayload, kValue, static_cast<void*>(pending->payload.get()), pending->size,
                                         kOpaque, pending->label.pack(), kTimestamp, pending->timestamp_ms, kEnd);
     if (error != kNoError) return refused(error, number, pending->label, accepted);
     (void)pending->payload.release();  // librdkafka frees it
+    Partition& partition = partition_of(pending->label, number);
     partition.accepted_step += static_cast<std::int64_t>(pending->label.count);
     ++partition.accepted_messages;
     partition.accepted_bytes += static_cast<std::int64_t>(pending->size);
     ++counts_.accepted_messages;
     *accepted = true;
     return {};
+}
+
+Status Producer::encode_factors(const Factors& block, std::size_t row, Pending* pending) const {
+    encode::FactorBlockSource source;
+    source.fingerprint = options_.fingerprint;
+    source.first_sequence = block.first_step + static_cast<std::int64_t>(row);
+    source.steps = std::min(factors_.message_steps, block.steps - row);
+    source.factors = options_.factors;
+    source.times = block.times + row;
+    source.increments = block.increments + row * options_.factors;
+    source.levels = block.levels + row * options_.factors;
+
+    if (Status status = pending->make_room(encode::factor_block_size(source.steps, source.factors)); !status.ok())
+        return status;
+    pending->label = {source.first_sequence, Kind::factors, source.steps};
+    pending->timestamp_ms = timestamp_ms(source.times[source.steps - 1]);
+    return encode::encode_factor_block(source, pending->payload.get(), pending->size, &pending->size);
 }
 
 Status Producer::encode_block(const Ticks& block, std::int32_t number, std::size_t row, Pending* pending) const {
@@ -115,12 +179,11 @@ Status Producer::encode_block(const Ticks& block, std::int32_t number, std::size
     source.row_length = row_length;
     source.columns = all ? partition.numbers.data() : nullptr;
 
-    const std::size_t size = encode::tick_block_size(source.steps, source.instruments);
-    pending->payload.reset(static_cast<std::byte*>(std::malloc(size)));
-    if (pending->payload == nullptr) return failure(Code::out_of_memory, "no memory for a message of %zu bytes", size);
-    pending->label = {source.first_sequence, false, source.steps};
+    if (Status status = pending->make_room(encode::tick_block_size(source.steps, source.instruments)); !status.ok())
+        return status;
+    pending->label = {source.first_sequence, Kind::block, source.steps};
     pending->timestamp_ms = timestamp_ms(source.times[source.steps - 1]);
-    return encode::encode_tick_block(source, pending->payload.get(), size, &pending->size);
+    return encode::encode_tick_block(source, pending->payload.get(), pending->size, &pending->size);
 }
 
 Status Producer::publish_step(const Ticks& block, std::int32_t number, std::size_t row, bool* accepted) {
@@ -148,7 +211,7 @@ Status Producer::publish_step(const Ticks& block, std::int32_t number, std::size
                                tick.number, static_cast<long long>(tick.sequence), tick.price, tick.variance);
         }
         const std::string& key = options_.symbols[std::size_t(tick.number)];
-        const Label label{tick.sequence, true, partition.ahead};
+        const Label label{tick.sequence, Kind::tick, partition.ahead};
         const int error =
             library_.producev(client_, kTopic, topic_, kPartition, static_cast<int>(number), kMessageFlags,
                               kCopyPayload, kValue, static_cast<void*>(scratch_.data()), size, kKey, key.data(),

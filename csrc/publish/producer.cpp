@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "encode/factor_block.h"
 #include "encode/tick_block.h"
 
 namespace pseudofeed::publish {
@@ -82,6 +83,11 @@ Status Producer::open(const Properties& properties) {
     if (topic_ == nullptr)
         return failure(Code::invalid_argument, "topic %s: %s", options_.topic.c_str(),
                        library_.err2str(library_.last_error()));
+    if (options_.factor_topic.empty()) return {};
+    factor_topic_ = library_.topic_new(client_, options_.factor_topic.c_str(), nullptr);
+    if (factor_topic_ == nullptr)
+        return failure(Code::invalid_argument, "topic %s: %s", options_.factor_topic.c_str(),
+                       library_.err2str(library_.last_error()));
     return {};
 }
 
@@ -110,6 +116,14 @@ Status Producer::assign_instruments(std::size_t message_limit) {
         while (!fits(steps)) --steps;
         partition.message_steps = steps;
     }
+    if (options_.factor_topic.empty()) return {};
+    factors_.message_steps = options_.block_ticks / std::max<std::size_t>(1, options_.factors);
+    while (factors_.message_steps > 0 &&
+           encode::factor_block_size(factors_.message_steps, options_.factors) + kRecordOverhead > message_limit)
+        --factors_.message_steps;
+    if (factors_.message_steps == 0 || options_.factors == 0)
+        return failure(Code::publish_failed, "a step of %zu factors does not fit a message of %s", options_.factors,
+                       options_.factor_topic.c_str());
     return {};
 }
 
@@ -117,7 +131,8 @@ Producer::~Producer() {
     if (client_ == nullptr) return;
     library_.purge(client_, kPurgeQueue | kPurgeInFlight | kPurgeAtOnce);
     library_.poll(client_, 0);
-    if (topic_ != nullptr) library_.topic_destroy(topic_);
+    for (Topic* topic : {topic_, factor_topic_})
+        if (topic != nullptr) library_.topic_destroy(topic);
     library_.destroy(client_);
 }
 
@@ -136,6 +151,16 @@ Status Producer::begin(const std::int64_t* steps, const std::int64_t* ahead, con
         partition.ahead = static_cast<std::size_t>(ahead[p]);
         partition.next_offset = next_offsets == nullptr ? -1 : next_offsets[p];
     }
+    return {};
+}
+
+Status Producer::begin_factors(std::int64_t step, std::int64_t next_offset) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (step < 0)
+        return failure(Code::invalid_argument, "no topic holds the factors up to step %lld",
+                       static_cast<long long>(step));
+    factors_.accepted_step = factors_.acknowledged_step = step;
+    factors_.next_offset = next_offset;
     return {};
 }
 
@@ -187,12 +212,17 @@ void Producer::fail(const Status& status) {
 void Producer::fail(std::int32_t partition, const Label& label, const char* reason) {
     char what[64];
     const auto step = static_cast<long long>(label.step);
-    if (label.single) {
+    if (label.kind == Kind::tick) {
         std::snprintf(what, sizeof what, "step %lld", step);
     } else {
         std::snprintf(what, sizeof what, "steps %lld to %lld", step, step + static_cast<long long>(label.count) - 1);
     }
-    fail(failure(Code::publish_failed, "partition %d of %s, %s: %s", partition, options_.topic.c_str(), what, reason));
+    const std::string& topic = label.kind == Kind::factors ? options_.factor_topic : options_.topic;
+    fail(failure(Code::publish_failed, "partition %d of %s, %s: %s", partition, topic.c_str(), what, reason));
+}
+
+Producer::Partition& Producer::partition_of(const Label& label, std::int32_t number) {
+    return label.kind == Kind::factors ? factors_ : partitions_[std::size_t(number)];
 }
 
 void Producer::report(const Message& message) {
@@ -202,13 +232,13 @@ void Producer::report(const Message& message) {
         fail(message.partition, label, library_.err2str(message.error));
         return;
     }
-    Partition& partition = partitions_[std::size_t(message.partition)];
+    Partition& partition = partition_of(label, message.partition);
     const std::size_t instruments = partition.numbers.size();
     ++counts_.messages;
-    counts_.ticks += static_cast<std::int64_t>(label.single ? 1 : label.count * instruments);
+    counts_.ticks += static_cast<std::int64_t>(label.kind == Kind::tick ? 1 : label.count * instruments);
     counts_.bytes += static_cast<std::int64_t>(message.length);
     reported_ = true;
-    if (!label.single) {
+    if (label.kind != Kind::tick) {
         partition.acknowledged_step = label.step + static_cast<std::int64_t>(label.count) - 1;
     } else if (label.count + 1 == instruments) {
         partition.acknowledged_step = label.step;
@@ -255,6 +285,11 @@ void Producer::partition_counts(std::int64_t* acknowledged, std::int64_t* messag
         *messages++ = partition.accepted_messages;
         *bytes++ = partition.accepted_bytes;
     }
+}
+
+std::int64_t Producer::factor_step() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return factors_.acknowledged_step;
 }
 
 std::string Producer::last_error() {

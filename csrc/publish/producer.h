@@ -40,6 +40,8 @@ struct ProducerOptions {
     encode::Shape shape = encode::Shape::block;
     std::vector<std::string> json_symbols;  // (N), quoted and escaped, where shape is json
     std::size_t block_ticks = 0;            // at most this many ticks a block, if a step has not more
+    std::string factor_topic;               // of one partition; empty: factors are not published
+    std::size_t factors = 0;                // K, at least 1 where there is a topic for them
 };
 
 // Rows of a stream of ticks; row j is step first_step + j. Borrows.
@@ -51,6 +53,15 @@ struct Ticks {
     const double* variances = nullptr;    // (T, N)
     // Whose instruments alone the columns are, ascending; kAllPartitions: the columns are all instruments.
     std::int32_t partition = kAllPartitions;
+};
+
+// Rows of a stream of factors; row j is step first_step + j. Borrows.
+struct Factors {
+    std::int64_t first_step = 0;
+    std::size_t steps = 0;
+    const std::int64_t* times = nullptr;  // (T), ns since the epoch
+    const double* increments = nullptr;   // (T, K)
+    const double* levels = nullptr;       // (T, K)
 };
 
 // The steady clock's time.
@@ -82,11 +93,16 @@ class Producer {
     // so that the client connects while the caller reads the topic.
     Status begin(const std::int64_t* steps, const std::int64_t* ahead, const std::int64_t* next_offsets);
 
+    // The same for the factor topic: it holds the steps up to `step`.
+    Status begin_factors(std::int64_t step, std::int64_t next_offset);
+
     // Encodes and enqueues the ticks of the block that come after what each partition holds, steps in order and within
     // a step instruments in order. Returns within about `timeout_ms`: with *done false where the queue is full, and
     // then the same call again goes on. A step that is held in part is completed by single ticks. A partition's steps
     // must follow on; a gap is invalid_argument.
     Status publish(const Ticks& block, int timeout_ms, bool* done);
+    // The same for factors.
+    Status publish_factors(const Factors& block, int timeout_ms, bool* done);
     // Serves delivery reports that have come in.
     Status poll();
     // Sends what is queued without lingering and waits, at most `timeout_ms`. *left: messages not reported yet.
@@ -95,6 +111,8 @@ class Producer {
     Counts counts();
     // (P) each: the last step acknowledged (0: none), messages and bytes handed to librdkafka.
     void partition_counts(std::int64_t* acknowledged, std::int64_t* messages, std::int64_t* bytes);
+    // The last step of the factors that is acknowledged; 0: none.
+    std::int64_t factor_step();
     // What librdkafka last said about its connections, "" if nothing.
     std::string last_error();
     // Steps of a full block of a partition; 0 where it has no instruments.
@@ -113,10 +131,12 @@ class Producer {
         std::int64_t accepted_bytes = 0;
     };
 
+    enum class Kind { block, tick, factors };
+
     // What a message's opaque pointer carries.
     struct Label {
         std::int64_t step = 0;
-        bool single = false;
+        Kind kind = Kind::block;
         std::size_t count = 0;  // a block's steps, or the place of a single tick's instrument in its partition
 
         void* pack() const;
@@ -129,6 +149,8 @@ class Producer {
         std::size_t size = 0;
         Label label;
         std::int64_t timestamp_ms = 0;  // the last step's time
+
+        Status make_room(std::size_t bytes);
     };
 
     Producer(const Library& library, ProducerOptions options);
@@ -139,6 +161,11 @@ class Producer {
     // full.
     Status publish_block(const Ticks& block, std::int32_t partition, std::size_t row, Pending* pending, bool* accepted);
     Status encode_block(const Ticks& block, std::int32_t partition, std::size_t row, Pending* pending) const;
+    Status encode_factors(const Factors& block, std::size_t row, Pending* pending) const;
+    // Moves on by the message's steps where librdkafka has taken it.
+    Status hand_over(Topic* topic, std::int32_t partition, Pending* pending, bool* accepted);
+    Status check_steps(std::int64_t first_step, std::size_t steps) const;
+    Partition& partition_of(const Label& label, std::int32_t number);
     // The rest of a step. *accepted is false where the queue is full; some ticks may be enqueued then.
     Status publish_step(const Ticks& block, std::int32_t partition, std::size_t row, bool* accepted);
     // Why librdkafka refused a message. A full queue is no failure.
@@ -159,7 +186,9 @@ class Producer {
     std::mutex mutex_;  // one call at a time; callbacks run inside one
     Client* client_ = nullptr;
     Topic* topic_ = nullptr;
+    Topic* factor_topic_ = nullptr;
     std::vector<Partition> partitions_;
+    Partition factors_;               // the factor topic's one; without numbers
     std::vector<std::byte> scratch_;  // for the largest single tick
     Counts counts_;
     bool reported_ = false;             // a message was acknowledged since the time was taken last

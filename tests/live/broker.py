@@ -80,12 +80,13 @@ def _free_ports(count: int) -> int:
 def own_broker(
     *, properties: Mapping[str, str] | None = None, client: Mapping[str, str] | None = None
 ) -> Iterator[OwnBroker]:
-    """A broker that runs. properties: added to its server.properties, where {port} stands for its port; client: to
-    what clients need."""
+    """A broker that runs. properties: added to its server.properties, where {port}, {controller} and {inner} stand for
+    its port, its controller's, and one more that is free; client: to what clients need."""
     if shutil.which("java") is None:
         pytest.skip("no Java, so no broker of the test's own")
     folder = Path(tempfile.mkdtemp(prefix="pseudofeed-broker-"))
-    port = _free_ports(2)
+    port = _free_ports(3)
+    places = {"{port}": port, "{controller}": port + 1, "{inner}": port + 2}
     # Its ports differ from Redis's and PostgreSQL's by being other numbers only: those are not started.
     others = {"redis_port": 1, "postgres_port": 2}
     settings = ServerSettings(home=folder, cache=ServerSettings.from_environment().cache, kafka_port=port, **others)
@@ -96,8 +97,11 @@ def own_broker(
         kafka.fetch_jars(settings, lock=lock, report=print)
         file = kafka.format_storage(settings, lock=lock, report=print)
         more = {"offsets.topic.num.partitions": "1", **(properties or {})}
+        lines = "".join(f"{key}={value}\n" for key, value in more.items())
+        for name, number in places.items():
+            lines = lines.replace(name, str(number))
         with file.open("a") as text:
-            text.writelines(f"{key}={value.replace('{port}', str(port))}\n" for key, value in more.items())
+            text.write(lines)
         broker.start()
         yield broker
     finally:

@@ -72,7 +72,8 @@ def _feed(kafka: Mapping[str, str], name: str, options: dict[str, Any], pipe: Co
 
     def on_progress(progress: Progress) -> None:
         if progress.ticks and not said:
-            said.append(pipe.send("going"))
+            said.append(None)
+            pipe.send("going")
 
     control = SignalControl(on_progress=on_progress).listen()
     pipe.send(feed(sample(name), Connections(kafka=kafka), control, **options))

@@ -51,7 +51,7 @@ def test_asked_to_stop_it_flushes_and_the_next_one_goes_on(
         assert feeder.process.pid is not None
         os.kill(feeder.process.pid, number)
         summary = feeder.summary()
-    end = read_end(connections.require_kafka(), tick_topic(market_name), market, 4, settle=False)
+    end = read_end(connections.require_kafka(), market, 4, settle=False)
     members = np.array([len(own.numbers) for own in end.partitions])
     assert int(end.steps[members > 0].min()) == summary.last_step
     assert summary.ticks == int((end.steps * members + end.ahead).sum())

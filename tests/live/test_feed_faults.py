@@ -17,7 +17,6 @@ from live.topic import assert_topic_holds
 from pseudofeed.control import Progress, SignalControl
 from pseudofeed.publish.feed import FeedSummary, feed
 from pseudofeed.publish.resume import read_end
-from pseudofeed.publish.topics import tick_topic
 from pseudofeed.settings import Connections
 
 SHAPES = [{"mode": "block"}, {"mode": "tick"}, {"mode": "tick", "encoding": "json"}]
@@ -30,7 +29,7 @@ def test_killed_50_times_every_step_is_there_once(
     seed = secrets.randbits(32)
     print(f"seed {seed}")
     chance = random.Random(seed)
-    market, kafka, topic = sample(market_name), connections.require_kafka(), tick_topic(market_name)
+    market, kafka = sample(market_name), connections.require_kafka()
     ends: Counter[str] = Counter()
     for number in range(repeats(50)):
         with start_feeder(connections, market_name, **chance.choice(SHAPES)) as feeder:
@@ -40,7 +39,7 @@ def test_killed_50_times_every_step_is_there_once(
             else:
                 time.sleep(chance.uniform(0.0, 1.2))
             feeder.kill()
-        end = read_end(kafka, topic, market, 4, settle=False)
+        end = read_end(kafka, market, 4, settle=False)
         ends["apart"] += len(set(end.steps.tolist())) > 1
         ends["within a step"] += bool(end.ahead.any())
         ends["further"] += end.newest
@@ -99,7 +98,7 @@ def test_the_broker_killed_five_times_in_mid_stream(repeats: Callable[[int], int
         finally:
             summary = feeding.stop()
         market = sample("killed-broker")
-        end = read_end(broker.kafka, tick_topic(market.name), market, 4)
+        end = read_end(broker.kafka, market, 4)
         assert int(end.steps[end.steps > 0].min()) == summary.last_step
         feed(market, broker.connections, SignalControl(), steps=end.newest + 100)
         assert_topic_holds(broker.connections, market, steps=end.newest + 100)

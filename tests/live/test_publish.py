@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 import numpy as np
@@ -9,9 +10,13 @@ import pytest
 
 from pseudofeed.encode._encode import decode_ticks
 from pseudofeed.errors import PublishError, ServerError, TopicError
+from pseudofeed.market import Market
+from pseudofeed.publish import markets
+from pseudofeed.publish.markets import read_market, register_market
 from pseudofeed.publish.producer import Producer
 from pseudofeed.publish.reader import TopicReader
 from pseudofeed.publish.topics import (
+    MARKETS_TOPIC_CONFIG,
     TICK_TOPIC_CONFIG,
     check_broker,
     delete_topic,
@@ -93,6 +98,42 @@ def test_a_topic_with_other_partitions_is_refused_and_a_new_one_has_a_new_id(
         describe(kafka, topic)
     ensure_topic(kafka, topic, 3, TICK_TOPIC_CONFIG)
     assert describe(kafka, topic).topic_id not in (None, before)
+
+
+def test_a_market_of_10_000_listed_instruments_is_registered(
+    connections: Connections, market_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kafka, topic = connections.require_kafka(), f"markets.{market_name}"
+    monkeypatch.setattr(markets, "MARKETS_TOPIC", topic)
+    draw = random.Random(1).uniform
+    rows = "\n".join(
+        f'[[instruments.list]]\nsymbol = "S{i}"\ninitial_price = {draw(10, 90)!r}\nkappa = {draw(1, 2)!r}\n'
+        f"theta = {draw(0.1, 0.2)!r}\nxi = {draw(0.1, 0.2)!r}\nfactor_loadings = [{draw(0, 1)!r}]"
+        for i in range(10_000)
+    )
+    market = Market.loads(
+        f"""
+[market]
+name = "{market_name}"
+[clock]
+start = 2026-03-02T14:30:00Z
+step = "1s"
+[factors]
+names = ["market"]
+volatilities = [0.16]
+correlations = [[1.0]]
+{rows}
+"""
+    )
+    ensure_topic(kafka, topic, 1, {**MARKETS_TOPIC_CONFIG, "max.message.bytes": "500000"})
+    with pytest.raises(
+        ServerError, match=r"too large \(.* bytes before compression; raise max\.message\.bytes of topic"
+    ):
+        register_market(kafka, market)
+    delete_topic(kafka, topic)
+    record = register_market(kafka, market)
+    assert len(record.to_json()) > 1_200_000
+    assert read_market(kafka, market_name).market == market
 
 
 def test_a_server_that_is_not_there_or_refuses_us_is_told_within_seconds(

@@ -1,14 +1,14 @@
-"""What a market's tick topic must hold."""
+"""What a market's topics must hold."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from pseudofeed.encode import decode_ticks, instrument_partitions
+from pseudofeed.encode import decode_factor_blocks, decode_ticks, instrument_partitions
 from pseudofeed.market import Market
 from pseudofeed.publish.markets import read_market
 from pseudofeed.publish.reader import TopicReader
-from pseudofeed.publish.topics import tick_topic
+from pseudofeed.publish.topics import factor_topic, tick_topic
 from pseudofeed.settings import Connections
 
 __all__ = ["assert_topic_holds"]
@@ -17,7 +17,7 @@ MESSAGES = 5_000
 
 
 def assert_topic_holds(connections: Connections, market: Market, *, steps: int) -> None:
-    """Each partition has the steps 1 to `steps` of its instruments, once, in order, as they are simulated."""
+    """Each partition and the factor topic have the steps 1 to `steps`, once, in order, as they are simulated."""
     record = read_market(connections.require_kafka(), market.name)
     partition_of = instrument_partitions(market.symbols, record.partitions)
     topic = tick_topic(market.name)
@@ -34,7 +34,8 @@ def assert_topic_holds(connections: Connections, market: Market, *, steps: int) 
                 block.variances.ravel(),
                 np.repeat(block.time, len(numbers)),
             )
-            held, values = 0, []
+            held = 0
+            values: list[bytes] = []
             while values or held == 0:
                 values = [message.value() or b"" for _, message in zip(range(MESSAGES), messages, strict=False)]
                 ticks = decode_ticks(values, fingerprint=market.fingerprint, partition=partition)
@@ -47,3 +48,11 @@ def assert_topic_holds(connections: Connections, market: Market, *, steps: int) 
                 assert ticks.variance.tobytes() == variances[here].tobytes()
                 held += len(ticks)
             assert held == steps * len(numbers)
+        values = [message.value() or b"" for message in reader.read(factor_topic(market.name), {0: 0})]
+    count = len(market.factors.names)
+    factors = decode_factor_blocks(values, fingerprint=market.fingerprint, partition=0, factors=count)
+    block = next(market.stream(steps=steps, block_steps=steps, instruments=[0]))
+    assert np.array_equal(factors.sequence[:steps], np.arange(1, steps + 1))
+    assert factors.increments[:steps].tobytes() == block.factor_increments.tobytes()
+    assert factors.levels[:steps].tobytes() == block.factor_levels.tobytes()
+    assert len(factors) == steps

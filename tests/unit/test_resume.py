@@ -14,10 +14,13 @@ from confluent_kafka import Producer as PlainProducer
 from pseudofeed.control import SignalControl
 from pseudofeed.encode import (
     TickColumns,
+    decode_factor_blocks,
     decode_ticks,
+    encode_factor_block_into,
     encode_tick,
     encode_tick_block_into,
     encode_tick_json,
+    factor_block_size,
     instrument_partitions,
     tick_block_size,
 )
@@ -27,12 +30,12 @@ from pseudofeed.publish._publish import MockCluster
 from pseudofeed.publish.feed import feed
 from pseudofeed.publish.markets import register_market
 from pseudofeed.publish.reader import TopicReader
-from pseudofeed.publish.topics import MARKETS_TOPIC, tick_topic
+from pseudofeed.publish.topics import MARKETS_TOPIC, factor_topic, tick_topic
 from pseudofeed.settings import Connections
 from pseudofeed.simulate.paths import MarketState, TickBlock
 
 PARTITIONS = 3
-TOPIC = tick_topic("resumed")
+TOPIC, FACTOR_TOPIC = tick_topic("resumed"), factor_topic("resumed")
 TOML = """
 [market]
 name = "resumed"
@@ -60,6 +63,7 @@ def cluster() -> Iterator[MockCluster]:
     with MockCluster() as cluster:
         cluster.create_topic(MARKETS_TOPIC, 1)
         cluster.create_topic(TOPIC, PARTITIONS)
+        cluster.create_topic(FACTOR_TOPIC, 1)
         yield cluster
 
 
@@ -117,6 +121,26 @@ class Writer:
         else:
             self.put(partition, encode_tick_json(symbol=self._market.symbols[number], **common))
 
+    def write_factors(self, ticks: TickBlock, count: int) -> None:
+        """The first `count` steps of the block."""
+        done = 0
+        while done < count:
+            rows = slice(done, done + min(count - done, self._chance.randint(1, 20)))
+            increments, levels = ticks.factor_increments[rows], ticks.factor_levels[rows]
+            value = bytearray(factor_block_size(*increments.shape))
+            encode_factor_block_into(
+                value,
+                0,
+                fingerprint=self._market.fingerprint,
+                partition=0,
+                first_step=ticks.first_step + done,
+                times=ticks.time[rows],
+                increments=increments,
+                levels=levels,
+            )
+            self._producer.produce(FACTOR_TOPIC, bytes(value), partition=0)
+            done = rows.stop
+
     def put(self, partition: int, value: bytes) -> None:
         self._producer.produce(TOPIC, value, partition=partition)
 
@@ -134,6 +158,16 @@ def held(cluster: MockCluster, market: Market) -> list[TickColumns]:
         for message in reader.read(TOPIC, dict.fromkeys(range(PARTITIONS), 0)):
             values[message.partition() or 0].append(message.value() or b"")
     return [decode_ticks(own, fingerprint=market.fingerprint, partition=p) for p, own in enumerate(values)]
+
+
+def assert_holds_factors(cluster: MockCluster, market: Market, expected: TickBlock) -> None:
+    with TopicReader(connections(cluster).require_kafka()) as reader:
+        values = [message.value() or b"" for message in reader.read(FACTOR_TOPIC, {0: 0})]
+    found = decode_factor_blocks(values, fingerprint=market.fingerprint, partition=0, factors=2)
+    assert found.sequence.tolist() == list(range(expected.first_step, expected.last_step + 1))
+    assert found.time.tolist() == expected.time.tolist()
+    assert found.increments.tobytes() == expected.factor_increments.tobytes()
+    assert found.levels.tobytes() == expected.factor_levels.tobytes()
 
 
 def assert_holds(found: list[TickColumns], expected: TickBlock, members: list[list[int]]) -> None:
@@ -161,6 +195,7 @@ def test_each_partition_goes_on_behind_its_last_tick(cluster: MockCluster, text:
     members = [writer.members(p) for p in range(PARTITIONS)]
     for partition, numbers in enumerate(members):
         writer.write(partition, ticks, chance.choice([0, 1, len(numbers), chance.randrange(40 * len(numbers))]))
+    writer.write_factors(ticks, chance.choice([0, 1, chance.randrange(45)]))
     writer.flush()
     written = sum(len(columns) for columns in held(cluster, market))
     options = {"mode": "block"} if mode == "block" else {"mode": "tick", "encoding": mode}
@@ -170,6 +205,7 @@ def test_each_partition_goes_on_behind_its_last_tick(cluster: MockCluster, text:
         written += summary.ticks
     assert written == 60 * len(market.symbols)
     assert_holds(held(cluster, market), ticks, members)
+    assert_holds_factors(cluster, market, ticks)
 
 
 def test_a_topic_at_step_ten_to_the_twelfth_is_gone_on_with_at_once(cluster: MockCluster) -> None:
@@ -181,10 +217,12 @@ def test_a_topic_at_step_ten_to_the_twelfth_is_gone_on_with_at_once(cluster: Moc
     members = [writer.members(p) for p in range(PARTITIONS)]
     for partition, numbers in enumerate(members):
         writer.write(partition, ticks, (10 * partition + 3) * len(numbers) + partition)
+    writer.write_factors(ticks, 12)
     writer.flush()
     summary = feed(market, connections(cluster), SignalControl(), steps=10**12 + 50)
     assert summary.last_step == 10**12 + 50
     assert_holds(held(cluster, market), ticks, members)
+    assert_holds_factors(cluster, market, ticks)
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,20 @@ def test_a_batch_may_mix_all_shapes() -> None:
     assert columns.price.tolist() == [100.1, 1, 2, 3, 4, 100.1]
 
 
+def test_a_large_batch_of_single_ticks_keeps_its_order() -> None:
+    count = 12_000
+    price = np.random.default_rng(1).uniform(1, 500, count)
+    messages = [encode_tick(**TICK | {"sequence": k + 1, "time": 10 * k, "price": price[k]}) for k in range(count)]
+    columns = decoded(*messages)
+    assert np.array_equal(columns.sequence, np.arange(1, count + 1))
+    assert np.array_equal(columns.time, 10 * np.arange(count))
+    assert np.array_equal(columns.price, price)
+    messages[-2] = messages[-2][:-1]
+    with pytest.raises(MalformedMessage) as raised:
+        decoded(*messages)
+    assert raised.value.index == count - 2
+
+
 def test_every_truncation_and_flipped_bit_of_an_sbe_tick_is_an_error() -> None:
     for neighbour in neighbours(encode_tick(**TICK)):
         with pytest.raises(MalformedMessage):

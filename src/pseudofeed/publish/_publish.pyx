@@ -58,6 +58,15 @@ cdef extern from "publish/producer.h" namespace "pseudofeed::publish" nogil:
         Shape shape
         vector[string] json_symbols
         size_t block_ticks
+        string factor_topic
+        size_t factors
+
+    cdef cppclass Factors:
+        int64_t first_step
+        size_t steps
+        const int64_t* times
+        const double* increments
+        const double* levels
 
     cdef cppclass Ticks:
         int64_t first_step
@@ -80,7 +89,10 @@ cdef extern from "publish/producer.h" namespace "pseudofeed::publish" nogil:
         Status create(const Library& library, const Properties& properties, ProducerOptions options,
                       unique_ptr[CProducer]* producer)
         Status begin(const int64_t* steps, const int64_t* ahead, const int64_t* next_offsets)
+        Status begin_factors(int64_t step, int64_t next_offset)
         Status publish(const Ticks& block, int timeout_ms, cbool* done)
+        Status publish_factors(const Factors& block, int timeout_ms, cbool* done)
+        int64_t factor_step()
         Status poll()
         Status flush(int timeout_ms, int64_t* left)
         Counts counts()
@@ -173,10 +185,11 @@ cdef class NativeProducer:
     cdef unique_ptr[CProducer] _producer
     cdef Py_ssize_t _instruments
     cdef Py_ssize_t _partitions
+    cdef Py_ssize_t _factors
     cdef int64_t[::1] _members  # instruments of each partition
 
     def __init__(self, properties, str topic, *, symbols, const int32_t[::1] partitions, int32_t partition_count,
-                 uint64_t fingerprint, str shape, size_t block_ticks):
+                 uint64_t fingerprint, str shape, size_t block_ticks, str factor_topic, size_t factors):
         cdef Properties native_properties
         cdef ProducerOptions options
         cdef Status status
@@ -190,6 +203,8 @@ cdef class NativeProducer:
         options.fingerprint = fingerprint
         options.partition_count = partition_count
         options.block_ticks = block_ticks
+        options.factor_topic = factor_topic.encode()
+        options.factors = factors
         options.shape = _SHAPES[shape]
         for symbol in symbols:
             options.symbols.push_back(symbol.encode())
@@ -203,6 +218,7 @@ cdef class NativeProducer:
         self._instruments = partitions.shape[0]
         self._members = np.bincount(partitions, minlength=partition_count)
         self._partitions = partition_count
+        self._factors = factors
 
     cdef CProducer* _open(self) except NULL:
         if self._producer.get() == NULL:
@@ -248,6 +264,37 @@ cdef class NativeProducer:
             status = producer.publish(ticks, timeout_ms, &done)
         check(status)
         return done
+
+    def begin_factors(self, int64_t step, int64_t next_offset):
+        """The last step that the factor topic holds, and the offset that its next message must get; -1: any."""
+        check(self._open().begin_factors(step, next_offset))
+
+    def publish_factors(self, int64_t first_step, const int64_t[::1] times, const double[:, ::1] increments,
+                        const double[:, ::1] levels, int timeout_ms):
+        """Enqueue; False where the queue is full after `timeout_ms`, and the same call again goes on."""
+        cdef CProducer* producer = self._open()
+        cdef Py_ssize_t steps = times.shape[0]
+        for name, array in (("increments", increments), ("levels", levels)):
+            if array.shape[0] != steps or array.shape[1] != self._factors:
+                raise ValueError(f"{name} has the shape {(array.shape[0], array.shape[1])}, not {(steps, self._factors)}")
+        if steps == 0 or self._factors == 0:
+            return True
+        cdef Factors factors
+        factors.first_step = first_step
+        factors.steps = steps
+        factors.times = &times[0]
+        factors.increments = &increments[0, 0]
+        factors.levels = &levels[0, 0]
+        cdef Status status
+        cdef cbool done = False
+        with nogil:
+            status = producer.publish_factors(factors, timeout_ms, &done)
+        check(status)
+        return done
+
+    def factor_step(self):
+        """The last step of the factors that is acknowledged; 0: none."""
+        return self._open().factor_step()
 
     def poll(self):
         """Serve the delivery reports that have come in; raise what stands."""

@@ -1,7 +1,7 @@
 """Before a feed goes on with all partitions in one stream, those that are behind come up to the newest step.
 
-Requests to different partitions are acknowledged apart from each other, so a feed that was killed leaves them at
-different steps. Each is simulated alone, from the state that it holds itself.
+Requests to different partitions and topics are acknowledged apart from each other, so a feed that was killed leaves
+them at different steps. Each is simulated alone, from the state that it holds itself.
 """
 
 from __future__ import annotations
@@ -13,31 +13,46 @@ import numpy as np
 
 from pseudofeed.publish.resume import PartitionEnd, TopicEnd
 from pseudofeed.simulate.paths import MarketState, TickBlock
-from pseudofeed.simulate.stream import stream
+from pseudofeed.simulate.stream import stream, stream_factors
 
 if TYPE_CHECKING:
     from pseudofeed.market import Market
 
 __all__ = ["bring_up"]
 
+FACTOR_STEPS = 65_536
+
 
 def bring_up(
     market: Market,
     end: TopicEnd,
     target: int,
+    *,
     publish: Callable[[TickBlock, int], bool],
+    publish_factors: Callable[[TickBlock], bool],
     block_steps: Callable[[int], int],
 ) -> MarketState | None:
-    """Publish what each partition lacks up to step `target`; the whole market's state there, its factor levels 0.
+    """Publish what each partition and the factor topic lack up to step `target`; the whole market's state there.
 
     publish(block, partition) takes the ticks of that partition's instruments alone and says whether to go on;
     block_steps(partition): steps of such a block. None where publish said no, or a partition is beyond `target`.
     """
+    levels = end.factors.levels
+    for block in stream_factors(
+        market,
+        start_step=end.factors.step + 1,
+        steps=max(0, target - end.factors.step),
+        block_steps=FACTOR_STEPS,
+        levels=levels,
+    ):
+        if not publish_factors(block):
+            return None
+        levels = block.factor_levels[-1].copy()
     state = MarketState(
         target,
         market.instruments.initial_price.copy(),
         market.instruments.initial_variance.copy(),
-        np.zeros(len(market.factors.names)),
+        levels,
     )
     for partition, own in enumerate(end.partitions):
         if len(own.numbers) == 0:

@@ -25,7 +25,7 @@ from pseudofeed.publish.pacing import Pacer, PacingError, PacingSummary, RatePac
 from pseudofeed.publish.producer import Producer, Ticks
 from pseudofeed.publish.readers import LEAD_BYTES, Readers
 from pseudofeed.publish.resume import read_end
-from pseudofeed.publish.topics import TICK_TOPIC_CONFIG, check_broker, ensure_topic, tick_topic
+from pseudofeed.publish.topics import check_broker, ensure_market_topics, factor_topic, tick_topic
 from pseudofeed.simulate.paths import TickBlock
 from pseudofeed.simulate.stream import stream
 
@@ -93,7 +93,7 @@ def feed(
     live = market.start_is_now and speed == 1
     market = record.market
     topic = tick_topic(market.name)
-    ensure_topic(kafka, topic, record.partitions, TICK_TOPIC_CONFIG)
+    ensure_market_topics(kafka, market.name, record.partitions)
     of_instrument = instrument_partitions(market.symbols, record.partitions)
 
     if rate is not None or speed is not None:
@@ -108,10 +108,13 @@ def feed(
             fingerprint=record.fingerprint,
             mode=mode,
             encoding=encoding,
+            factor_topic=factor_topic(market.name),
+            factors=len(market.factors.names),
         )
         stack.callback(producer.close)
-        end = read_end(kafka, topic, market, record.partitions)
+        end = read_end(kafka, market, record.partitions)
         producer.begin(steps=end.steps, ahead=end.ahead, offsets=end.offsets)
+        producer.begin_factors(step=end.factors.step, offset=end.factors.offset)
         readers = None
         if wait_for_readers:
             readers = Readers(kafka, topic, wait_for_readers, end.offsets)
@@ -125,7 +128,9 @@ def feed(
             )
 
         target = end.newest if steps is None else min(end.newest, steps)
-        state = bring_up(market, end, target, run.publish, block_steps)
+        state = bring_up(
+            market, end, target, publish=run.publish, publish_factors=run.publish_factors, block_steps=block_steps
+        )
         if state is not None and (steps is None or steps > target):
             largest = int(members.argmax())
             blocks = stream(
@@ -183,13 +188,22 @@ class _Run:
         self._reported = 0.0
         self._pacing_error = PacingError()
 
-    def publish(self, block: Ticks, partition: int | None = None) -> bool:
+    def publish(self, block: TickBlock, partition: int | None = None) -> bool:
         """Enqueue a block, of all instruments or of one partition's; False when asked to stop."""
         if self._started is None:
             self._started = time.monotonic()
         if not self._readers_keep_up():
             return False
+        if partition is None and not self._producer.publish_factors(block, stopping=self._report_and_ask):
+            return False
         if not self._producer.publish(block, partition=partition, stopping=self._report_and_ask):
+            return False
+        self._report()
+        return not self._control.stopping
+
+    def publish_factors(self, block: TickBlock) -> bool:
+        """Enqueue a block's factors alone; False when asked to stop."""
+        if not self._producer.publish_factors(block, stopping=self._report_and_ask):
             return False
         self._report()
         return not self._control.stopping
@@ -226,8 +240,9 @@ class _Run:
         return True
 
     def last_step(self) -> int:
-        """The step up to which every partition holds the market for certain."""
-        return int(self._producer.partition_counts().acknowledged[self._used].min())
+        """The step up to which every partition and the factor topic hold the market for certain."""
+        ticks = int(self._producer.partition_counts().acknowledged[self._used].min())
+        return min(ticks, self._producer.factor_step)
 
     def summary(self) -> FeedSummary:
         delivered, seconds = self._producer.delivered, self._seconds()

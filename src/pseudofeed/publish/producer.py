@@ -26,7 +26,17 @@ from numpy.typing import NDArray
 from pseudofeed.errors import PublishError, SettingsError
 from pseudofeed.publish import _publish
 
-__all__ = ["BLOCK_TICKS", "ENCODINGS", "MODES", "QUEUE_BYTES", "Delivered", "PartitionCounts", "Producer", "Ticks"]
+__all__ = [
+    "BLOCK_TICKS",
+    "ENCODINGS",
+    "MODES",
+    "QUEUE_BYTES",
+    "Delivered",
+    "FactorSteps",
+    "PartitionCounts",
+    "Producer",
+    "Ticks",
+]
 
 MODES = ("block", "tick")
 ENCODINGS = ("sbe", "json")
@@ -66,6 +76,19 @@ class Ticks(Protocol):
     def prices(self) -> NDArray[np.float64]: ...
     @property
     def variances(self) -> NDArray[np.float64]: ...
+
+
+class FactorSteps(Protocol):
+    """T steps of K factors: time (T,) as in Ticks, factor_increments and factor_levels (T, K) float64, C-contiguous."""
+
+    @property
+    def first_step(self) -> int: ...
+    @property
+    def time(self) -> NDArray[np.int64]: ...
+    @property
+    def factor_increments(self) -> NDArray[np.float64]: ...
+    @property
+    def factor_levels(self) -> NDArray[np.float64]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +149,9 @@ class Producer:
 
     kafka: librdkafka properties, each overrides ours. symbols: N, the keys of single ticks. partitions: (N,) int32,
     the partition of each instrument. fingerprint: the market's. mode: "block", messages of at most `block_ticks` ticks;
-    or "tick", a message each, its value in `encoding`, "sbe" or "json". `queue_bytes` is the memory budget of what is
-    queued and under way. A context manager: leaving it flushes (10 s at most) unless an exception is under way, then
-    closes.
+    or "tick", a message each, its value in `encoding`, "sbe" or "json". factor_topic: of one partition, where the K =
+    `factors` factors go; "": nowhere. `queue_bytes` is the memory budget of what is queued and under way. A context
+    manager: leaving it flushes (10 s at most) unless an exception is under way, then closes.
 
     Raises SettingsError for properties that librdkafka refuses, PublishError where a step of a partition's
     instruments does not fit a message. Every later failure is a PublishError with partition, steps and librdkafka's
@@ -146,6 +169,8 @@ class Producer:
         fingerprint: int,
         mode: str = "block",
         encoding: str = "sbe",
+        factor_topic: str = "",
+        factors: int = 0,
         block_ticks: int = BLOCK_TICKS,
         queue_bytes: int = QUEUE_BYTES,
         stall_seconds: float = 60.0,
@@ -166,6 +191,8 @@ class Producer:
                 fingerprint=fingerprint,
                 shape=shape,
                 block_ticks=block_ticks,
+                factor_topic=factor_topic,
+                factors=factors,
             )
         except ValueError as error:
             raise SettingsError(f"the producer for {topic} can't be made: {error}") from None
@@ -206,6 +233,27 @@ class Producer:
                 return False
             self.check_moving()
         return True
+
+    def begin_factors(self, *, step: int, offset: int) -> None:
+        """As `begin`, for the factor topic: it holds the steps up to `step`."""
+        self._native.begin_factors(step, offset)
+
+    def publish_factors(self, block: FactorSteps, *, stopping: Callable[[], bool] = lambda: False) -> bool:
+        """As `publish`, of the factors."""
+        if self.delivered.in_flight == 0:
+            self._last_sign = time.monotonic()
+        while not self._native.publish_factors(
+            block.first_step, block.time, block.factor_increments, block.factor_levels, SLICE_MS
+        ):
+            if stopping():
+                return False
+            self.check_moving()
+        return True
+
+    @property
+    def factor_step(self) -> int:
+        """The last step of the factors that is acknowledged; 0: none."""
+        return self._native.factor_step()
 
     def flush(self, timeout: float = 10.0) -> int:
         """Send what is queued and wait for its acknowledgement, at most `timeout` seconds; messages that are left."""

@@ -12,23 +12,26 @@ messages then do not get the offsets that are due (Producer.begin).
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pseudofeed.encode import TickColumns, decode_ticks, instrument_partitions
+from pseudofeed.encode import FactorColumns, TickColumns, decode_factor_blocks, decode_ticks, instrument_partitions
 from pseudofeed.errors import MalformedMessage, SimulationError, TopicError
 from pseudofeed.publish.reader import TopicReader
+from pseudofeed.publish.topics import factor_topic, tick_topic
 from pseudofeed.simulate.paths import MarketState
-from pseudofeed.simulate.stream import stream
+from pseudofeed.simulate.stream import stream, stream_factors
 
 if TYPE_CHECKING:
     from pseudofeed.market import Market
 
-__all__ = ["PartitionEnd", "TopicEnd", "read_end"]
+__all__ = ["FactorEnd", "PartitionEnd", "TopicEnd", "read_end"]
+
+Columns = TypeVar("Columns", bound=Sized)
 
 SETTLE_SECONDS = 0.25
 SETTLE_TIMEOUT = 10.0
@@ -56,15 +59,26 @@ class PartitionEnd:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FactorEnd:
+    """The factor topic holds the steps up to `step` (0: none), after which the levels are these, (K,); all of it before
+    `offset`."""
+
+    step: int
+    levels: NDArray[np.float64]
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TopicEnd:
-    """All partitions' ends, in their order."""
+    """All partitions' ends, in their order, and the factor topic's."""
 
     partitions: tuple[PartitionEnd, ...]
+    factors: FactorEnd
 
     @property
     def newest(self) -> int:
-        """The newest step of any partition."""
-        return max(end.newest for end in self.partitions)
+        """The newest step of which anything is there."""
+        return max(self.factors.step, *(end.newest for end in self.partitions))
 
     @property
     def steps(self) -> NDArray[np.int64]:
@@ -82,85 +96,131 @@ class TopicEnd:
         return np.array([end.offset for end in self.partitions], dtype=np.int64)
 
 
-def read_end(kafka: Mapping[str, str], topic: str, market: Market, partitions: int, *, settle: bool = True) -> TopicEnd:
-    """The end of each partition. Its last messages are checked: lengths, checksums, fingerprint, partition, that their
-    ticks follow on from each other, and that the last one is what the simulation makes of the one before.
+def read_end(kafka: Mapping[str, str], market: Market, partitions: int, *, settle: bool = True) -> TopicEnd:
+    """The end of each partition of a market's topics. The last messages are checked: lengths, checksums, fingerprint,
+    partition, that they follow on from each other, and that the last step is what the simulation makes of the one
+    before.
 
     settle: wait until nobody writes. Raises TopicError naming the topic where another feed goes on writing, where
     retention took what was there, or where the data is another market's; MalformedMessage naming partition and
     offset.
     """
+    ticks, factors = tick_topic(market.name), factor_topic(market.name)
+    count = len(market.factors.names)
     of_instrument = instrument_partitions(market.symbols, partitions)
     members = [np.flatnonzero(of_instrument == p) for p in range(partitions)]
     with TopicReader(kafka) as reader:
-        low, high = reader.watermarks(topic, partitions)
-        deadline = time.monotonic() + SETTLE_TIMEOUT
-        while settle and (high > 0).any():
-            time.sleep(SETTLE_SECONDS)
-            before = high
-            low, high = reader.watermarks(topic, partitions)
-            if np.array_equal(before, high):
-                break
-            if time.monotonic() > deadline:
-                raise TopicError(
-                    f"another feed is writing to topic {topic}: a market has one feed at a time; stop the other one"
-                )
-        last = _LastTicks(reader, topic, market, low, high).read([2 * len(numbers) for numbers in members])
-    return TopicEnd(
-        tuple(_partition_end(topic, market, p, members[p], last.get(p), int(high[p])) for p in range(partitions))
+        ranges = _ranges(reader, {ticks: partitions, factors: 1}, settle=settle)
+        last_ticks = _read_back(
+            reader,
+            ticks,
+            ranges[ticks],
+            [2 * len(numbers) for numbers in members],
+            lambda values, p: decode_ticks(values, fingerprint=market.fingerprint, partition=p),
+        )
+        last_factors = _read_back(
+            reader,
+            factors,
+            ranges[factors],
+            [2],
+            lambda values, p: decode_factor_blocks(values, fingerprint=market.fingerprint, partition=p, factors=count),
+        )
+    ends = (
+        _partition_end(ticks, market, p, members[p], last_ticks.get(p), int(ranges[ticks].high[p]))
+        for p in range(partitions)
     )
+    return TopicEnd(tuple(ends), _factor_end(factors, market, last_factors.get(0), int(ranges[factors].high[0])))
 
 
-class _LastTicks:
-    """Reads the last ticks of partitions, whatever messages they are in."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Range:
+    """(P,) each: the first offset that a topic holds, and the next one to be written."""
 
-    def __init__(
-        self, reader: TopicReader, topic: str, market: Market, low: NDArray[np.int64], high: NDArray[np.int64]
-    ) -> None:
-        self._reader, self._topic, self._market = reader, topic, market
-        self._low, self._high = low, high
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
 
-    def read(self, wanted: list[int]) -> dict[int, TickColumns]:
-        """At least `wanted` ticks of each partition that was ever written to, or all where there are not so many."""
-        found: dict[int, TickColumns] = {}
-        back = {p: 1 for p in range(len(wanted)) if self._high[p] > 0}
-        while back:
-            starts = {p: int(max(self._low[p], self._high[p] - count)) for p, count in back.items()}
-            messages: dict[int, tuple[list[int], list[bytes]]] = {p: ([], []) for p in starts}
-            for message in self._reader.read(self._topic, starts):
-                partition, offset = message.partition() or 0, message.offset() or 0
-                if offset < self._high[partition]:
-                    messages[partition][0].append(offset)
-                    messages[partition][1].append(message.value() or b"")
-            for p, (offsets, values) in messages.items():
-                ticks = self._decode(p, offsets, values)
-                if len(ticks) >= wanted[p]:
-                    found[p] = ticks
-                elif starts[p] > self._low[p]:
-                    # After a first look at a topic of single ticks, all that is needed at once.
-                    back[p] = max(8 * back[p], wanted[p] + 8)
-                    continue
-                elif self._low[p] > 0 and 2 * len(ticks) < wanted[p]:
-                    raise TopicError(
-                        f"topic {self._topic}, partition {p}: what stood before offset {self._high[p]} was deleted (by "
-                        "retention or by hand), so where to go on is unknown; drop the market and its topic to begin "
-                        "anew"
-                    )
-                else:
-                    found[p] = ticks
-                del back[p]
-        return found
 
-    def _decode(self, partition: int, offsets: list[int], values: list[bytes]) -> TickColumns:
-        if not values:
-            return TickColumns.empty()
-        try:
-            return decode_ticks(values, fingerprint=self._market.fingerprint, partition=partition)
-        except MalformedMessage as error:
-            place = f"topic {self._topic}, partition {partition}, offset {offsets[error.index or 0]}"
-            raise MalformedMessage(
-                f"{place}: {error}. If the topic is left over from an older market of this name, delete it"
-            ) from None
+def _ranges(reader: TopicReader, topics: Mapping[str, int], *, settle: bool) -> dict[str, _Range]:
+    """Of each topic (name -> partitions), once nobody writes to any."""
+    deadline = time.monotonic() + SETTLE_TIMEOUT
+    before: dict[str, _Range] | None = None
+    while True:
+        found = {topic: _Range(*reader.watermarks(topic, partitions)) for topic, partitions in topics.items()}
+        if not settle or not any(own.high.any() for own in found.values()):
+            return found
+        moving = [t for t in topics if before is None or not np.array_equal(before[t].high, found[t].high)]
+        if not moving:
+            return found
+        if time.monotonic() > deadline:
+            raise TopicError(
+                f"another feed is writing to topic {moving[0]}: a market has one feed at a time; stop the other one"
+            )
+        before = found
+        time.sleep(SETTLE_SECONDS)
+
+
+def _read_back(
+    reader: TopicReader, topic: str, offsets: _Range, wanted: list[int], decode: Callable[[list[bytes], int], Columns]
+) -> dict[int, Columns]:
+    """The decoded last messages of each partition that was ever written to: at least `wanted` rows of them, or all
+    where there are not so many."""
+    found: dict[int, Columns] = {}
+    low, high = offsets.low, offsets.high
+    back = {p: 1 for p in range(len(wanted)) if high[p] > 0}
+    while back:
+        starts = {p: int(max(low[p], high[p] - count)) for p, count in back.items()}
+        messages: dict[int, tuple[list[int], list[bytes]]] = {p: ([], []) for p in starts}
+        for message in reader.read(topic, starts):
+            partition, offset = message.partition() or 0, message.offset() or 0
+            if offset < high[partition]:
+                messages[partition][0].append(offset)
+                messages[partition][1].append(message.value() or b"")
+        for p, (places, values) in messages.items():
+            try:
+                rows = decode(values, p)
+            except MalformedMessage as error:
+                raise MalformedMessage(
+                    f"topic {topic}, partition {p}, offset {places[error.index or 0]}: {error}. If the topic is left "
+                    "over from an older market of this name, delete it"
+                ) from None
+            if len(rows) < wanted[p] and starts[p] > low[p]:
+                # After a first look at a topic of single ticks, all that is needed at once.
+                back[p] = max(8 * back[p], wanted[p] + 8)
+                continue
+            if low[p] > 0 and 2 * len(rows) < wanted[p]:
+                raise TopicError(
+                    f"topic {topic}, partition {p}: what stood before offset {high[p]} was deleted (by retention or by "
+                    "hand), so where to go on is unknown; drop the market and its topics to begin anew"
+                )
+            del back[p]
+            if len(rows):
+                found[p] = rows
+    return found
+
+
+def _factor_end(topic: str, market: Market, last: FactorColumns | None, offset: int) -> FactorEnd:
+    if last is None:
+        return FactorEnd(0, np.zeros(len(market.factors.names)), offset)
+    breaks = np.flatnonzero(np.diff(last.sequence) != 1) + 1
+    if len(breaks):
+        raise TopicError(
+            f"topic {topic}: step {last.sequence[breaks[0]]} does not follow on from what stands before it: another "
+            "program writes to it"
+        )
+    step = int(last.sequence[-1])
+    if len(last) > 1:
+        block = next(stream_factors(market, start_step=step, steps=1, block_steps=1, levels=last.levels[-2]))
+        found = (last.increments[-1].tobytes(), last.levels[-1].tobytes())
+        if found != (block.factor_increments[0].tobytes(), block.factor_levels[0].tobytes()):
+            raise TopicError(f"topic {topic}: {_not_ours(step, market)}")
+    return FactorEnd(step, last.levels[-1], offset)
+
+
+def _not_ours(step: int, market: Market) -> str:
+    return (
+        f"step {step} is not what the simulation makes of step {step - 1}: it was altered, or written by another "
+        f"version of pseudofeed. `pseudofeed verify {market.name}` shows where; delete its topics to begin anew"
+    )
 
 
 def _partition_end(
@@ -211,8 +271,4 @@ def _check_last_step(
             raise MalformedMessage(f"{place}: step {step} can't be gone on from: {error}") from None
         found = (end.prices[part].tobytes(), end.variances[part].tobytes())
         if found != (block.prices[0].tobytes(), block.variances[0].tobytes()):
-            raise TopicError(
-                f"{place}: step {step + 1} is not what the simulation makes of step {step}: it was altered, or written "
-                f"by another version of pseudofeed. `pseudofeed verify {market.name}` shows where; delete the topic to "
-                "begin anew"
-            )
+            raise TopicError(f"{place}: {_not_ours(step + 1, market)}")
