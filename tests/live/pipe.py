@@ -119,6 +119,11 @@ class Working:
         except PseudofeedError as problem:
             self.problem = problem
 
+    @property
+    def stored(self) -> int:
+        """Ticks so far."""
+        return self._control.reported[-1].ticks if self._control.reported else 0
+
     def drained(self) -> WorkerSummary:
         self._control.draining = True
         self._thread.join()
