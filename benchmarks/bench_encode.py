@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from pseudofeed.encode import decode_tick_blocks, encode_copy_rows, encode_tick_block_into, tick_block_size
+from pseudofeed.encode import decode_ticks, encode_copy_rows, encode_tick_block_into, tick_block_size
 
 STEPS, INSTRUMENTS = 400, 100
 TIMES = np.arange(1, STEPS + 1, dtype=np.int64) * 1_000_000_000
@@ -64,10 +64,10 @@ def test_decode(benchmark: BenchmarkFixture, who: str) -> None:
     if who == "struct":
         benchmark(lambda records: [RECORD.unpack(record) for record in records], encode_structs())
     else:
-        benchmark(decode_tick_blocks, [bytes(block())], fingerprint=1, partition=0)
+        benchmark(decode_ticks, [bytes(block())], fingerprint=1, partition=0)
 
 
 def test_copy_rows(benchmark: BenchmarkFixture) -> None:
     benchmark.group = f"COPY rows of {STEPS * INSTRUMENTS} ticks"
-    columns = decode_tick_blocks([bytes(block())], fingerprint=1, partition=0)
+    columns = decode_ticks([bytes(block())], fingerprint=1, partition=0)
     benchmark(encode_copy_rows, columns, NUMBERS + 1)

@@ -1,20 +1,18 @@
 // The tick block: many steps of all the instruments of one partition in one SBE message (template 1 of
 // src/pseudofeed/encode/pseudofeed.sbe.xml; the layout with offsets stands in docs/wire.md).
 //
-// Codecs do no I/O: bytes in, ticks out. An encoder checks all of its input before it writes its first byte; a decoder
-// is two calls, `check_tick_blocks` (everything, for all messages) and `read_tick_blocks` (can't fail), so that nothing
-// is written from a batch that holds a damaged message.
+// An encoder checks all of its input before it writes its first byte. ticks.h decodes whole batches.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "encode/message.h"
 #include "status.h"
 
 namespace pseudofeed::encode {
 
-// SBE counts a group's entries in a uint16 whose 65535 means null.
-inline constexpr std::size_t kMaximumBlockTicks = 65534;
+inline constexpr std::size_t kMaximumBlockTicks = kMaximumEntries;
 
 // Bytes of a block of that many steps and instruments; 0 where no block can have them (one of them is 0, or
 // steps x instruments > kMaximumBlockTicks).
@@ -42,17 +40,9 @@ struct TickBlockSource {
 // (invalid_argument) neither is touched. Any double is carried bit for bit, NaN and -0.0 too.
 Status encode_tick_block(const TickBlockSource& source, std::byte* out, std::size_t capacity, std::size_t* written);
 
-// One message. Borrows.
-struct Bytes {
-    const std::byte* data = nullptr;
-    std::size_t size = 0;
-};
-
 // A message whose every length, count and invariant was checked. Borrows the message's bytes.
 struct TickBlockView {
-    std::uint64_t fingerprint = 0;
-    std::int64_t first_sequence = 0;
-    std::uint32_t partition = 0;
+    Prefix prefix;  // its sequence is the first step's
     std::size_t steps = 0;
     std::size_t instruments = 0;
     const std::byte* numbers = nullptr;  // first entry of each group, and the bytes from one entry to the next
@@ -66,24 +56,5 @@ struct TickBlockView {
 // Checks one message: header, lengths, counts, checksum, and that sequences, times and numbers ascend. On failure
 // (malformed; the text gives what was found, what was expected and at which byte) `*view` is not touched.
 Status check_tick_block(Bytes message, TickBlockView* view);
-
-// Checks a batch of one partition, each message as above and for its fingerprint and partition. `views` has room for
-// `count`; `*ticks` is the batch's number of ticks. On failure `*failed` is the index of the first bad message.
-Status check_tick_blocks(const Bytes* messages, std::size_t count, std::uint64_t fingerprint, std::uint32_t partition,
-                         TickBlockView* views, std::size_t* ticks, std::size_t* failed);
-
-// Where ticks go: one entry a tick in each column, caller's memory.
-struct TickColumns {
-    std::int64_t* time = nullptr;
-    std::int64_t* sequence = nullptr;
-    std::int32_t* instrument = nullptr;
-    double* price = nullptr;
-    double* variance = nullptr;
-};
-
-// Writes the ticks of checked messages, one after the other, steps in order and within a step instruments in order.
-// Each column has room for the ticks that check_tick_blocks counted. Touches nothing but the views' counts and bytes,
-// so a message that somebody alters meanwhile can give wrong values, never a write or read outside.
-void read_tick_blocks(const TickBlockView* views, std::size_t count, TickColumns columns);
 
 }  // namespace pseudofeed::encode

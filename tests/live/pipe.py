@@ -95,14 +95,15 @@ def differences(connections: Connections, record: MarketRecord, steps: int) -> t
     Compared by PostgreSQL with EXCEPT ALL, doubles by their bytes; the simulation's rows travel as text, so that
     no encoder of ours is on both sides.
     """
-    paths = record.market.simulate(steps=steps)
+    market = record.market
+    paths = market.simulate(steps=steps)
     with psycopg.connect(connections.require_postgres()) as connection, connection.cursor() as cursor:
         cursor.execute("SET TimeZone = 'UTC'")
         cursor.execute("CREATE TEMP TABLE expected (time timestamptz, symbol text, price float8, variance float8)")
         with cursor.copy("COPY expected FROM STDIN") as copy:
             for j in range(1, steps + 1):
                 time = f"{np.datetime64(int(paths.time[j]), 'ns')}+00"
-                for i, symbol in enumerate(record.market.symbols):
+                for i, symbol in enumerate(market.symbols):
                     copy.write_row((time, symbol, repr(float(paths.prices[j, i])), repr(float(paths.variances[j, i]))))
         columns = "time, symbol, float8send(price), float8send(variance)"
         stored = f"SELECT {columns} FROM quote_history WHERE market = '{record.name}'"

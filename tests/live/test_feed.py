@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from pseudofeed.control import SignalControl
-from pseudofeed.encode._encode import decode_tick_blocks
+from pseudofeed.encode._encode import decode_ticks
 from pseudofeed.encode.partitions import instrument_partitions
 from pseudofeed.errors import MarketChanged, TopicError
 from pseudofeed.market import Market
@@ -81,7 +81,7 @@ def assert_topic_holds(connections: Connections, market: Market, *, steps: int) 
         if len(numbers) == 0:
             assert values == []
             continue
-        ticks = decode_tick_blocks(values, fingerprint=market.fingerprint, partition=partition)
+        ticks = decode_ticks(values, fingerprint=market.fingerprint, partition=partition)
         assert len(ticks) == steps * len(numbers)
         assert np.array_equal(ticks.sequence, np.repeat(np.arange(1, steps + 1), len(numbers)))
         assert np.array_equal(ticks.instrument, np.tile(numbers, steps))

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from pseudofeed.encode._encode import decode_tick_blocks
+from pseudofeed.encode._encode import decode_ticks
 from pseudofeed.errors import PublishError, ServerError, TopicError
 from pseudofeed.publish.producer import Producer
 from pseudofeed.publish.reader import TopicReader
@@ -48,7 +48,7 @@ def test_compression_passes_through(connections: Connections, market_name: str, 
         producer.publish(block, published=NOTHING)
     with TopicReader(kafka) as reader:
         values = [m.value() or b"" for m in reader.read(topic, {1: 0})]
-    ticks = decode_tick_blocks(values, fingerprint=1, partition=1)
+    ticks = decode_ticks(values, fingerprint=1, partition=1)
     assert ticks.price.tobytes() == np.ascontiguousarray(block.prices[:, [1, 3]]).tobytes()
 
 

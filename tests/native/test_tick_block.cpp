@@ -9,6 +9,7 @@
 #include "encode/byte_order.h"
 #include "encode/crc32.h"
 #include "encode/tick_block.h"
+#include "encode/ticks.h"
 
 namespace {
 
@@ -38,14 +39,13 @@ struct Ticks {
 Status decode(const std::vector<Message>& messages, Ticks* ticks, std::size_t* failed) {
     std::vector<Bytes> bytes;
     for (const Message& message : messages) bytes.push_back({message.data(), message.size()});
-    std::vector<TickBlockView> views(messages.size());
+    std::vector<TickMessage> found(messages.size());
     std::size_t count = 0;
-    if (Status status =
-            check_tick_blocks(bytes.data(), bytes.size(), kFingerprint, kPartition, views.data(), &count, failed);
+    if (Status status = check_ticks(bytes.data(), bytes.size(), kFingerprint, kPartition, found.data(), &count, failed);
         !status.ok()) {
         return status;
     }
-    read_tick_blocks(views.data(), views.size(), ticks->resized(count));
+    read_ticks(found.data(), found.size(), ticks->resized(count));
     return {};
 }
 

@@ -1,4 +1,4 @@
-"""The tick block, slowly: docs/wire.md put into struct and zlib, one field after the other."""
+"""The wire's messages, slowly: docs/wire.md put into struct and zlib, one field after the other."""
 
 from __future__ import annotations
 
@@ -29,6 +29,18 @@ def checksum(message: bytes) -> int:
     return zlib.crc32(message[32:], zlib.crc32(message[:28]))
 
 
+def signed(message: bytes) -> bytes:
+    """The message with its checksum put in."""
+    return message[:28] + struct.pack("<I", checksum(message)) + message[32:]
+
+
+def encode_tick(
+    *, fingerprint: int, partition: int, sequence: int, time: int, instrument: int, price: float, variance: float
+) -> bytes:
+    message = struct.pack(HEADER, 52, 2, 1, 0) + struct.pack(ROOT, fingerprint, sequence, partition, 0)
+    return signed(message + struct.pack("<qddI", time, price, variance, instrument))
+
+
 def encode(block: Block) -> bytes:
     message = struct.pack(HEADER, 24, 1, 1, 0)
     message += struct.pack(ROOT, block.fingerprint, block.first_sequence, block.partition, 0)
@@ -42,7 +54,7 @@ def encode(block: Block) -> bytes:
     for prices, variances in zip(block.prices, block.variances, strict=True):
         for price, variance in zip(prices, variances, strict=True):
             message += struct.pack("<dd", price, variance)
-    return message[:28] + struct.pack("<I", checksum(message)) + message[32:]
+    return signed(message)
 
 
 def decode(message: bytes) -> Block:

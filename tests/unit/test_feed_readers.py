@@ -9,7 +9,7 @@ import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 
 from pseudofeed.control import Progress, SignalControl
-from pseudofeed.encode._encode import decode_tick_blocks
+from pseudofeed.encode._encode import decode_ticks
 from pseudofeed.market import Market
 from pseudofeed.publish._publish import MockCluster
 from pseudofeed.publish.feed import feed
@@ -70,6 +70,6 @@ def test_the_feed_waits_for_the_slowest_reader() -> None:
             reader.join()
     assert summary.ticks == INSTRUMENTS * STEPS
     for reader in readers:
-        ticks = decode_tick_blocks(reader.values, fingerprint=market.fingerprint, partition=0)
+        ticks = decode_ticks(reader.values, fingerprint=market.fingerprint, partition=0)
         assert np.array_equal(ticks.sequence, np.repeat(np.arange(1, STEPS + 1), INSTRUMENTS))
     assert (progress[-1].ticks, progress[-1].sequence, progress[-1].lag) == (summary.ticks, STEPS, 0)

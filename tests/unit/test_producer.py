@@ -11,7 +11,7 @@ from confluent_kafka import Message
 from confluent_kafka import Producer as PlainProducer
 from numpy.typing import NDArray
 
-from pseudofeed.encode._encode import decode_tick_blocks, tick_block_size
+from pseudofeed.encode._encode import decode_ticks, tick_block_size
 from pseudofeed.encode.ticks import TickColumns
 from pseudofeed.errors import PublishError, SettingsError
 from pseudofeed.publish._publish import MockCluster
@@ -76,7 +76,7 @@ def read_messages(cluster: MockCluster) -> list[list[Message]]:
 
 def read_ticks(cluster: MockCluster) -> list[TickColumns]:
     return [
-        decode_tick_blocks([m.value() or b"" for m in messages], fingerprint=FINGERPRINT, partition=partition)
+        decode_ticks([m.value() or b"" for m in messages], fingerprint=FINGERPRINT, partition=partition)
         for partition, messages in enumerate(read_messages(cluster))
     ]
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from pseudofeed.encode import (
     MAXIMUM_BLOCK_TICKS,
-    TickBlockHeader,
     TickColumns,
-    decode_tick_blocks,
+    TicksHeader,
+    decode_ticks,
     encode_tick_block_into,
-    peek_tick_block,
+    peek_ticks,
     tick_block_size,
 )
 from pseudofeed.encode._encode import crc32
@@ -81,7 +81,7 @@ def encoded(block: dict[str, Any]) -> bytes:
 
 
 def decoded(*messages: bytes, fingerprint: int = 0xFEDCBA9876543210, partition: int = 3) -> TickColumns:
-    return decode_tick_blocks(messages, fingerprint=fingerprint, partition=partition)
+    return decode_ticks(messages, fingerprint=fingerprint, partition=partition)
 
 
 @given(blocks())
@@ -98,8 +98,8 @@ def test_any_block_equals_the_reference_and_comes_back_bit_for_bit(block: dict[s
     assert sbe.encode(read) == message
 
     steps, width = prices.shape
-    header = TickBlockHeader(block["fingerprint"], block["first_step"], steps, width, block["partition"])
-    assert peek_tick_block(message) == header
+    header = TicksHeader(block["fingerprint"], block["first_step"], steps, width, block["partition"])
+    assert peek_ticks(message) == header
     assert (header.last_step, header.ticks) == (block["first_step"] + steps - 1, steps * width)
     ticks = decoded(message, message, fingerprint=block["fingerprint"], partition=block["partition"])
     assert ticks.time.tolist() == np.repeat(block["times"], width).tolist() * 2
@@ -129,7 +129,7 @@ def test_every_truncation_and_every_flipped_bit_is_an_error() -> None:
         with pytest.raises(MalformedMessage):
             decoded(neighbour)
         with pytest.raises(MalformedMessage):
-            peek_tick_block(neighbour)
+            peek_ticks(neighbour)
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def test_every_truncation_and_every_flipped_bit_is_an_error() -> None:
         (2, "<H", 9, "templateId is 9 at byte 2, expected 1"),
         (4, "<H", 9, "schemaId is 9 at byte 4, expected 1"),
         (8, "<Q", 0xAB, "fingerprint is 00000000000000ab at byte 8, expected fedcba9876543210"),
-        (16, "<q", 0, "firstSequence is 0 at byte 16"),
-        (16, "<q", 2**63 - 1, "firstSequence is 9223372036854775807 at byte 16"),
+        (16, "<q", 0, "the sequence is 0 at byte 16"),
+        (16, "<q", 2**63 - 1, "the sequence is 9223372036854775807 at byte 16"),
         (24, "<I", 4, "another partition: it says 4 at byte 24, expected 3"),
         (34, "<H", 65535, "`instruments` has 65535 entries of 4 bytes at byte 32, but the message has 132 bytes"),
         (40, "<I", 4, "instrument number 4 at byte 40, expected 5 .. 2^31 - 1"),
@@ -161,11 +161,11 @@ def test_a_wrong_field_with_a_fitting_checksum_is_named(at: int, layout: str, va
 def test_decoding_takes_any_bytes_like_object_and_nothing_else() -> None:
     message = encoded(small_block())
     kinds: list[Any] = [message, bytearray(message), memoryview(message), np.frombuffer(message, np.uint8)]
-    ticks = decode_tick_blocks(kinds, fingerprint=0xFEDCBA9876543210, partition=3)
+    ticks = decode_ticks(kinds, fingerprint=0xFEDCBA9876543210, partition=3)
     assert len(ticks) == 16
     assert len(decoded()) == 0
     with pytest.raises(TypeError):
-        decode_tick_blocks([message, None], fingerprint=0, partition=0)  # type: ignore[list-item]
+        decode_ticks([message, None], fingerprint=0, partition=0)  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from pseudofeed.consume.sink import Batch, Sink
-from pseudofeed.encode import TickColumns, decode_tick_blocks
+from pseudofeed.encode import TickColumns, decode_ticks
 from pseudofeed.errors import MalformedMessage, ServerError
 from pseudofeed.publish.topics import TopicState
 
@@ -160,7 +160,7 @@ class Lane:
 
     def _decode(self, batch: RawBatch) -> TickColumns:
         try:
-            return decode_tick_blocks(batch.values, fingerprint=self._fingerprint, partition=batch.partition)
+            return decode_ticks(batch.values, fingerprint=self._fingerprint, partition=batch.partition)
         except MalformedMessage as problem:
             at = batch.offsets[getattr(problem, "index", None) or 0]
             raise MalformedMessage(

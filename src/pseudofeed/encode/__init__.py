@@ -1,4 +1,4 @@
-"""Ticks as bytes and back: the wire's tick block (SBE) and PostgreSQL's binary COPY rows.
+"""Ticks as bytes and back: the wire's messages (SBE blocks and ticks, JSON) and PostgreSQL's binary COPY rows.
 
 Codecs do no I/O. Numbers cross into the native core as whole arrays, once a batch, with the GIL released. The wire's
 schema is pseudofeed.sbe.xml in this folder; docs/wire.md explains it to those who write a reader in another language.
@@ -6,24 +6,30 @@ schema is pseudofeed.sbe.xml in this folder; docs/wire.md explains it to those w
 
 from pseudofeed.encode._encode import (
     MAXIMUM_BLOCK_TICKS,
-    decode_tick_blocks,
+    TICK_SIZE,
+    decode_ticks,
     encode_copy_rows,
+    encode_tick,
     encode_tick_block_into,
-    peek_tick_block,
+    encode_tick_json,
+    peek_ticks,
     tick_block_size,
 )
 from pseudofeed.encode.partitions import instrument_partitions, symbol_partition
-from pseudofeed.encode.ticks import TickBlockHeader, TickColumns
+from pseudofeed.encode.ticks import TickColumns, TicksHeader
 
 __all__ = [
     "MAXIMUM_BLOCK_TICKS",
-    "TickBlockHeader",
+    "TICK_SIZE",
     "TickColumns",
-    "decode_tick_blocks",
+    "TicksHeader",
+    "decode_ticks",
     "encode_copy_rows",
+    "encode_tick",
     "encode_tick_block_into",
+    "encode_tick_json",
     "instrument_partitions",
-    "peek_tick_block",
+    "peek_ticks",
     "symbol_partition",
     "tick_block_size",
 ]

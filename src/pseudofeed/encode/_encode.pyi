@@ -4,9 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
-from pseudofeed.encode.ticks import TickBlockHeader, TickColumns
+from pseudofeed.encode.ticks import TickColumns, TicksHeader
 
 MAXIMUM_BLOCK_TICKS: int
+TICK_SIZE: int
 
 def tick_block_size(steps: int, instruments: int) -> int: ...
 def encode_tick_block_into(
@@ -22,7 +23,27 @@ def encode_tick_block_into(
     variances: NDArray[np.float64],
     columns: NDArray[np.integer] | None = None,
 ) -> int: ...
-def peek_tick_block(message: Buffer) -> TickBlockHeader: ...
-def decode_tick_blocks(messages: Sequence[Buffer], *, fingerprint: int, partition: int) -> TickColumns: ...
+def encode_tick(
+    *,
+    fingerprint: int,
+    partition: int,
+    sequence: int,
+    time: int,
+    instrument: int,
+    price: float,
+    variance: float,
+) -> bytes: ...
+def encode_tick_json(
+    symbol: str,
+    *,
+    fingerprint: int,
+    sequence: int,
+    time: int,
+    instrument: int,
+    price: float,
+    variance: float,
+) -> bytes: ...
+def peek_ticks(message: Buffer) -> TicksHeader: ...
+def decode_ticks(messages: Sequence[Buffer], *, fingerprint: int, partition: int) -> TickColumns: ...
 def encode_copy_rows(columns: TickColumns, instrument_ids: NDArray[np.integer]) -> bytes: ...
 def crc32(data: Buffer, sum: int = 0) -> int: ...

@@ -6,15 +6,17 @@ raises what the native status says. The caller owns the memory; a failure leaves
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+import json
+
 import numpy as np
 
 from pseudofeed._status cimport Status, check
-from pseudofeed.encode.ticks import TickBlockHeader, TickColumns
+from pseudofeed.encode.ticks import TickColumns, TicksHeader
 from pseudofeed.errors import MalformedMessage
 
 
@@ -54,62 +56,113 @@ cdef extern from "encode/tick_block.h" namespace "pseudofeed::encode" nogil:
         const int32_t* columns
     Status native_encode_tick_block "pseudofeed::encode::encode_tick_block"(
         const TickBlockSource& source, byte* out, size_t capacity, size_t* written)
+
+cdef extern from "<string_view>" namespace "std" nogil:
+    cppclass string_view:
+        string_view(const char* data, size_t size)
+
+cdef extern from "encode/tick.h" namespace "pseudofeed::encode" nogil:
+    size_t native_tick_size "pseudofeed::encode::tick_size"
+    cppclass Tick:
+        uint64_t fingerprint
+        int64_t sequence
+        int64_t time
+        uint32_t partition
+        int32_t number
+        double price
+        double variance
+    void native_encode_tick "pseudofeed::encode::encode_tick"(const Tick& tick, byte* out)
+    size_t tick_json_limit(size_t symbol_size)
+    size_t native_encode_tick_json "pseudofeed::encode::encode_tick_json"(
+        const Tick& tick, string_view symbol_json, byte* out)
+
+cdef extern from "encode/message.h" namespace "pseudofeed::encode" nogil:
     cppclass Bytes:
         const byte* data
         size_t size
-    cppclass TickBlockView:
+    cppclass Prefix:
         uint64_t fingerprint
-        int64_t first_sequence
+        int64_t sequence
         uint32_t partition
+
+cdef extern from "encode/ticks.h" namespace "pseudofeed::encode" nogil:
+    cdef enum class Shape(int):
+        block
+        tick
+        json
+    cppclass TickBlockView:
+        Prefix prefix
         size_t steps
         size_t instruments
-    Status check_tick_block(Bytes message, TickBlockView* view)
-    Status check_tick_blocks(const Bytes* messages, size_t count, uint64_t fingerprint, uint32_t partition,
-                             TickBlockView* views, size_t* ticks, size_t* failed)
+    cppclass TickMessage:
+        Shape shape
+        TickBlockView block
+        Tick tick
+    Status check_tick_message(Bytes message, TickMessage* found)
+    Status check_ticks(const Bytes* messages, size_t count, uint64_t fingerprint, uint32_t partition,
+                       TickMessage* found, size_t* ticks, size_t* failed)
     cppclass NativeTickColumns "pseudofeed::encode::TickColumns":
         int64_t* time
         int64_t* sequence
         int32_t* instrument
         double* price
         double* variance
-    void read_tick_blocks(const TickBlockView* views, size_t count, NativeTickColumns columns)
+    void read_ticks(const TickMessage* messages, size_t count, NativeTickColumns columns)
 
 
 MAXIMUM_BLOCK_TICKS = kMaximumBlockTicks
+TICK_SIZE = native_tick_size
 
 
 cdef class _Messages:
-    """The bytes of a batch of messages, held by buffer exports until it goes; and room for a view of each."""
+    """The bytes of a batch of messages, held until it goes; and room for what each is found to be.
 
+    The batch keeps `bytes` alive, and nobody changes those; whatever else they are is exported as buffers.
+    """
+
+    cdef tuple batch
     cdef Py_buffer* buffers
     cdef Bytes* messages
-    cdef TickBlockView* views
-    cdef size_t count  # exported buffers: less than the batch only while it is being made
+    cdef TickMessage* found
+    cdef size_t count
+    cdef size_t exported
 
     def __cinit__(self, messages):
         # A tuple: exporting a buffer may run other people's code, which could change a list's length meanwhile.
-        cdef tuple batch = tuple(messages)
-        cdef size_t length = len(batch)
-        self.count = 0
+        self.batch = tuple(messages)
+        self.count = len(self.batch)
+        self.exported = 0
+        cdef size_t others = 0
+        for message in self.batch:
+            if not PyBytes_CheckExact(message):
+                others += 1
         # One more than needed: calloc(0) may answer NULL.
-        self.buffers = <Py_buffer*> calloc(length + 1, sizeof(Py_buffer))
-        self.messages = <Bytes*> calloc(length + 1, sizeof(Bytes))
-        self.views = <TickBlockView*> calloc(length + 1, sizeof(TickBlockView))
-        if self.buffers is NULL or self.messages is NULL or self.views is NULL:
-            raise MemoryError(f"no memory for the buffers of {length} messages")
-        for message in batch:
-            PyObject_GetBuffer(message, &self.buffers[self.count], PyBUF_SIMPLE)
-            self.messages[self.count].data = <const byte*> self.buffers[self.count].buf
-            self.messages[self.count].size = <size_t> self.buffers[self.count].len
-            self.count += 1
+        self.buffers = <Py_buffer*> calloc(others + 1, sizeof(Py_buffer))
+        self.messages = <Bytes*> calloc(self.count + 1, sizeof(Bytes))
+        self.found = <TickMessage*> calloc(self.count + 1, sizeof(TickMessage))
+        if self.buffers is NULL or self.messages is NULL or self.found is NULL:
+            raise MemoryError(f"no memory for the buffers of {self.count} messages")
+        cdef size_t m = 0
+        cdef Py_buffer* buffer
+        for message in self.batch:
+            if PyBytes_CheckExact(message):
+                self.messages[m].data = <const byte*> PyBytes_AS_STRING(message)
+                self.messages[m].size = <size_t> PyBytes_GET_SIZE(message)
+            else:
+                buffer = &self.buffers[self.exported]
+                PyObject_GetBuffer(message, buffer, PyBUF_SIMPLE)
+                self.exported += 1
+                self.messages[m].data = <const byte*> buffer.buf
+                self.messages[m].size = <size_t> buffer.len
+            m += 1
 
     def __dealloc__(self):
         cdef size_t i
-        for i in range(self.count):
+        for i in range(self.exported):
             PyBuffer_Release(&self.buffers[i])
         free(self.buffers)
         free(self.messages)
-        free(self.views)
+        free(self.found)
 
 
 cdef object _int32(object values, str name):
@@ -184,33 +237,86 @@ def encode_tick_block_into(unsigned char[::1] buffer not None, size_t offset, *,
     return written
 
 
-def peek_tick_block(message):
-    """The TickBlockHeader of one tick block (a bytes-like object), after the same checks as in decoding.
+cdef Tick _tick(uint64_t fingerprint, uint32_t partition, int64_t sequence, int64_t time, int32_t number,
+                double price, double variance) except *:
+    if sequence < 1:
+        raise ValueError(f"sequence is {sequence}, steps begin at 1")
+    if number < 0:
+        raise ValueError(f"instrument is {number}, numbers begin at 0")
+    cdef Tick tick
+    tick.fingerprint = fingerprint
+    tick.sequence = sequence
+    tick.time = time
+    tick.partition = partition
+    tick.number = number
+    tick.price = price
+    tick.variance = variance
+    return tick
+
+
+def encode_tick(*, uint64_t fingerprint, uint32_t partition, int64_t sequence, int64_t time, int32_t instrument,
+                double price, double variance):
+    """One tick as an SBE message (docs/wire.md), TICK_SIZE bytes. Any double is carried bit for bit.
+
+    time: ns since the epoch. instrument: its number in the market. ValueError where that or sequence is out of range.
+    """
+    cdef Tick tick = _tick(fingerprint, partition, sequence, time, instrument, price, variance)
+    message = PyBytes_FromStringAndSize(NULL, <Py_ssize_t> native_tick_size)
+    native_encode_tick(tick, <byte*> PyBytes_AS_STRING(message))
+    return message
+
+
+def encode_tick_json(str symbol not None, *, uint64_t fingerprint, int64_t sequence, int64_t time, int32_t instrument,
+                     double price, double variance):
+    """One tick as JSON (docs/wire.md): UTF-8, one line, without a line break at its end.
+
+    Raises ValueError where sequence or instrument is out of range, or where price or variance is not finite: JSON has
+    no such numbers.
+    """
+    cdef Tick tick = _tick(fingerprint, 0, sequence, time, instrument, price, variance)
+    cdef bytes quoted = json.dumps(symbol, ensure_ascii=False).encode()
+    cdef size_t size = len(quoted)
+    buffer = bytearray(tick_json_limit(size))
+    cdef unsigned char[::1] room = buffer
+    cdef size_t written = native_encode_tick_json(
+        tick, string_view(PyBytes_AS_STRING(quoted), size), <byte*> &room[0])
+    if written == 0:
+        raise ValueError(f"JSON has no number for price {price} or variance {variance} (symbol {symbol!r})")
+    return bytes(room[:written])
+
+
+def peek_ticks(message):
+    """The TicksHeader of one message with ticks (a bytes-like object), after the same checks as in decoding.
 
     Raises MalformedMessage, saying what was found, what was expected, and at which byte.
     """
     cdef _Messages batch = _Messages((message,))
     cdef Status status
     with nogil:
-        status = check_tick_block(batch.messages[0], batch.views)
+        status = check_tick_message(batch.messages[0], batch.found)
     check(status)
-    cdef TickBlockView* view = batch.views
-    return TickBlockHeader(view.fingerprint, view.first_sequence, view.steps, view.instruments, view.partition)
+    cdef TickMessage* found = batch.found
+    if found.shape == Shape.block:
+        return TicksHeader(found.block.prefix.fingerprint, found.block.prefix.sequence, found.block.steps,
+                           found.block.instruments, found.block.prefix.partition)
+    partition = None if found.shape == Shape.json else found.tick.partition
+    return TicksHeader(found.tick.fingerprint, found.tick.sequence, 1, 1, partition, found.tick.number)
 
 
-def decode_tick_blocks(messages, *, uint64_t fingerprint, uint32_t partition):
+def decode_ticks(messages, *, uint64_t fingerprint, uint32_t partition):
     """TickColumns of the ticks of all messages (a sequence of bytes-like objects), in their order, from one partition.
 
-    Everything is checked before a value is written: header, lengths, counts, checksum, fingerprint, partition, and that
-    sequences, times and instruments ascend. Raises MalformedMessage with the index of the first bad message in
-    `.index`, saying what was found, what was expected, and at which byte; the caller knows topic and offset.
+    A message is a tick block, an SBE tick or a JSON tick; they may be mixed. Everything is checked before a value is
+    written: header, lengths, counts, checksum, fingerprint, partition (not of JSON, which doesn't carry it), and that
+    a block's sequences, times and instruments ascend. Raises MalformedMessage with the index of the first bad message
+    in `.index`, saying what was found, what was expected, and at which byte; the caller knows topic and offset.
     """
     cdef _Messages batch = _Messages(messages)
     cdef size_t ticks = 0
     cdef size_t failed = 0
     cdef Status status
     with nogil:
-        status = check_tick_blocks(batch.messages, batch.count, fingerprint, partition, batch.views, &ticks, &failed)
+        status = check_ticks(batch.messages, batch.count, fingerprint, partition, batch.found, &ticks, &failed)
     try:
         check(status)
     except MalformedMessage as error:
@@ -231,7 +337,7 @@ def decode_tick_blocks(messages, *, uint64_t fingerprint, uint32_t partition):
     columns.price = &price[0]
     columns.variance = &variance[0]
     with nogil:
-        read_tick_blocks(batch.views, batch.count, columns)
+        read_ticks(batch.found, batch.count, columns)
     return result
 
 

@@ -12,22 +12,24 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TickBlockHeader", "TickColumns"]
+__all__ = ["TickColumns", "TicksHeader"]
 
 
 @dataclass(frozen=True, slots=True)
-class TickBlockHeader:
-    """What one tick block holds, without its values.
+class TicksHeader:
+    """What one message with ticks holds, without their values: a tick block, or a single tick (SBE or JSON).
 
     fingerprint: of the market's specification, unsigned 64 bits. first_step: sequence of the first of `steps` steps.
-    instruments: how many of the market's instruments lie in the partition `partition`.
+    instruments: how many of the market's instruments it has. partition: None in JSON, which doesn't carry it.
+    number: of a single tick's instrument, which is in the partition with others; None for a block, which has them all.
     """
 
     fingerprint: int
     first_step: int
     steps: int
     instruments: int
-    partition: int
+    partition: int | None
+    number: int | None = None
 
     @property
     def last_step(self) -> int:

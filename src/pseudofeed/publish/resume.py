@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pseudofeed.encode._encode import peek_tick_block
+from pseudofeed.encode._encode import peek_ticks
 from pseudofeed.errors import MalformedMessage, TopicError
 from pseudofeed.publish.reader import TopicReader
 
@@ -93,7 +93,7 @@ def _last_messages(
 def _last_step(topic: str, partition: int, offset: int, value: bytes, *, fingerprint: int) -> int:
     place = f"topic {topic}, partition {partition}, offset {offset}"
     try:
-        header = peek_tick_block(value)
+        header = peek_ticks(value)
     except MalformedMessage as error:
         raise MalformedMessage(f"{place}: {error}") from None
     if header.fingerprint != fingerprint:
@@ -101,6 +101,6 @@ def _last_step(topic: str, partition: int, offset: int, value: bytes, *, fingerp
             f"{place}: its ticks are of a market with fingerprint {header.fingerprint:016x}, not {fingerprint:016x}: "
             "the topic is left over from an older market of this name; delete it"
         )
-    if header.partition != partition:
+    if header.partition not in (None, partition):
         raise MalformedMessage(f"{place}: the message says that it belongs to partition {header.partition}")
-    return header.first_step + header.steps - 1
+    return header.last_step

@@ -34,6 +34,7 @@ _log.addHandler(logging.NullHandler())
 
 FIRST_BACK_OFF = 0.1
 LONGEST_BACK_OFF = 5.0
+COPY_TICKS = "COPY tick (time, instrument_id, price, variance) FROM STDIN (FORMAT binary)"
 
 
 class StoreSink:
@@ -155,29 +156,34 @@ class StoreSink:
             f"repeated ticks (were two feeds of this market running?); nothing of them was stored"
         )
 
-    # --- writing
-    # -------------------------------------------------------------------------------------------------------
+    # --- writing -----------------------------------------------------------------------------------------------------
 
     def _commit(self, connection: psycopg.Connection, batches: Sequence[Batch], rows: bytes) -> None:
-        with connection.transaction(), connection.cursor() as cursor:
-            cursor.execute(
-                """UPDATE sink_offset s SET next_offset = b.upto, updated_at = now(),
-                          last_sequence = coalesce(b.last_sequence, s.last_sequence)
-                   FROM unnest(%s::int4[], %s::int8[], %s::int8[], %s::int8[])
-                        AS b (partition, beginning, upto, last_sequence)
-                   WHERE s.market_id = %s AND s.partition = b.partition AND s.next_offset = b.beginning""",
-                (
-                    [batch.partition for batch in batches],
-                    [batch.from_offset for batch in batches],
-                    [batch.to_offset for batch in batches],
-                    [int(batch.columns.sequence[-1]) if len(batch.columns) else None for batch in batches],
-                    self._market.market_id,
-                ),
-            )
-            if cursor.rowcount != len(batches):
-                raise self._conflict(batches)
-            with cursor.copy("COPY tick (time, instrument_id, price, variance) FROM STDIN (FORMAT binary)") as copy:
-                copy.write(memoryview(rows))
+        with connection.transaction():
+            self._move_offsets(connection, batches)
+            self._copy(connection, rows)
+
+    def _move_offsets(self, connection: psycopg.Connection, batches: Sequence[Batch]) -> None:
+        moved = connection.execute(
+            """UPDATE sink_offset s SET next_offset = b.upto, updated_at = now(),
+                      last_sequence = coalesce(b.last_sequence, s.last_sequence)
+               FROM unnest(%s::int4[], %s::int8[], %s::int8[], %s::int8[])
+                    AS b (partition, beginning, upto, last_sequence)
+               WHERE s.market_id = %s AND s.partition = b.partition AND s.next_offset = b.beginning""",
+            (
+                [batch.partition for batch in batches],
+                [batch.from_offset for batch in batches],
+                [batch.to_offset for batch in batches],
+                [int(batch.columns.sequence[-1]) if len(batch.columns) else None for batch in batches],
+                self._market.market_id,
+            ),
+        )
+        if moved.rowcount != len(batches):
+            raise self._conflict(batches)
+
+    def _copy(self, connection: psycopg.Connection, rows: bytes) -> None:
+        with connection.cursor().copy(COPY_TICKS) as copy:
+            copy.write(memoryview(rows))
 
     def _is_in(self, connection: psycopg.Connection, batches: Sequence[Batch]) -> bool:
         """Was the batch committed before the connection broke? FOR UPDATE waits for a session not ended yet."""
@@ -201,8 +207,7 @@ class StoreSink:
             f"{ranges}); this batch was dropped"
         )
 
-    # --- the connection
-    # --------------------------------------------------------------------------------------------------
+    # --- the connection ----------------------------------------------------------------------------------------------
 
     def _connected(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed or self._connection.broken:

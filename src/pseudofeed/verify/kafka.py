@@ -8,7 +8,7 @@ import numpy as np
 from confluent_kafka import Message
 from numpy.typing import NDArray
 
-from pseudofeed.encode import decode_tick_blocks, instrument_partitions, peek_tick_block
+from pseudofeed.encode import decode_ticks, instrument_partitions, peek_ticks
 from pseudofeed.errors import MalformedMessage
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.publish.reader import TopicReader
@@ -43,12 +43,12 @@ def newest_kafka(record: MarketRecord, connections: Connections) -> int:
 
 
 def _last_step(record: MarketRecord, message: Message) -> int:
-    """0 where it is not a block of this market and partition."""
+    """0 where it has no ticks of this market and partition."""
     try:
-        header = peek_tick_block(message.value() or b"")
+        header = peek_ticks(message.value() or b"")
     except MalformedMessage:
         return 0
-    ours = (header.fingerprint, header.partition) == (record.fingerprint, message.partition())
+    ours = header.fingerprint == record.fingerprint and header.partition in (None, message.partition())
     return header.last_step if ours else 0
 
 
@@ -107,9 +107,9 @@ class _Partition:
         self._comparing(1).finish()
 
     def _compare(self, values: list[bytes], offsets: list[int], retained_from: int) -> None:
-        columns = decode_tick_blocks(values, fingerprint=self._record.fingerprint, partition=self._partition)
-        first_step = peek_tick_block(values[0]).first_step if retained_from > 0 else 1
-        ends = np.cumsum([peek_tick_block(value).ticks for value in values])
+        columns = decode_ticks(values, fingerprint=self._record.fingerprint, partition=self._partition)
+        first_step = peek_ticks(values[0]).first_step if retained_from > 0 else 1
+        ends = np.cumsum([peek_ticks(value).ticks for value in values])
         self._comparing(first_step).add(columns, self._place(offsets, ends))
 
     def _comparing(self, first_step: int) -> Comparison:
@@ -143,7 +143,7 @@ class _Partition:
                 market=self._record.name,
                 symbol=None,
                 step=None,
-                expected="a tick block",
+                expected="ticks",
                 found=str(problem),
                 where=self._at(offset),
             )
