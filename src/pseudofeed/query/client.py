@@ -17,6 +17,7 @@ import psycopg
 import redis
 
 from pseudofeed.cache.connection import cache_error, open_redis
+from pseudofeed.cache.keys import quote_key
 from pseudofeed.cache.reader import read_quotes
 from pseudofeed.encode import instrument_partitions
 from pseudofeed.errors import UnknownMarket
@@ -74,7 +75,10 @@ class Client:
         if self._redis is None:
             self._redis = open_redis(self._connections, name="pseudofeed-client")
         try:
-            quotes = read_quotes(self._redis, self._record.name, names, [self._partitions[n] for n in numbers])
+            quotes = read_quotes(
+                self._redis,
+                [quote_key(self._record.name, self._partitions[n], self._market.symbols[n]) for n in numbers],
+            )
         except redis.RedisError as problem:
             raise cache_error(problem, self._connections) from None
         return pd.DataFrame(
