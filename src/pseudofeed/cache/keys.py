@@ -11,8 +11,8 @@ def quote_key(market: str, partition: int, symbol: str) -> str:
 
 
 def progress_key(market: str, partition: int) -> str:
-    """A hash: epoch, topic_id and next_offset. Every message of the partition before next_offset is in its quotes; so it
-    is there only as long as every instrument of the partition has a quote."""
+    """A hash: epoch, topic_id and next_offset. Every message of the partition before next_offset is in its quotes;
+    so it is there only as long as every instrument of the partition has a quote."""
     return f"pseudofeed:{{{market}.{partition}}}:progress"
 
 

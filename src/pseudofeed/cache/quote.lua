@@ -15,16 +15,21 @@
 -- What was written is published, as JSON. Returns 1 if the progress is there, 0 if quotes may be missing (the server was
 -- flushed): send all of the partition.
 
+local function fields(key, ...)
+    local held = redis.pcall('HMGET', key, ...)
+    if held.err then -- somebody's, and no hash
+        redis.call('DEL', key)
+        return {}
+    end
+    return held
+end
+
 local epoch = tonumber(ARGV[1])
 local published = {}
 for i = 2, #KEYS do
     local at = 10 * i - 14
     local symbol, sequence, session = ARGV[at], ARGV[at + 1], ARGV[at + 6]
-    local held = redis.pcall('HMGET', KEYS[i], 'epoch', 'sequence', 'session')
-    if held.err then -- somebody's, and no hash
-        redis.call('DEL', KEYS[i])
-        held = {}
-    end
+    local held = fields(KEYS[i], 'epoch', 'sequence', 'session')
     local held_epoch, held_sequence = tonumber(held[1] or '-1') or -1, tonumber(held[2] or '-1') or -1
     local newer = held_epoch < epoch or (held_epoch == epoch and held_sequence < tonumber(sequence))
     local fuller = held_epoch == epoch and held_sequence == tonumber(sequence) and not held[3] and session ~= ''
@@ -48,7 +53,7 @@ if #published > 0 then
     redis.call('PUBLISH', ARGV[5], '{"epoch":' .. ARGV[1] .. ',"quotes":[' .. table.concat(published, ',') .. ']}')
 end
 
-local held = redis.call('HMGET', KEYS[1], 'epoch', 'topic_id', 'next_offset')
+local held = fields(KEYS[1], 'epoch', 'topic_id', 'next_offset')
 if ARGV[3] ~= '' and (held[1] or ARGV[4] == '1') then
     local held_epoch = tonumber(held[1] or '-1') or -1
     local same = held_epoch == epoch and held[2] == ARGV[2]

@@ -69,7 +69,7 @@ class NewestQuotes:
     @property
     def known(self) -> NDArray[np.bool_]:
         """Whose open, high and low are those of the session up to the quote."""
-        return (self.sequence > 0) & (self.covered == self.sequence)
+        return np.logical_and(self.sequence > 0, self.covered == self.sequence)
 
     def take(self, columns: TickColumns) -> None:
         """Take ticks in; they may be old ones. Within an instrument and a call their steps have no gaps, or the session
@@ -139,15 +139,15 @@ class NewestQuotes:
         self.changed[instruments] = False
 
     def texts(self, instruments: NDArray[np.intp]) -> list[tuple[str, ...]]:
-        """The quotes of these instruments as texts, in the order of FIELDS; session, open, high and low are "" where they
-        are not known."""
+        """The quotes of these instruments as texts, in the order of FIELDS; session, open, high and low are "" where
+        they are not known."""
         sequence = self.sequence[instruments].tolist()
         columns = [
             getattr(self, name)[instruments].tolist() for name in ("time", "price", "variance", "open", "high", "low")
         ]
         known = self.known[instruments].tolist()
         stamps: dict[int, str] = {}  # most instruments tick at the same time
-        found = []
+        found: list[tuple[str, ...]] = []
         for step, is_known, time, price, variance, first, high, low in zip(sequence, known, *columns, strict=True):
             stamp = stamps.get(time) or stamps.setdefault(time, iso_time(time))
             session = ("", "", "", "")

@@ -116,7 +116,10 @@ class ColdStart:
         pipeline.hmget(progress_key(self._record.name, partition), ["epoch", "topic_id", "next_offset"])
         for key in keys:
             pipeline.hmget(key, QUOTE_FIELDS)
-        (epoch, topic_id, offset), *answers = pipeline.execute()
+        progress, *answers = pipeline.execute(raise_on_error=False)
+        if not isinstance(progress, list):
+            return None
+        epoch, topic_id, offset = progress
         try:
             held = parse_quotes(keys, answers)
         except DamagedQuote as problem:

@@ -149,7 +149,7 @@ class CacheSink:
         self._insist(self._flush_once)
 
     def _insist(self, call: Callable[[], _T]) -> _T:
-        """`call` until no server is away; raises ServerError where it is told to give up, or where waiting won't help."""
+        """`call` until no server is away. Raises ServerError where it is told to give up, or waiting won't help."""
         back_off = FIRST_BACK_OFF
         while True:
             try:

@@ -77,15 +77,13 @@ def compare_redis(record: MarketRecord, connections: Connections, tally: StageTa
 
 
 def _expected(market: Market, last_step: int) -> list[tuple[str, ...]]:
-    """The FIELDS of every instrument's quote at that step. The whole session is simulated for its open, high and low."""
+    """The FIELDS of every instrument's quote at that step: the whole session is simulated."""
     session = market.clock.session(last_step)
-    opened = high = low = None
-    for block in market.stream(start_step=session.first_step, steps=last_step - session.first_step + 1):
-        if opened is None or high is None or low is None:
-            opened = high = low = block.prices[0]
-        high = np.maximum(high, block.prices.max(axis=0))
-        low = np.minimum(low, block.prices.min(axis=0))
-    assert opened is not None
+    blocks = market.stream(start_step=session.first_step, steps=last_step - session.first_step + 1)
+    block = next(blocks)
+    opened, high, low = block.prices[0], block.prices.max(axis=0), block.prices.min(axis=0)
+    for block in blocks:
+        high, low = np.maximum(high, block.prices.max(axis=0)), np.minimum(low, block.prices.min(axis=0))
     stamp, time = iso_time(int(block.time[-1])), str(int(block.time[-1]))
     opening = format_time(session.opening_ns)
     columns = (block.prices[-1], block.variances[-1], opened, high, low)
