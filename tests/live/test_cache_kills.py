@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import redis
 
@@ -176,6 +177,7 @@ def test_the_asynchronous_client_gives_what_the_client_gives(plain_connections: 
             client.ticks(symbol, start, end), client.instruments(),
         ]  # fmt: skip
     for one, other in zip(found, right, strict=True):
+        assert isinstance(one, pd.DataFrame)
         assert other.equals(one)
     with pytest.raises(pf.errors.UnknownMarket):
         asyncio.run(pf.connect_async("no-such-market", connections=plain_connections).__aenter__())

@@ -202,7 +202,7 @@ def test_arrow_tables_have_the_same_bits(client: Client, record: MarketRecord, m
     symbol, start, end = record.market.symbols[9], "2026-03-02 14:31:00", "2026-03-02 14:32:30.5"
     frame = client.ticks(symbol, start, end)
     for source in ("store", "simulation"):
-        table = client.ticks(symbol, start, end, source=source, arrow=True)  # type: ignore[call-overload]
+        table = client.ticks(symbol, start, end, source=source, arrow=True)
         assert table.column_names == ["time", "price", "variance"]
         assert str(table.schema.field("time").type) in ("timestamp[us, tz=UTC]", "timestamp[ns, tz=UTC]")
         read = table.to_pandas().set_index("time")

@@ -100,7 +100,8 @@ RIGHT = ["7", "5", "1", "1.5", "0.04", "1.5", "1.5", "1.5"]
     ("field", "text", "named"),
     [
         (0, None, "epoch"), (1, "rubbish", "sequence"), (1, "-1", "sequence"), (2, str(2**63), "time_ns"),
-        (3, "much", "price"), (3, "inf", "price"), (3, None, "price"), (4, "nan", "variance"), (6, "x" * 5000, "high"), (7, None, "low"),
+        (3, "much", "price"), (3, "inf", "price"), (3, None, "price"), (4, "nan", "variance"),
+        (6, "x" * 5000, "high"), (7, None, "low"),
     ],
 )  # fmt: skip
 def test_a_damaged_quote_names_key_and_field(field: int, text: str | None, named: str) -> None:

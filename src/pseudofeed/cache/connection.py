@@ -5,7 +5,7 @@ shown.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import redis
 import redis.asyncio
@@ -43,7 +43,7 @@ def open_redis(connections: Connections, *, name: str, on_connect: Callable[[], 
 
 def open_async_redis(connections: Connections, *, name: str) -> redis.asyncio.Redis:
     """The same for an event loop; it tries nothing again silently."""
-    options = {"retry": redis.asyncio.retry.Retry(NoBackoff(), 0)}
+    options: dict[str, object] = {"retry": redis.asyncio.retry.Retry(NoBackoff(), 0)}
     return _opened(redis.asyncio.Redis.from_url, connections, name, options)
 
 
@@ -61,7 +61,8 @@ def _opened(
             socket_keepalive=True,
             **options,
         )
-        client.connection_pool.make_connection()  # checks the URL's parameters; connects to nothing yet
+        pool: Any = client.connection_pool
+        pool.make_connection()  # checks the URL's parameters; connects to nothing yet
     except (TypeError, ValueError, redis.RedisError) as problem:
         # redis-py's texts name parameters, and no values.
         raise SettingsError(f"{VARIABLE}: its URL cannot be used: {str(problem).rpartition(') ')[2]}") from None

@@ -69,7 +69,8 @@ class NewestQuotes:
     @property
     def known(self) -> NDArray[np.bool_]:
         """Whose open, high and low are those of the session up to the quote."""
-        return np.logical_and(self.sequence > 0, self.covered == self.sequence)
+        known: NDArray[np.bool_] = (self.sequence > 0) & (self.covered == self.sequence)
+        return known
 
     def take(self, columns: TickColumns) -> None:
         """Take ticks in; they may be old ones. Within an instrument and a call their steps have no gaps, or the session

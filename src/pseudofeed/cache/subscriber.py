@@ -37,7 +37,7 @@ def pushed_quotes(client: redis.Redis, reader: QuoteReader, wanted: Wanted) -> I
     begun = False
     back_off = FIRST_BACK_OFF
     while True:
-        subscription = client.pubsub()
+        subscription: Any = client.pubsub()  # type: ignore[no-untyped-call, unused-ignore]
         try:
             subscription.subscribe(*wanted.channels)
             waiting = len(wanted.channels)
@@ -74,7 +74,7 @@ async def pushed_quotes_async(
     begun = False
     back_off = FIRST_BACK_OFF
     while True:
-        subscription = client.pubsub()
+        subscription: Any = client.pubsub()
         try:
             await subscription.subscribe(*wanted.channels)
             waiting = len(wanted.channels)

@@ -100,7 +100,7 @@ class AsyncClient:
             raise RuntimeError("an AsyncClient is used within `async with`")
         return self._client
 
-    async def _ask(self, lock: asyncio.Lock, question: Callable[[Client], _T]) -> _T:
+    async def _ask(self, lock: asyncio.Lock, question: Callable[[Any], _T]) -> _T:
         client = self._entered
         async with lock:
             # Shielded: a cancelled task must not leave the connection to the next one before its answer has come.

@@ -190,7 +190,10 @@ class Client:
         if _checked(source) == "simulation":
             found = simulated_ticks(self._market, number, start_ns, end_ns)
         elif arrow:
-            values = {"id": int(self._in_store().instrument_ids[number]), **window(start_ns, end_ns)}
+            values: dict[str, int | str] = {
+                "id": int(self._in_store().instrument_ids[number]),
+                **window(start_ns, end_ns),
+            }
             return self._arrow.read(TICKS, values)
         else:
             read = self._from_store(
@@ -238,7 +241,7 @@ class Client:
         )
         instrument_id = int(self._in_store().instrument_ids[number])
         if arrow:
-            values = {"id": instrument_id, "every": every_ns // 1000, **window(start_ns, end_ns)}
+            values: dict[str, int | str] = {"id": instrument_id, "every": every_ns // 1000, **window(start_ns, end_ns)}
             return self._arrow.read(BARS, values)
         opening, *prices, ticks = self._from_store(
             lambda connection: read_bars(connection, instrument_id, every_ns, start_ns, end_ns)
