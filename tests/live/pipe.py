@@ -40,10 +40,16 @@ class Until:
 
 
 def fed_market(
-    connections: Connections, name: str, *, steps: int, instruments: int = 20, partitions: int = 3
+    connections: Connections,
+    name: str,
+    *,
+    steps: int,
+    instruments: int = 20,
+    partitions: int = 3,
+    start: str = START,
 ) -> MarketRecord:
     """A new market with the steps 1 to `steps` in its topic."""
-    market = Market.sample(instruments=instruments, factors=2, seed=11, name=name, step="1s", start=START)
+    market = Market.sample(instruments=instruments, factors=2, seed=11, name=name, step="1s", start=start)
     record = register_market(connections.require_kafka(), market, partitions)
     ensure_topic(connections.require_kafka(), tick_topic(name), partitions, TICK_TOPIC_CONFIG)
     if steps:
