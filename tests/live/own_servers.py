@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from pseudofeed.errors import ServerError
 from pseudofeed.servers import embedded, kafka, probe
 from pseudofeed.servers.settings import ServerSettings
 from pseudofeed.servers.tools import locked
+from pseudofeed.settings import Connections
 
 
 class OwnServer:
@@ -94,22 +97,67 @@ def _user(account: Sequence[int] | None) -> dict[str, Any]:
     return {} if account is None else {"user": account[0], "group": account[1], "extra_groups": []}
 
 
+class OwnBroker(OwnServer):
+    """kafka: how clients reach it."""
+
+    def __init__(self, settings: ServerSettings, kafka_properties: Mapping[str, str]) -> None:
+        self.kafka = {"bootstrap.servers": f"127.0.0.1:{settings.kafka_port}", **kafka_properties}
+        # Java's first compiler alone: it starts sooner, and nobody measures this broker's speed.
+        java, *arguments = kafka.command(settings)
+        super().__init__(
+            [java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *arguments],
+            log=settings.home / "broker.log",
+            asks=lambda: probe.kafka_version(self.kafka),
+            account=None,
+        )
+
+    @property
+    def connections(self) -> Connections:
+        return Connections(kafka=self.kafka)
+
+
 @contextmanager
-def own_broker(folder: Path) -> Iterator[tuple[OwnServer, dict[str, str]]]:
-    """A Kafka broker in `folder` and how clients reach it. Needs the jars that `pseudofeed servers up` has fetched."""
-    (port,) = embedded.free_ports(1)
-    settings = ServerSettings(home=folder, cache=ServerSettings.from_environment().cache, kafka_port=port)
-    if not kafka.jars_folder(settings).is_dir():
-        pytest.skip("no jars of Kafka here: `pseudofeed servers up` fetches them where it runs servers natively")
-    with locked(folder, lambda _: None) as lock:
-        (folder / "log").mkdir(exist_ok=True)
-        kafka.format_storage(settings, lock=lock, report=lambda _: None)
-    properties = {"bootstrap.servers": f"127.0.0.1:{port}"}
-    server = OwnServer(
-        kafka.command(settings), log=folder / "kafka.log", asks=lambda: probe.kafka_version(properties), account=None
-    )
-    server.start()
-    try:
-        yield server, properties
-    finally:
-        server.close()
+def own_broker(
+    *, properties: Mapping[str, str] | None = None, client: Mapping[str, str] | None = None
+) -> Iterator[OwnBroker]:
+    """A broker that runs. properties: added to its server.properties, where {port}, {controller} and {inner} stand for
+    its port, its controller's, and one more that is free; client: to what clients need."""
+    if shutil.which("java") is None:
+        pytest.skip("no Java, so no broker of the test's own")
+    with tempfile.TemporaryDirectory(prefix="pseudofeed-test-") as name:
+        folder, port = Path(name), _three_ports()
+        # Redis and PostgreSQL are not started; their ports must differ, no more.
+        cache = ServerSettings.from_environment().cache
+        settings = ServerSettings(home=folder, cache=cache, kafka_port=port, redis_port=1, postgres_port=2)
+        with locked(folder, lambda _: None) as lock:
+            (folder / "log").mkdir()
+            kafka.fetch_jars(settings, lock=lock, report=print)
+            file = kafka.format_storage(settings, lock=lock, report=print)
+        more = {"offsets.topic.num.partitions": "1", **(properties or {})}
+        lines = "".join(f"{key}={value}\n" for key, value in more.items())
+        for place, number in (
+            ("{port}", port),
+            ("{controller}", settings.kafka_controller_port),
+            ("{inner}", port + 2),
+        ):
+            lines = lines.replace(place, str(number))
+        with file.open("a") as text:
+            text.write(lines)
+        broker = OwnBroker(settings, client or {})
+        broker.start()
+        try:
+            yield broker
+        finally:
+            broker.close()
+
+
+def _three_ports() -> int:
+    """The first of three free ports in a row."""
+    while True:
+        (first,) = embedded.free_ports(1)
+        try:
+            for port in (first + 1, first + 2):
+                socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return first

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
-from live.broker import own_broker
 from live.feeder import sample, start_feeder
+from live.own_servers import own_broker
 from live.topic import assert_topic_holds
 from pseudofeed.control import Progress, SignalControl
 from pseudofeed.publish.feed import FeedSummary, feed

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from live.broker import own_broker
 from live.commands import MARKET
+from live.own_servers import own_broker
 from live.pipe import Until
 from pseudofeed.cache.worker import cache_market
 from pseudofeed.control import SignalControl

@@ -77,10 +77,10 @@ def test_a_killed_postgres_costs_no_tick(
 
 @pytest.mark.time_limit(240)
 def test_a_killed_broker_costs_no_tick(
-    plain_connections: Connections, market_name: str, tmp_path: Path, repeats: Callable[[int], int]
+    plain_connections: Connections, market_name: str, repeats: Callable[[int], int]
 ) -> None:
-    with own_broker(tmp_path) as (broker, properties):
-        own = replace(plain_connections, kafka=properties)
+    with own_broker() as broker:
+        own = replace(plain_connections, kafka=broker.kafka)
         record = fed_market(own, market_name, steps=100, instruments=INSTRUMENTS)
         steps = 100
         with working(record, own) as worker:
