@@ -16,6 +16,7 @@ from rich.console import Console
 
 from pseudofeed.control import SignalControl
 from pseudofeed.errors import PseudofeedError
+from pseudofeed.market_commands import market_app, registered
 from pseudofeed.options import (
     MOST_STEPS,
     Encoding,
@@ -36,7 +37,6 @@ from pseudofeed.options import (
     moment,
 )
 from pseudofeed.results import print_frame, print_json, print_migrated, print_summary, result_table, stdout
-from pseudofeed.market_commands import market_app, registered
 from pseudofeed.servers_commands import servers_app
 from pseudofeed.settings import Connections
 
