@@ -14,6 +14,7 @@ from pseudofeed import errors
 if TYPE_CHECKING:
     from pseudofeed.clock import Clock
     from pseudofeed.market import Market
+    from pseudofeed.query.aio import connect_async
     from pseudofeed.query.client import connect
     from pseudofeed.settings import Connections
     from pseudofeed.simulate.factor_model import nearest_correlation, simulate_factor_returns
@@ -27,6 +28,7 @@ __all__ = [
     "Paths",
     "TickBlock",
     "connect",
+    "connect_async",
     "errors",
     "nearest_correlation",
     "simulate_factor_returns",
@@ -40,6 +42,7 @@ _MODULES = {
     "Paths": "pseudofeed.simulate.paths",
     "TickBlock": "pseudofeed.simulate.paths",
     "connect": "pseudofeed.query.client",
+    "connect_async": "pseudofeed.query.aio",
     "nearest_correlation": "pseudofeed.simulate.factor_model",
     "simulate_factor_returns": "pseudofeed.simulate.factor_model",
     "simulate_heston_paths": "pseudofeed.simulate.heston_model",

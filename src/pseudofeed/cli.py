@@ -34,9 +34,9 @@ from pseudofeed.options import (
     Speed,
     Steps,
     UntilCaughtUp,
-    moment,
 )
-from pseudofeed.results import print_frame, print_json, print_migrated, print_summary, result_table, stdout
+from pseudofeed.read_commands import bars, latest, ticks
+from pseudofeed.results import print_json, print_migrated, print_summary, result_table, stdout
 from pseudofeed.servers_commands import servers_app
 from pseudofeed.settings import Connections
 
@@ -282,47 +282,9 @@ def verify(
     sys.exit(0 if report.equal else 1)
 
 
-@app.command()
-def latest(
-    name: MarketName,
-    symbols: Annotated[
-        list[str] | None, typer.Argument(metavar="SYMBOL...", help="[default: all]", show_default=False)
-    ] = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    postgres: Postgres = None,
-    json_output: Json = False,
-) -> None:
-    """Print the newest quotes, from Redis."""
-    from pseudofeed.query.client import connect
-
-    connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
-    with connect(market=name, connections=connections) as client:
-        frame = client.latest(symbols or None)
-    print_frame(frame.reset_index(), json_output, "quotes")
-
-
-@app.command()
-def ticks(
-    name: MarketName,
-    symbol: Annotated[str, typer.Argument(metavar="SYMBOL")],
-    start: Annotated[str | None, typer.Option(callback=moment, help="From this time on (ISO 8601, UTC).")] = None,
-    end: Annotated[str | None, typer.Option(callback=moment, help="Until before this time.")] = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    postgres: Postgres = None,
-    json_output: Json = False,
-) -> None:
-    """Print the history of one instrument, from the store, as CSV."""
-    from pseudofeed.query.client import connect
-
-    connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
-    with connect(market=name, connections=connections) as client:
-        frame = client.ticks(symbol, start, end)
-    if json_output:
-        print_frame(frame.reset_index(), True, "ticks")
-    else:
-        frame.to_csv(sys.stdout)
+app.command()(latest)
+app.command()(ticks)
+app.command()(bars)
 
 
 def _control(until_caught_up: bool = False) -> SignalControl:

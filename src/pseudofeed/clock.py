@@ -27,13 +27,23 @@ from numpy.typing import NDArray
 from pseudofeed.errors import LibraryError, MarketFileError, SimulationError
 from pseudofeed.times import LAST_NS, format_step, format_time
 
-__all__ = ["ALWAYS_OPEN", "Clock", "check_calendar_name"]
+__all__ = ["ALWAYS_OPEN", "Clock", "Session", "check_calendar_name"]
 
 ALWAYS_OPEN = "24/7"
 
 _DAY_NS = 86_400_000_000_000
 _SESSIONS_A_YEAR = 252
 _LAST_DAY = date(2262, 4, 10)  # pandas' timestamps end on the 11th
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session's steps, first_step to last_step, and when it opens: ns since the epoch, UTC. The first step is one
+    step later, but for a 24/7 clock, whose days may begin with a tick."""
+
+    first_step: int
+    last_step: int
+    opening_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +150,24 @@ class Clock:
         inside = (time_ns - int(trading.begins[stretch])) // self.step_ns
         return min(before + inside, int(trading.last_steps[stretch]))
 
+    def session(self, step: int) -> Session:
+        """The session that a step (from 1 on) is in: an exchange's session with both sides of its lunch break, or the
+        UTC day of a 24/7 clock. One that the start cuts opens at the start. Raises as `times` does."""
+        if self.calendar == ALWAYS_OPEN:
+            midnight = int(self.times(step, 1)[0]) // _DAY_NS * _DAY_NS
+            first = max(-((self.start_ns - midnight) // self.step_ns), 1)
+            last = -((self.start_ns - midnight - _DAY_NS) // self.step_ns) - 1
+            return Session(first, last, max(midnight, self.start_ns))
+        self._steps(step, 1)
+        trading = self._known_to(step)
+        own = trading.sessions[np.searchsorted(trading.last_steps, step, side="left")]
+        first, last = (
+            np.searchsorted(trading.sessions, own, side="left"),
+            np.searchsorted(trading.sessions, own, "right"),
+        )
+        before = int(trading.last_steps[first - 1]) if first else 0
+        return Session(before + 1, int(trading.last_steps[last - 1]), int(trading.begins[first]))
+
     def _trading(self) -> _Trading:
         if not self._cached:
             trading = _read_trading(self.calendar, self.start_ns, self.step_ns, years=1)
@@ -166,11 +194,12 @@ class Clock:
 @dataclass(frozen=True, slots=True)
 class _Trading:
     """The stretches of trading from the start on, int64 each: when it begins, the number of the last step in it, and
-    how many nights lie between the start and it."""
+    how many nights lie between the start and it, and of which session it is (ascending)."""
 
     begins: NDArray[np.int64]
     last_steps: NDArray[np.int64]
     nights: NDArray[np.int64]
+    sessions: NDArray[np.int64]
     session_ns: int  # trading time of a regular session
     years: int
     known_until_ns: int
@@ -223,6 +252,7 @@ def _read_trading(name: str, start_ns: int, step_ns: int, *, years: int) -> _Tra
         begins=begins,
         last_steps=np.cumsum((ends - begins) // step_ns),
         nights=np.concatenate(([0], np.cumsum((numbers[1:] != numbers[:-1]) & (begins[1:] > ends[:-1])))),
+        sessions=numbers,
         session_ns=session_ns,
         years=years,
         known_until_ns=int(ends[-1]),

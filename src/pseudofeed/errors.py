@@ -8,6 +8,7 @@ The command line prints it as it is and exits with 2; secrets never stand in one
 from __future__ import annotations
 
 __all__ = [
+    "DamagedQuote",
     "LibraryError",
     "MalformedMessage",
     "MarketChanged",
@@ -61,6 +62,10 @@ class MalformedMessage(PseudofeedError):
     """Bytes from a topic are not what they claim to be; `index` says which message of a batch, where there was one."""
 
     index: int | None = None
+
+
+class DamagedQuote(PseudofeedError):
+    """A quote in Redis is not what a cache worker writes; the text names the key and the field."""
 
 
 class LibraryError(PseudofeedError):

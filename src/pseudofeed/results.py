@@ -13,6 +13,7 @@ from rich.table import Table
 __all__ = ["print_frame", "print_json", "print_migrated", "print_summary", "result_table", "stdout"]
 
 stdout = Console(highlight=False)
+_TABLE_WIDTH = 200
 
 
 def result_table(*left: str, right: Sequence[str] = ()) -> Table:
@@ -55,12 +56,17 @@ def print_frame(frame: Any, json_output: bool, key: str) -> None:
     for column in frame.select_dtypes(include=["datetimetz"]):
         frame[column] = [stamp.isoformat().replace("+00:00", "Z") for stamp in frame[column]]
     if json_output:
-        print_json({key: frame.to_dict(orient="records")})
+        # JSON has no NaN.
+        rows = [
+            {name: None if value != value else value for name, value in row.items()} for row in frame.to_dict("records")
+        ]
+        print_json({key: rows})
         return
     table = result_table(str(frame.columns[0]), right=[str(column) for column in frame.columns[1:]])
     for row in frame.itertuples(index=False):
         table.add_row(*(repr(value) if isinstance(value, float) else str(value) for value in row))
-    stdout.print(table)
+    # Numbers are shown to the last digit, however narrow the terminal.
+    Console(file=sys.stdout, highlight=False, width=max(stdout.width, _TABLE_WIDTH)).print(table)
 
 
 def print_json(result: dict[str, Any]) -> None:

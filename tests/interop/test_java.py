@@ -6,9 +6,8 @@ import random
 
 import pytest
 
+from interop.fed_topic import STEPS, assert_are_the_factors, assert_are_the_ticks, fed
 from interop.java_programs import JavaPrograms
-from interop.single_ticks import STEPS, assert_is_the_simulation, produce_singly
-from live.pipe import fed_market
 from pseudofeed.encode import symbol_partition
 from pseudofeed.market import Market
 from pseudofeed.publish.topics import ensure_topic
@@ -17,15 +16,21 @@ from pseudofeed.settings import Connections
 pytestmark = pytest.mark.time_limit(600)  # the build may have to download its jars
 
 
-def test_sbe_tools_classes_read_blocks_and_single_ticks(
+def test_sbe_tools_classes_read_blocks_and_factors(
     java: JavaPrograms, connections: Connections, market_name: str
 ) -> None:
-    record = fed_market(connections, market_name, steps=STEPS)
-    blocks = java.run("ReadTopic", connections.require_kafka()["bootstrap.servers"], f"ticks.{market_name}")
-    assert_is_the_simulation(record, blocks.splitlines())
-    produce_singly(connections, record, f"single.{market_name}", "SBE")
-    singles = java.run("ReadTopic", connections.require_kafka()["bootstrap.servers"], f"single.{market_name}")
-    assert_is_the_simulation(record, singles.splitlines())
+    paths = fed(connections, market_name).simulate(steps=STEPS)
+    servers = connections.require_kafka()["bootstrap.servers"]
+    lines = java.run("ReadTopics", servers, f"ticks.{market_name}", f"factors.{market_name}").splitlines()
+    ticks = paths.prices[1:].size
+    assert_are_the_ticks(paths, lines[:ticks])
+    assert_are_the_factors(paths, lines[ticks:])
+
+
+def test_sbe_tools_classes_read_single_ticks(java: JavaPrograms, connections: Connections, market_name: str) -> None:
+    paths = fed(connections, market_name, "tick", "sbe").simulate(steps=STEPS)
+    servers = connections.require_kafka()["bootstrap.servers"]
+    assert_are_the_ticks(paths, java.run("ReadTopics", servers, f"ticks.{market_name}").splitlines())
 
 
 def test_a_java_producers_default_partitioner_agrees(
@@ -36,8 +41,9 @@ def test_a_java_producers_default_partitioner_agrees(
     symbols = {"".join(draw.choices(letters, k=draw.randint(1, 14))).strip() or "A" for _ in range(3000)}
     symbols |= set(Market.sample(instruments=1000, factors=1, seed=1, name="x", step="1s").symbols) | {"BRK.B"}
     ordered = sorted(symbols)
+    servers = connections.require_kafka()["bootstrap.servers"]
     for partitions in (7, 12):
         topic = f"keys-{partitions}.{market_name}"
         ensure_topic(connections.require_kafka(), topic, partitions, {})
-        out = java.run("ProduceKeys", connections.require_kafka()["bootstrap.servers"], topic, text="\n".join(ordered))
+        out = java.run("ProduceKeys", servers, topic, text="\n".join(ordered))
         assert [int(line) for line in out.split()] == [symbol_partition(symbol, partitions) for symbol in ordered]

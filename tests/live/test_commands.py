@@ -86,6 +86,24 @@ def test_what_is_not_there_is_named_and_what_is_there_is_printed(
     code, out, _ = command("ticks", market_name, "ALFA", "--start", "2026-03-02T14:30:50Z")
     assert (code, out.splitlines()[0]) == (0, "time,price,variance")
     assert out.splitlines()[1:] == [f"2026-03-02 14:30:50+00:00,{block.prices[0, 0]!s},{block.variances[0, 0]!s}"]
+    code, again, _ = command(
+        "ticks", market_name, "ALFA", "--start", "2026-03-02T14:30:50Z", "--end", "2026-03-02T14:30:51Z",
+        "--source", "simulation",
+    )  # fmt: skip
+    assert (code, again) == (0, out)
+    code, _, err = command("ticks", market_name, "ALFA", "--source", "simulation")
+    assert (code, "--end" in err) == (2, True)
+    code, out, _ = command("bars", market_name, "ALFA", "--every", "10s", "--start", "2026-03-02T14:30:40Z", "--json")
+    assert code == 0
+    rows = json.loads(out)["bars"]
+    assert [(row["time"], row["Volume"]) for row in rows] == [
+        ("2026-03-02T14:30:40Z", 10), ("2026-03-02T14:30:50Z", 1),
+    ]  # fmt: skip
+    assert rows[1]["Close"] == block.prices[0, 0]
+    code, out, _ = command("bars", market_name, "ALFA")
+    assert (code, out.splitlines()[0]) == (0, "time,Open,High,Low,Close,Volume")
+    code, _, err = command("bars", market_name, "ALFA", "--every", "fortnight")
+    assert (code, "fortnight" in err) == (2, True)
     _, out, _ = command("market", "list", "--json")  # 1 where somebody else's record cannot be read
     assert {"name": market_name, "instruments": 20, "factors": 2, "partitions": 3} in json.loads(out)["markets"]
     code, out, _ = command("market", "show", market_name)

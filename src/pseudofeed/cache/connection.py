@@ -5,16 +5,20 @@ shown.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import redis
+import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.connection import Connection
 from redis.retry import Retry
 
-from pseudofeed.errors import ServerError
+from pseudofeed.errors import ServerError, SettingsError
 from pseudofeed.settings import Connections
 
-__all__ = ["cache_error", "open_redis"]
+__all__ = ["cache_error", "open_async_redis", "open_redis"]
+
+_Client = TypeVar("_Client", redis.Redis, redis.asyncio.Redis)
 
 VARIABLE = "PSEUDOFEED_REDIS"
 CONNECT_SECONDS = 5.0
@@ -23,7 +27,8 @@ ANSWER_SECONDS = 10.0
 
 def open_redis(connections: Connections, *, name: str, on_connect: Callable[[], None] | None = None) -> redis.Redis:
     """A client whose answers are text. on_connect: called after each new connection; then nothing is tried again
-    silently, so that a caller notices that the server was away. Raises SettingsError where Redis is not set."""
+    silently, so that a caller notices that the server was away. Raises SettingsError where Redis is not set, or its URL
+    has a parameter that means nothing."""
 
     def greet(connection: Connection) -> None:
         connection.on_connect()  # type: ignore[no-untyped-call, unused-ignore]
@@ -33,14 +38,35 @@ def open_redis(connections: Connections, *, name: str, on_connect: Callable[[], 
     options: dict[str, object] = {}
     if on_connect is not None:
         options = {"redis_connect_func": greet, "retry": Retry(NoBackoff(), 0)}
-    return redis.Redis.from_url(
-        connections.require_redis(),
-        decode_responses=True,
-        client_name=name,
-        socket_connect_timeout=CONNECT_SECONDS,
-        socket_timeout=ANSWER_SECONDS,
-        **options,
-    )
+    return _opened(redis.Redis.from_url, connections, name, options)
+
+
+def open_async_redis(connections: Connections, *, name: str) -> redis.asyncio.Redis:
+    """The same for an event loop; it tries nothing again silently."""
+    options: dict[str, object] = {"retry": redis.asyncio.retry.Retry(NoBackoff(), 0)}
+    return _opened(redis.asyncio.Redis.from_url, connections, name, options)
+
+
+def _opened(
+    from_url: Callable[..., _Client], connections: Connections, name: str, options: dict[str, object]
+) -> _Client:
+    url = connections.require_redis()
+    try:
+        client = from_url(
+            url,
+            decode_responses=True,
+            client_name=name,
+            socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=ANSWER_SECONDS,
+            socket_keepalive=True,
+            **options,
+        )
+        pool: Any = client.connection_pool
+        pool.make_connection()  # checks the URL's parameters; connects to nothing yet
+    except (TypeError, ValueError, redis.RedisError) as problem:
+        # redis-py's texts name parameters, and no values.
+        raise SettingsError(f"{VARIABLE}: its URL cannot be used: {str(problem).rpartition(') ')[2]}") from None
+    return client
 
 
 def cache_error(problem: redis.RedisError, connections: Connections) -> ServerError:
@@ -52,4 +78,9 @@ def cache_error(problem: redis.RedisError, connections: Connections) -> ServerEr
         return ServerError(f"Redis at {server} does not let the user of {VARIABLE} do this: {problem}")
     if isinstance(problem, redis.ReadOnlyError):
         return ServerError(f"Redis at {server} is a read-only replica: {VARIABLE} must name the primary")
+    if "CERTIFICATE_VERIFY_FAILED" in str(problem) or "certificate" in str(problem):
+        return ServerError(
+            f"Redis at {server} shows a certificate that is not accepted: {problem}. {VARIABLE} names the authority "
+            f"with ?ssl_ca_certs=FILE, and must name the server as its certificate does"
+        )
     return ServerError(f"Redis at {server}: {str(problem).rstrip('.')}. Check {VARIABLE}, and that the server runs")

@@ -1,20 +1,26 @@
-"""Names of keys in Redis. The braces keep all keys of a partition in one slot of a cluster."""
+"""Names of keys and channels in Redis. The braces keep all keys of a partition in one slot of a cluster."""
 
 from __future__ import annotations
 
-__all__ = ["marker_key", "quote_key", "ready_key"]
+__all__ = ["channel", "progress_key", "quote_key", "ready_key"]
 
 
 def quote_key(market: str, partition: int, symbol: str) -> str:
-    """The hash of an instrument's newest quote: epoch, sequence, time, time_ns, price, variance."""
+    """The hash of an instrument's newest quote; `quotes.FIELDS` are its fields."""
     return f"pseudofeed:{{{market}.{partition}}}:quote:{symbol}"
 
 
-def marker_key(market: str, partition: int) -> str:
-    """There (with the epoch) as long as every instrument of the partition has a quote."""
-    return f"pseudofeed:{{{market}.{partition}}}:warm"
+def progress_key(market: str, partition: int) -> str:
+    """A hash: epoch, topic_id and next_offset. Every message of the partition before next_offset is in its quotes;
+    so it is there only as long as every instrument of the partition has a quote."""
+    return f"pseudofeed:{{{market}.{partition}}}:progress"
+
+
+def channel(market: str, partition: int) -> str:
+    """Where the quotes of the partition are published as they change."""
+    return f"pseudofeed:{{{market}.{partition}}}:quotes"
 
 
 def ready_key(market: str) -> str:
-    """There (with the epoch) as soon as every instrument of the market has a quote."""
+    """There (with the epoch) as soon as the cold start is over: every partition has its progress."""
     return f"pseudofeed:{market}:ready"

@@ -1,69 +1,169 @@
-"""The newest quote of each instrument, as a worker holds them and as a reader gets them."""
+"""The newest quote of each instrument and its session's open, high and low, as a worker holds them.
+
+Open, high and low are a session's only if every tick of it up to the quote's own is in them. So the worker keeps, for
+each instrument, up to which step that is so (`covered`), and says nothing about the session until that is the quote's
+step. Ticks may come twice and in any order of batches: an older one never replaces a newer one, and high and low do not
+mind being told again.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pseudofeed.clock import Clock, Session
 from pseudofeed.encode import TickColumns
+from pseudofeed.times import format_time
 
-__all__ = ["FIELDS", "NewestQuotes", "iso_time"]
+__all__ = ["FIELDS", "NewestQuotes", "SessionState", "iso_time"]
 
 # The fields of a quote behind its epoch, in the order in which quote.lua takes them.
-FIELDS = ("sequence", "time", "time_ns", "price", "variance")
+FIELDS = ("sequence", "time", "time_ns", "price", "variance", "session", "open", "high", "low")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NewestQuotes:
-    """(N,) arrays over the instruments of a market; sequence 0: none came yet. `changed`: not written since it came."""
+class SessionState:
+    """Instruments (numbers) whose session is known up to their quote: what a cold start has found elsewhere."""
 
+    instrument: NDArray[np.intp]
     sequence: NDArray[np.int64]
     time: NDArray[np.int64]
     price: NDArray[np.float64]
     variance: NDArray[np.float64]
-    changed: NDArray[np.bool_]
+    open: NDArray[np.float64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
 
-    @classmethod
-    def none_yet(cls, instruments: int) -> NewestQuotes:
-        return cls(
-            np.zeros(instruments, np.int64),
-            np.zeros(instruments, np.int64),
-            np.zeros(instruments),
-            np.zeros(instruments),
-            np.zeros(instruments, np.bool_),
-        )
+
+@dataclass(slots=True, eq=False)
+class NewestQuotes:
+    """(N,) arrays over the instruments of a market; sequence 0: none came yet. `changed`: not written since it came.
+
+    first: the first step of the session that open, high and low are of; covered: the last step up to which all of that
+    session's are in them.
+    """
+
+    clock: Clock
+    instruments: int
+    sequence: NDArray[np.int64] = field(init=False)
+    time: NDArray[np.int64] = field(init=False)
+    price: NDArray[np.float64] = field(init=False)
+    variance: NDArray[np.float64] = field(init=False)
+    first: NDArray[np.int64] = field(init=False)
+    covered: NDArray[np.int64] = field(init=False)
+    open: NDArray[np.float64] = field(init=False)
+    high: NDArray[np.float64] = field(init=False)
+    low: NDArray[np.float64] = field(init=False)
+    changed: NDArray[np.bool_] = field(init=False)
+    _session: Session = field(init=False, default=Session(0, 0, 0))
+
+    def __post_init__(self) -> None:
+        for name in ("sequence", "time", "first", "covered"):
+            setattr(self, name, np.zeros(self.instruments, np.int64))
+        for name in ("price", "variance", "open", "high", "low"):
+            setattr(self, name, np.zeros(self.instruments))
+        self.changed = np.zeros(self.instruments, np.bool_)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Whose open, high and low are those of the session up to the quote."""
+        known: NDArray[np.bool_] = (self.sequence > 0) & (self.covered == self.sequence)
+        return known
 
     def take(self, columns: TickColumns) -> None:
-        """Keep the last tick of each instrument in `columns`, which ascend within an instrument, if it is newer."""
-        last = np.full(len(self.sequence), -1, np.int64)
-        last[columns.instrument] = np.arange(len(columns))
-        instruments = np.flatnonzero(last >= 0)
-        instruments = instruments[columns.sequence[last[instruments]] > self.sequence[instruments]]
-        at = last[instruments]
-        self.sequence[instruments] = columns.sequence[at]
-        self.time[instruments] = columns.time[at]
-        self.price[instruments] = columns.price[at]
-        self.variance[instruments] = columns.variance[at]
-        self.changed[instruments] = True
+        """Take ticks in; they may be old ones. Within an instrument and a call their steps have no gaps, or the session
+        counts as not known from there on."""
+        if not len(columns):
+            return
+        known = self.known
+        rest = columns
+        while len(rest):
+            # Nearly always all ticks are of one session, and the one before was of the same.
+            session = self.session(int(rest.sequence.min()))
+            inside = rest.sequence <= session.last_step
+            self._take(rest if inside.all() else _chosen(rest, inside), session)
+            rest = TickColumns.empty() if inside.all() else _chosen(rest, ~inside)
+        self.changed |= self.known & ~known
+
+    def session(self, step: int) -> Session:
+        if not self._session.first_step <= step <= self._session.last_step:
+            self._session = self.clock.session(step)
+        return self._session
+
+    def _take(self, columns: TickColumns, session: Session) -> None:
+        """Ticks of one session."""
+        number, step = columns.instrument.astype(np.intp), columns.sequence
+        count = np.bincount(number, minlength=self.instruments)
+        earliest, latest = np.full(self.instruments, np.iinfo(np.int64).max), np.zeros(self.instruments, np.int64)
+        np.minimum.at(earliest, number, step)
+        np.maximum.at(latest, number, step)
+        there = count > 0
+        if (count[there] != (latest - earliest)[there] + 1).any():
+            # Repeated ticks, or missing ones. Count each once: then only missing ones leave a difference.
+            once = np.unique(step * self.instruments + number) % self.instruments
+            count = np.bincount(once, minlength=self.instruments)
+        begins = there & (self.first < session.first_step)
+        self.first[begins] = session.first_step
+        self.covered[begins] = session.first_step - 1
+        self.high[begins], self.low[begins] = -np.inf, np.inf
+        current = there & (self.first == session.first_step)
+        mine = slice(None) if current[there].all() else current[number]
+        np.maximum.at(self.high, number[mine], columns.price[mine])
+        np.minimum.at(self.low, number[mine], columns.price[mine])
+        opening = np.flatnonzero(step == session.first_step)
+        opening = opening[current[number[opening]]]
+        self.open[number[opening]] = columns.price[opening]
+        joins = current & (count == latest - earliest + 1) & (earliest <= self.covered + 1)
+        self.covered[joins] = np.maximum(self.covered, latest)[joins]
+
+        newest = np.flatnonzero(step == latest[number])
+        newest = newest[step[newest] > self.sequence[number[newest]]]
+        at = number[newest]
+        self.sequence[at], self.time[at] = step[newest], columns.time[newest]
+        self.price[at], self.variance[at] = columns.price[newest], columns.variance[newest]
+        self.changed[at] = True
+
+    def adopt(self, state: SessionState) -> None:
+        """Begin with what a cold start has found, where it is not older than what is held."""
+        newer = state.sequence >= self.sequence[state.instrument]
+        at = state.instrument[newer]
+        for name in ("sequence", "time", "price", "variance", "open", "high", "low"):
+            getattr(self, name)[at] = getattr(state, name)[newer]
+        self.covered[at] = state.sequence[newer]
+        self.first[at] = [self.session(step).first_step for step in state.sequence[newer].tolist()]
+        self.changed[at] = True
 
     def forget(self, instruments: NDArray[np.intp]) -> None:
-        self.sequence[instruments] = 0
+        self.sequence[instruments] = self.first[instruments] = self.covered[instruments] = 0
         self.changed[instruments] = False
 
-    def arguments(self, instruments: NDArray[np.intp]) -> list[str]:
-        """The quotes of these instruments as arguments of quote.lua, one FIELDS after the other."""
-        found: list[str] = []
-        for sequence, time, price, variance in zip(
-            self.sequence[instruments].tolist(),
-            self.time[instruments].tolist(),
-            self.price[instruments].tolist(),
-            self.variance[instruments].tolist(),
-            strict=True,
-        ):
-            found += (str(sequence), iso_time(time), str(time), repr(price), repr(variance))
+    def texts(self, instruments: NDArray[np.intp]) -> list[tuple[str, ...]]:
+        """The quotes of these instruments as texts, in the order of FIELDS; session, open, high and low are "" where
+        they are not known."""
+        sequence = self.sequence[instruments].tolist()
+        columns = [
+            getattr(self, name)[instruments].tolist() for name in ("time", "price", "variance", "open", "high", "low")
+        ]
+        known = self.known[instruments].tolist()
+        stamps: dict[int, str] = {}  # most instruments tick at the same time
+        found: list[tuple[str, ...]] = []
+        for step, is_known, time, price, variance, first, high, low in zip(sequence, known, *columns, strict=True):
+            stamp = stamps.get(time) or stamps.setdefault(time, iso_time(time))
+            session = ("", "", "", "")
+            if is_known:
+                session = (self.opening(step), repr(first), repr(high), repr(low))
+            found.append((str(step), stamp, str(time), repr(price), repr(variance), *session))
         return found
+
+    def opening(self, step: int) -> str:
+        """When the step's session opens, as text."""
+        return format_time(self.session(step).opening_ns)
+
+
+def _chosen(columns: TickColumns, mask: NDArray[np.bool_]) -> TickColumns:
+    return TickColumns(**{column.name: getattr(columns, column.name)[mask] for column in fields(columns)})
 
 
 def iso_time(time_ns: int) -> str:

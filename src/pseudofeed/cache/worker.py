@@ -1,10 +1,10 @@
 """`pseudofeed cache`: the newest quote of every instrument, in Redis.
 
-The worker holds the newest quote of each instrument of its partitions. A flush writes those that have changed, one
-script call a partition (quote.lua, which lets the newest win). Whenever the connection is a new one, or a partition's
-marker is gone because somebody flushed the server, everything that the worker holds is written again: nothing of that
-partition can be older than what the topic's last message says. Nothing in Redis needs to be durable: at an assignment
-the worker starts at the last message of the partition, which holds all of its instruments.
+The worker holds the newest quote of each instrument of its partitions and what its session's open, high and low are. A
+flush writes the quotes that have changed, one script call a partition (quote.lua, which lets the newest win and
+publishes what it wrote), and with them the offset before which every message is in them. Whenever the connection is a
+new one, or that offset is gone because somebody flushed the server, everything that the worker holds is written again.
+Nothing in Redis needs to be durable; start.py says what a worker does that has just begun.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
+from typing import TypeVar
 
 import numpy as np
 import redis
 from numpy.typing import NDArray
 
 from pseudofeed.cache.connection import cache_error, open_redis
-from pseudofeed.cache.keys import marker_key, quote_key, ready_key
+from pseudofeed.cache.keys import channel, progress_key, quote_key, ready_key
 from pseudofeed.cache.quotes import NewestQuotes
+from pseudofeed.cache.start import Beginning, ColdStart
 from pseudofeed.consume import Batch, WorkerSummary, consume_ticks
 from pseudofeed.control import Control
 from pseudofeed.encode import instrument_partitions
@@ -31,6 +33,8 @@ from pseudofeed.publish.topics import TopicState
 from pseudofeed.settings import Connections
 
 __all__ = ["CacheSink", "cache_market"]
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger("pseudofeed.cache")
 _log.addHandler(logging.NullHandler())
@@ -67,14 +71,19 @@ class CacheSink:
 
     def __init__(self, record: MarketRecord, connections: Connections) -> None:
         self._record, self._connections = record, connections
-        symbols = record.market.symbols
+        market = record.market
+        symbols = market.symbols
+        self._symbols = symbols
         self._partition_of = instrument_partitions(symbols, record.partitions)
         self._keys = np.array(
             [quote_key(record.name, int(p), symbol) for symbol, p in zip(symbols, self._partition_of, strict=True)],
             dtype=object,
         )
-        self._quotes = NewestQuotes.none_yet(len(symbols))
-        self._held: set[int] = set()
+        self._quotes = NewestQuotes(market.clock, len(symbols))
+        self._held: dict[int, Beginning] = {}
+        # What every message of a partition is in the quotes before; a partition that is not warm yet has none.
+        self._offsets: dict[int, int] = {}
+        self._topic_id = ""
         self._ready = False
         self._gave_up = threading.Event()
         self._new_connection = False
@@ -95,19 +104,23 @@ class CacheSink:
     # --- pseudofeed.consume.Sink ---------------------------------------------------------------------------------
 
     def positions(self, topic: TopicState, partitions: Sequence[int]) -> Mapping[int, int]:
-        self._held.update(partitions)
-        return {partition: max(int(topic.high[partition]) - 1, int(topic.low[partition])) for partition in partitions}
+        self._topic_id = topic.topic_id or ""
+        start = ColdStart(self._record, self._connections, self._redis, self._partition_of)
+        begun = self._insist(lambda: start.begin(self._quotes, topic, partitions))
+        self._held.update(begun)
+        self._flush()
+        return {partition: beginning.offset for partition, beginning in begun.items()}
 
     def rewind(self, topic: TopicState, partition: int, reached: int) -> int | None:
-        """No message behind the last offset (offsets have gaps): look twice as far back from the end each time."""
-        low, high = int(topic.low[partition]), int(topic.high[partition])
-        if reached <= low:
-            return None
-        return max(low, high - 2 * max(high - reached, 1))
+        """The cold start has looked behind gaps already."""
+        del topic, partition, reached
+        return None
 
     def write(self, batches: Sequence[Batch]) -> None:
         for batch in batches:
             self._quotes.take(batch.columns)
+            if batch.to_offset >= self._held[batch.partition].warm_at:
+                self._offsets[batch.partition] = batch.to_offset
         self._flush()
 
     def idle(self) -> None:
@@ -116,8 +129,9 @@ class CacheSink:
             self._flush()
 
     def drop(self, partitions: Sequence[int]) -> None:
-        self._held.difference_update(partitions)
         for partition in partitions:
+            self._held.pop(partition, None)
+            self._offsets.pop(partition, None)
             self._quotes.forget(np.flatnonzero(self._partition_of == partition))
 
     def give_up(self) -> None:
@@ -132,21 +146,27 @@ class CacheSink:
         self._new_connection = True
 
     def _flush(self) -> None:
+        self._insist(self._flush_once)
+
+    def _insist(self, call: Callable[[], _T]) -> _T:
+        """`call` until no server is away. Raises ServerError where it is told to give up, or waiting won't help."""
         back_off = FIRST_BACK_OFF
         while True:
             try:
-                self._flush_once()
-                return
+                return call()
             except (redis.ConnectionError, redis.TimeoutError, redis.exceptions.OutOfMemoryError) as problem:
+                # A refused password is a ConnectionError too; open() has seen that it was right.
                 meaning = cache_error(problem, self._connections)
                 self._redis.close()
-                if back_off == FIRST_BACK_OFF:
-                    _log.warning("%s. Trying again until it passes", meaning)
-                if self._gave_up.wait(back_off):
-                    raise ServerError(f"{meaning}. The newest quotes were not written") from None
-                back_off = min(2 * back_off, LONGEST_BACK_OFF)
             except redis.RedisError as problem:
                 raise cache_error(problem, self._connections) from None
+            except ServerError as problem:  # Kafka's
+                meaning = problem
+            if back_off == FIRST_BACK_OFF:
+                _log.warning("%s. Trying again until it passes", meaning)
+            if self._gave_up.wait(back_off):
+                raise ServerError(f"{meaning}. The newest quotes were not written") from None
+            back_off = min(2 * back_off, LONGEST_BACK_OFF)
 
     def _flush_once(self) -> None:
         """Write what has changed; all that is held where the server may have lost it."""
@@ -166,10 +186,14 @@ class CacheSink:
         for partition in partitions:
             mine = self._partition_of == partition
             instruments = np.flatnonzero(mine & chosen)
-            keys = [marker_key(self._record.name, partition), *self._keys[instruments]]
+            keys = [progress_key(self._record.name, partition), *self._keys[instruments]]
             every = len(instruments) == np.count_nonzero(mine)
-            calls.append((len(keys), *keys, self._record.epoch, int(every), *self._quotes.arguments(instruments)))
-            whole.append(bool((self._quotes.sequence[mine] > 0).all()))
+            call: list[object] = [len(keys), *keys, self._record.epoch, self._topic_id]
+            call += [self._offsets.get(partition, ""), int(every), channel(self._record.name, partition)]
+            for number, texts in zip(instruments.tolist(), self._quotes.texts(instruments), strict=True):
+                call += [self._symbols[number], *texts]
+            calls.append(tuple(call))
+            whole.append(partition in self._offsets and bool((self._quotes.sequence[mine] > 0).all()))
         return all(bool(answer) or not held for answer, held in zip(self._call_script(calls), whole, strict=True))
 
     def _call_script(self, calls: Sequence[tuple[object, ...]]) -> Sequence[object]:
@@ -188,10 +212,10 @@ class CacheSink:
         return answers
 
     def _say_ready(self) -> None:
-        """Once every partition's marker is there, ours and other workers', the market is ready."""
+        """Once every partition's progress is there, ours and other workers', the market is ready."""
         if self._ready:
             return
-        names = [marker_key(self._record.name, partition) for partition in range(self._record.partitions)]
+        names = [progress_key(self._record.name, partition) for partition in range(self._record.partitions)]
         pipeline = self._redis.pipeline(transaction=False)
         for name in names:
             pipeline.exists(name)

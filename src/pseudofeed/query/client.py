@@ -1,15 +1,16 @@
-"""`connect(market="demo")`: a market's quotes and history as DataFrames.
+"""`connect(market="demo")`: a market's quotes and history as DataFrames, arrays or Arrow tables.
 
-A client needs the servers of what it is asked for only: Redis for `latest`, PostgreSQL for `ticks`; Kafka only to
-learn what the market is, where no store is set or knows it. Connections are opened when first used. Symbols are data:
-they travel as parameters, never inside SQL or key patterns.
+A client needs the servers of what it is asked for only: Redis for `latest` and `quotes`, PostgreSQL for `ticks`, `bars`
+and `factors`, neither for what is simulated; Kafka only to learn what the market is, where no store is set or knows it.
+Connections are opened when first used. Symbols are data: they travel as numbers that they were looked up for, never
+inside SQL or key patterns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 import numpy as np
 import pandas as pd
@@ -17,21 +18,38 @@ import psycopg
 import redis
 
 from pseudofeed.cache.connection import cache_error, open_redis
-from pseudofeed.cache.reader import read_quotes
+from pseudofeed.cache.keys import channel, quote_key
+from pseudofeed.cache.reader import QuoteReader
+from pseudofeed.cache.subscriber import Wanted, pushed_quotes
 from pseudofeed.encode import instrument_partitions
 from pseudofeed.errors import UnknownMarket
 from pseudofeed.market import Market
 from pseudofeed.publish.markets import MarketRecord, read_market
-from pseudofeed.query.times import Moment, nanoseconds
+from pseudofeed.query.arrow import ArrowConnection, arrow_library
+from pseudofeed.query.frames import (
+    QuoteArrays,
+    TickArrays,
+    bar_frame,
+    factor_frame,
+    quote_frame,
+    tick_frame,
+)
+from pseudofeed.query.simulated import simulated_factors, simulated_ticks
+from pseudofeed.query.stored import BARS, TICKS, read_bars, read_factors, read_newest, window
+from pseudofeed.query.times import Every, Moment, bar_length, nanoseconds
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.history import read_instrument
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.registry import read_market as read_stored_market
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 __all__ = ["Client", "connect"]
 
 _T = TypeVar("_T")
+Source = Literal["store", "simulation"]
 
 
 def connect(market: str, *, connections: Connections | None = None) -> Client:
@@ -44,12 +62,14 @@ def connect(market: str, *, connections: Connections | None = None) -> Client:
 
 
 class Client:
-    """Reads one market. Not for several threads at once: give each its own."""
+    """Reads one market. Not for several threads at once: give each its own. Where a time is asked for, it is a text,
+    datetime or Timestamp (UTC where it has no time zone), or ns since the epoch as an int; None is open."""
 
     def __init__(self, market: str, connections: Connections) -> None:
         self._connections = connections
         self._postgres: psycopg.Connection | None = None
         self._redis: redis.Redis | None = None
+        self._arrow = ArrowConnection(connections)
         self._stored: StoredMarket | None = None
         try:
             self._record = self._find(market)
@@ -58,55 +78,190 @@ class Client:
             raise
         self._market = self._record.market
         self._partitions = instrument_partitions(self._market.symbols, self._record.partitions).tolist()
+        self._all = tuple(range(len(self._partitions)))
+        self._reader: QuoteReader | None = None
 
     @property
     def market(self) -> Market:
         return self._market
 
-    def latest(self, symbols: str | Sequence[str] | None = None) -> pd.DataFrame:
-        """The newest quotes, from Redis: of one symbol, several, or (None) all, in that order.
+    @overload
+    def latest(self, symbols: str | Sequence[str] | None = ..., *, arrays: Literal[False] = ...) -> pd.DataFrame: ...
+    @overload
+    def latest(self, symbols: str | Sequence[str] | None = ..., *, arrays: Literal[True]) -> QuoteArrays: ...
+    def latest(self, symbols: str | Sequence[str] | None = None, *, arrays: bool = False) -> pd.DataFrame | QuoteArrays:
+        """The newest quotes, from Redis: of one symbol, several, or (None) all, in that order; never older ones than
+        this client has given before.
 
-        Index: symbol. Columns: time (UTC), sequence (the step, int64), price and variance (per year; float64, the exact
-        doubles). An instrument that has no quote yet has no row. Raises UnknownSymbol, ServerError, SettingsError.
+        Index: symbol. Columns: time (UTC), sequence (the step, int64), price, variance (per year), and open, high,
+        low of the session up to the quote (float64, the exact doubles; NaN where its beginning is not known). An
+        instrument that has no quote yet has no row. arrays: QuoteArrays of the same, at a fraction of the time. Raises
+        UnknownSymbol, DamagedQuote, ServerError, SettingsError.
         """
-        names = self._symbols(symbols)
-        numbers = [self._market.number_of(name) for name in names]
-        if self._redis is None:
-            self._redis = open_redis(self._connections, name="pseudofeed-client")
+        numbers = self._numbers(symbols)
         try:
-            quotes = read_quotes(self._redis, self._record.name, names, [self._partitions[n] for n in numbers])
+            found = self._quote_reader().read(numbers)
         except redis.RedisError as problem:
             raise cache_error(problem, self._connections) from None
-        return pd.DataFrame(
-            {
-                "time": pd.DatetimeIndex(quotes.time.view("M8[ns]"), tz="UTC"),
-                "sequence": quotes.sequence,
-                "price": quotes.price,
-                "variance": quotes.variance,
-            },
-            index=pd.Index([names[at] for at in quotes.index], name="symbol", dtype="object"),
-        )
+        quotes = QuoteArrays.of(self._market.symbols, found)
+        return quotes if arrays else quote_frame(quotes)
 
-    def ticks(self, symbol: str, start: Moment | None = None, end: Moment | None = None) -> pd.DataFrame:
-        """The stored ticks of one instrument with start <= time < end, by time.
+    @overload
+    def quotes(
+        self, symbols: str | Sequence[str] | None = ..., *, arrays: Literal[False] = ...
+    ) -> Iterator[pd.DataFrame]: ...
+    @overload
+    def quotes(self, symbols: str | Sequence[str] | None = ..., *, arrays: Literal[True]) -> Iterator[QuoteArrays]: ...
+    def quotes(
+        self, symbols: str | Sequence[str] | None = None, *, arrays: bool = False
+    ) -> Iterator[pd.DataFrame] | Iterator[QuoteArrays]:
+        """Quotes as they change, as `latest` gives them: first all, then whatever is new, without end.
 
-        start, end: a text, datetime or Timestamp (UTC where it has no time zone), or ns since the epoch as an int;
-        None is open. Index: time, a DatetimeIndex in UTC. Columns: price and variance (per year; float64, the exact
-        doubles). Raises UnknownSymbol, UnknownMarket if the store does not have the market, ServerError,
-        SettingsError, ValueError.
+        A quote is never followed by an older one of its instrument, also when Redis was flushed or started again; what
+        a slow caller has missed is left out. Raises as `latest`; once begun, it waits for a server that is away.
+        """
+        client, reader, wanted = self.push_reader(symbols)
+
+        def push() -> Iterator[QuoteArrays]:
+            try:
+                for found in pushed_quotes(client, reader, wanted):
+                    yield QuoteArrays.of(self._market.symbols, found)
+            except redis.RedisError as problem:
+                raise cache_error(problem, self._connections) from None
+            finally:
+                client.close()
+
+        return push() if arrays else map(quote_frame, push())
+
+    def push_reader(self, symbols: str | Sequence[str] | None) -> tuple[redis.Redis, QuoteReader, Wanted]:
+        """A connection for pushed quotes and a reader of its own: what `latest` has given does not count as pushed."""
+        wanted = self._wanted(self._numbers(symbols))
+        client = open_redis(self._connections, name="pseudofeed-client", on_connect=lambda: None)
+        return client, QuoteReader(client, self._keys()), wanted
+
+    def newest_stored(self, symbols: str | Sequence[str] | None = None) -> pd.DataFrame:
+        """The newest tick that the store has of one instrument, several, or (None) all.
+
+        Index: symbol. Columns: time, price, variance. Raises as `ticks`.
+        """
+        numbers = np.array(self._numbers(symbols), np.intp)
+        found = self._from_store(lambda connection: read_newest(connection, self._in_store().instrument_ids[numbers]))
+        names = [self._market.symbols[number] for number in found[0] - self._in_store().instrument_ids[0]]
+        frame = tick_frame(TickArrays(*found[1:]))
+        return frame.reset_index().set_index(pd.Index(names, name="symbol", dtype="object"))
+
+    @overload
+    def ticks(
+        self, symbol: str, start: Moment | None = ..., end: Moment | None = ..., *, source: Source = ...,
+        arrays: Literal[False] = ..., arrow: Literal[False] = ...,
+    ) -> pd.DataFrame: ...  # fmt: skip
+    @overload
+    def ticks(
+        self, symbol: str, start: Moment | None = ..., end: Moment | None = ..., *, source: Source = ...,
+        arrays: Literal[True], arrow: Literal[False] = ...,
+    ) -> TickArrays: ...  # fmt: skip
+    @overload
+    def ticks(
+        self, symbol: str, start: Moment | None = ..., end: Moment | None = ..., *, source: Source = ...,
+        arrays: Literal[False] = ..., arrow: Literal[True],
+    ) -> pa.Table: ...  # fmt: skip
+    def ticks(
+        self,
+        symbol: str,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        *,
+        source: Source = "store",
+        arrays: bool = False,
+        arrow: bool = False,
+    ) -> pd.DataFrame | TickArrays | pa.Table:
+        """The ticks of one instrument with start <= time < end, by time.
+
+        Index: time, a DatetimeIndex in UTC. Columns: price and variance (per year; float64, the exact doubles).
+        arrays: TickArrays. arrow: a pyarrow.Table (time, price, variance), read through ADBC.
+        source: "store", or "simulation" for the same bits simulated again, whatever the store has; that needs an end.
+        Raises UnknownSymbol, UnknownMarket if the store does not have the market, ServerError, SettingsError,
+        LibraryError where pyarrow or ADBC's driver is missing, ValueError.
+        """
+        if arrays and arrow:
+            raise ValueError("arrays and arrow: only one of them")
+        number = self._market.number_of(symbol)
+        start_ns, end_ns = _moments(start, end)
+        if _checked(source) == "simulation":
+            found = simulated_ticks(self._market, number, start_ns, end_ns)
+        elif arrow:
+            values: dict[str, int | str] = {
+                "id": int(self._in_store().instrument_ids[number]),
+                **window(start_ns, end_ns),
+            }
+            return self._arrow.read(TICKS, values)
+        else:
+            read = self._from_store(
+                lambda connection: read_instrument(
+                    connection, self._in_store(), number, start_ns=start_ns, end_ns=end_ns
+                )
+            )
+            found = TickArrays(read.time, read.price, read.variance)
+        if arrow:
+            library = arrow_library()
+            time = library.array(found.time, library.timestamp("ns", tz="UTC"))
+            return library.table({"time": time, "price": found.price, "variance": found.variance})
+        return found if arrays else tick_frame(found)
+
+    @overload
+    def bars(
+        self, symbol: str, every: Every, start: Moment | None = ..., end: Moment | None = ..., *,
+        arrow: Literal[False] = ...,
+    ) -> pd.DataFrame: ...  # fmt: skip
+    @overload
+    def bars(
+        self, symbol: str, every: Every, start: Moment | None = ..., end: Moment | None = ..., *, arrow: Literal[True]
+    ) -> pa.Table: ...
+    def bars(
+        self,
+        symbol: str,
+        every: Every,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        *,
+        arrow: bool = False,
+    ) -> pd.DataFrame | pa.Table:
+        """Bars of one instrument that open at start <= time < end, computed by SQL from the stored ticks.
+
+        every: the bars' length, such as "1min" (also s, h, d, ms, us) or a timedelta; they open at whole multiples of
+        it since 1970-01-01 UTC, and a tick at an opening time belongs to the bar that it opens. Index: these times, a
+        DatetimeIndex in UTC, ascending. Columns: Open, High, Low, Close (float64), Volume (int64: the number of ticks).
+        A bar without a tick is left out, and each bar is whole, but for the newest while ticks still come. arrow: a
+        pyarrow.Table (opening, open, high, low, close, ticks). Raises as `ticks`.
         """
         number = self._market.number_of(symbol)
-        start_ns = None if start is None else nanoseconds(start, "start")
-        end_ns = None if end is None else nanoseconds(end, "end")
+        every_ns = bar_length(every)
+        start_ns, end_ns = (
+            None if moment is None else -(-moment // every_ns) * every_ns for moment in _moments(start, end)
+        )
+        instrument_id = int(self._in_store().instrument_ids[number])
+        if arrow:
+            values: dict[str, int | str] = {"id": instrument_id, "every": every_ns // 1000, **window(start_ns, end_ns)}
+            return self._arrow.read(BARS, values)
+        opening, *prices, ticks = self._from_store(
+            lambda connection: read_bars(connection, instrument_id, every_ns, start_ns, end_ns)
+        )
+        return bar_frame(opening, prices, ticks)
 
-        def read(connection: psycopg.Connection) -> pd.DataFrame:
-            if self._stored is None:
-                self._stored = read_stored_market(connection, self._record.name)
-            found = read_instrument(connection, self._stored, number, start_ns=start_ns, end_ns=end_ns)
-            index = pd.DatetimeIndex(found.time.view("M8[ns]"), tz="UTC", name="time")
-            return pd.DataFrame({"price": found.price, "variance": found.variance}, index=index)
+    def factors(
+        self, start: Moment | None = None, end: Moment | None = None, *, source: Source = "store"
+    ) -> pd.DataFrame:
+        """The factors' increments and levels at start <= time < end.
 
-        return self._from_store(read)
+        Index: time, a DatetimeIndex in UTC. Columns: (field, factor); `factors(...)["level"]` is the frame of levels.
+        source and errors as in `ticks`; StoreError where the store keeps no factors.
+        """
+        start_ns, end_ns = _moments(start, end)
+        if _checked(source) == "simulation":
+            found = simulated_factors(self._market, start_ns, end_ns)
+        else:
+            found = self._from_store(lambda connection: read_factors(connection, self._in_store(), start_ns, end_ns))
+        return factor_frame(self._market.factors.names, *found)
 
     def instruments(self) -> pd.DataFrame:
         """The market's instruments, index symbol: number, partition, the parameters (rates and variances per year), and
@@ -123,6 +278,7 @@ class Client:
 
     def close(self) -> None:
         """Let the connections go; the client can be used no more."""
+        self._arrow.close()
         if self._postgres is not None:
             self._postgres.close()
         if self._redis is not None:
@@ -139,10 +295,31 @@ class Client:
     def __repr__(self) -> str:
         return f"<pseudofeed client of market {self._record.name}: {self._connections!r}>"
 
-    def _symbols(self, symbols: str | Sequence[str] | None) -> Sequence[str]:
+    def _numbers(self, symbols: str | Sequence[str] | None) -> tuple[int, ...]:
         if symbols is None:
-            return self._market.symbols
-        return [symbols] if isinstance(symbols, str) else list(symbols)
+            return self._all
+        names = (symbols,) if isinstance(symbols, str) else symbols
+        return tuple(self._market.number_of(name) for name in names)
+
+    def _keys(self) -> list[str]:
+        named = zip(self._partitions, self._market.symbols, strict=True)
+        return [quote_key(self._record.name, partition, symbol) for partition, symbol in named]
+
+    def _quote_reader(self) -> QuoteReader:
+        if self._reader is None:
+            self._redis = open_redis(self._connections, name="pseudofeed-client")
+            self._reader = QuoteReader(self._redis, self._keys())
+        return self._reader
+
+    def _wanted(self, numbers: Sequence[int]) -> Wanted:
+        channels = [channel(self._record.name, p) for p in sorted({self._partitions[number] for number in numbers})]
+        return Wanted({self._market.symbols[number]: number for number in numbers}, channels)
+
+    def _in_store(self) -> StoredMarket:
+        """Raises as `ticks`."""
+        if self._stored is None:
+            self._stored = self._from_store(lambda connection: read_stored_market(connection, self._record.name))
+        return self._stored
 
     def _find(self, market: str) -> MarketRecord:
         """The market's record from the store, else from Kafka."""
@@ -174,3 +351,16 @@ class Client:
                 raise store_error(problem, self._connections) from None
         self._postgres = None
         return self._from_store(read)
+
+
+def _moments(start: Moment | None, end: Moment | None) -> tuple[int | None, int | None]:
+    return (
+        None if start is None else nanoseconds(start, "start"),
+        None if end is None else nanoseconds(end, "end"),
+    )
+
+
+def _checked(source: Source) -> Source:
+    if source not in ("store", "simulation"):
+        raise ValueError(f'source: found {source!r}, must be "store" or "simulation"')
+    return source

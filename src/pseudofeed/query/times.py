@@ -7,9 +7,12 @@ import datetime
 import numpy as np
 import pandas as pd
 
-__all__ = ["Moment", "nanoseconds"]
+from pseudofeed.times import parse_step
+
+__all__ = ["Every", "Moment", "bar_length", "nanoseconds"]
 
 Moment = str | datetime.datetime | pd.Timestamp | np.datetime64 | int
+Every = str | datetime.timedelta
 
 
 def nanoseconds(moment: Moment, name: str) -> int:
@@ -32,3 +35,17 @@ def nanoseconds(moment: Moment, name: str) -> int:
     raise ValueError(
         f"{name} is a {type(moment).__name__}; it must be a text, a datetime, a Timestamp, or ns as an int"
     )
+
+
+def bar_length(every: Every) -> int:
+    """The length of a bar in ns, a whole number of microseconds. Raises ValueError naming `every`."""
+    if isinstance(every, datetime.timedelta):
+        length = int(pd.Timedelta(every).as_unit("ns").value)
+    else:
+        try:
+            length = parse_step(every)
+        except (ValueError, TypeError) as problem:
+            raise ValueError(f"every is {every!r}, which is no length of a bar: {problem}") from None
+    if length < 1000 or length % 1000:
+        raise ValueError(f"every is {every!r}; it must be at least a microsecond and a whole number of them")
+    return length

@@ -7,6 +7,7 @@ ticks of one instrument took 16 ms this way and 67 ms by COPY ... TO STDOUT, whi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from pseudofeed.store.registry import StoredMarket
 
-__all__ = ["StoredTicks", "read_instrument", "read_window"]
+__all__ = ["TIMES", "StoredTicks", "read_columns", "read_instrument", "read_window", "time_bound"]
 
 # Memory of the server and of the client for one page: about 50 bytes a row.
 PAGE_ROWS = 500_000
@@ -48,9 +49,9 @@ def read_instrument(
     """The ticks of one instrument with start <= time < end, by time. Raises psycopg.Error."""
     instrument_id = int(market.instrument_ids[number])
     parts = []
-    start, end = _bound(start_ns, _LEAST), _bound(end_ns, _GREATEST)
+    start, end = time_bound(start_ns, _LEAST), time_bound(end_ns, _GREATEST)
     while True:
-        part = _columns(
+        part = read_columns(
             connection,
             """SELECT time, price, variance FROM tick WHERE instrument_id = %s AND time >= %s::timestamptz
                AND time < %s::timestamptz ORDER BY time LIMIT %s""",
@@ -72,13 +73,13 @@ def read_window(
 
     Server and client hold the whole window, about 100 bytes a tick: choose it for some hundred thousand ticks.
     """
-    time, ids, price, variance = _columns(
+    time, ids, price, variance = read_columns(
         connection,
         """SELECT time, instrument_id, price, variance FROM tick
            WHERE time >= %s::timestamptz AND time < %s::timestamptz AND instrument_id BETWEEN %s AND %s""",
         (
-            _bound(start_ns, _LEAST),
-            _bound(end_ns, _GREATEST),
+            time_bound(start_ns, _LEAST),
+            time_bound(end_ns, _GREATEST),
             int(market.instrument_ids[0]),
             int(market.instrument_ids[-1]),
         ),
@@ -89,11 +90,16 @@ def read_window(
     return StoredTicks(time[order], instrument[order], price[order], variance[order])
 
 
-_READ = {"time": ">i8", "price": ">f8", "variance": ">f8", "instrument_id": ">i4"}
+# Columns by name; those not here are doubles.
+TIMES = ("time", "opening")
+_READ = dict.fromkeys(TIMES, ">i8") | {"instrument_id": ">i4", "ticks": ">i8", "factor_id": ">i4"}
 
 
-def _columns(
-    connection: psycopg.Connection, rows: str, parameters: tuple[object, ...], names: tuple[str, ...]
+def read_columns(
+    connection: psycopg.Connection,
+    rows: str,
+    parameters: Mapping[str, object] | tuple[object, ...],
+    names: tuple[str, ...],
 ) -> list[NDArray[Any]]:
     """The named columns of a query, each as one array in our units; `rows` is our own text, never a user's."""
     query = f"SELECT {', '.join(f'array_agg({name})' for name in names)} FROM ({rows}) page"
@@ -109,17 +115,17 @@ def _array(data: bytes | None, name: str) -> NDArray[np.generic]:
 
     Source: array_send in src/backend/utils/adt/arrayfuncs.c.
     """
-    value = np.dtype(_READ[name])
+    value = np.dtype(_READ.get(name, ">f8"))
     if data is None:
         values = np.empty(0, value)
     else:
         values = np.frombuffer(data, np.dtype([("length", ">i4"), ("value", value)]), offset=20)["value"]
     native = values.astype(value.newbyteorder("="))
-    return (native + _EPOCH_US) * 1_000 if name == "time" else native
+    return (native + _EPOCH_US) * 1_000 if name in TIMES else native
 
 
-def _bound(time_ns: int | None, open_end: str) -> str:
-    """The first whole microsecond at or after the time: right for `time >=` and for `time <`."""
+def time_bound(time_ns: int | None, open_end: str) -> str:
+    """As text, the first whole microsecond at or after the time: right for `time >=` and for `time <`."""
     return open_end if time_ns is None else _text(-(-time_ns // 1_000))
 
 

@@ -1,7 +1,8 @@
 """What a market's settings in the store say about old ticks: dropped by retention, compressed where the server can.
 
-Ages count back from a market's newest tick, not from the wall clock: a market may lie years back or run ahead. That is why TimescaleDB's own policies, which know the wall clock only, are not used even where there are some. Whole
-chunks go, and the markets of a database share them: a chunk is dropped when none of them needs it any longer.
+Ages count back from a market's newest tick, not from the wall clock: a market may lie years back or run ahead. That is
+why TimescaleDB's own policies, which know the wall clock only, are not used even where there are some. Whole chunks go,
+and the markets of a database share them: a chunk is dropped when none of them needs it any longer.
 """
 
 from __future__ import annotations
@@ -34,13 +35,14 @@ class Extent:
 
 
 def read_extents(connection: psycopg.Connection) -> list[Extent]:
-    """Of all markets that have ticks. One that cannot be read (another version's) counts as needed for ever."""
+    """Of all markets; one without ticks yet needs what is to come. One that cannot be read (another version's) counts
+    as needed for ever.
+    """
     rows = connection.execute(
         """SELECT name, specification, partitions, epoch, fingerprint, retention, compress_after, reached
            FROM market JOIN LATERAL (
                SELECT min(last_sequence) AS reached FROM sink_offset s
-               WHERE s.market_id = market.market_id AND stream = 'ticks' AND next_offset > 0) progress ON true
-           WHERE reached IS NOT NULL"""
+               WHERE s.market_id = market.market_id AND stream = 'ticks' AND next_offset > 0) progress ON true"""
     ).fetchall()
     extents = []
     for name, specification, partitions, epoch, fingerprint, retention, compress_after, reached in rows:
@@ -50,7 +52,7 @@ def read_extents(connection: psycopg.Connection) -> list[Extent]:
         except Exception:  # whatever makes it unreadable, its ticks are not ours to drop
             extents.append(Extent(_EPOCH, _EPOCH, None, None))
             continue
-        first, last = clock.times(1, 1)[0], clock.times(max(1, reached), 1)[0]
+        first, last = clock.times(1, 1)[0], clock.times(max(1, reached or 0), 1)[0]
         extents.append(Extent(_moment(int(first)), _moment(int(last)), retention, compress_after))
     return extents
 

@@ -5,20 +5,25 @@ The texts are compared as they stand, so that a damaged field cannot hide behind
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import redis
 
 from pseudofeed.cache.connection import cache_error, open_redis
 from pseudofeed.cache.keys import quote_key
 from pseudofeed.cache.quotes import FIELDS, iso_time
 from pseudofeed.encode.partitions import instrument_partitions
+from pseudofeed.market import Market
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
-from pseudofeed.verify.compare import describe_tick
+from pseudofeed.times import format_time
 from pseudofeed.verify.report import Difference, StageTally
 
 __all__ = ["compare_redis", "newest_redis"]
 
 _STAGE = "redis"
+_SESSION = ("session", "open", "high", "low")
 
 # A quote's fields by name; None for one that is not there.
 _Fields = dict[str, str | None]
@@ -35,19 +40,11 @@ def compare_redis(record: MarketRecord, connections: Connections, tally: StageTa
     market = record.market
     if last_step == 0:
         return
-    (block,) = market.stream(start_step=last_step, steps=1, block_steps=1)
-    time = int(block.time[0])
+    expected = _expected(market, last_step)
+    names = ("epoch", *FIELDS)
     tally.expected += len(market.symbols)
     for number, (symbol, quote) in enumerate(zip(market.symbols, _quotes(record, connections), strict=True)):
-        price, variance = float(block.prices[0, number]), float(block.variances[0, number])
-        right: _Fields = {
-            "epoch": str(record.epoch),
-            "sequence": str(last_step),
-            "time": iso_time(time),
-            "time_ns": str(time),
-            "price": repr(price),
-            "variance": repr(variance),
-        }
+        right: _Fields = dict(zip(names, (str(record.epoch), *expected[number]), strict=True))
         there = any(value is not None for value in quote.values())
         tally.ticks += there
         if quote == right:
@@ -63,7 +60,7 @@ def compare_redis(record: MarketRecord, connections: Connections, tally: StageTa
             kind, found = "unexpected", f"the quote of step {step}"
             tally.unexpected += 1
         else:
-            kind, found = "altered", _describe(quote, right)
+            kind, found = "altered", _tick(quote) + _others(quote, right, ("epoch", "sequence", "time_ns", *_SESSION))
             tally.altered += 1
         tally.note(
             Difference(
@@ -72,17 +69,37 @@ def compare_redis(record: MarketRecord, connections: Connections, tally: StageTa
                 market=market.name,
                 symbol=symbol,
                 step=last_step,
-                expected=describe_tick(time, price, variance),
+                expected=_tick(right) + (_others(right, quote, _SESSION) if kind == "altered" else ""),
                 found=found,
                 where="its quote",
             )
         )
 
 
-def _describe(quote: _Fields, right: _Fields) -> str:
-    """The tick as it stands there, and what else is not right."""
-    others = [f", {name} {quote[name]}" for name in ("epoch", "sequence", "time_ns") if quote[name] != right[name]]
-    return f"{quote['time']} price {quote['price']} variance {quote['variance']}{''.join(others)}"
+def _expected(market: Market, last_step: int) -> list[tuple[str, ...]]:
+    """The FIELDS of every instrument's quote at that step: the whole session is simulated."""
+    session = market.clock.session(last_step)
+    blocks = market.stream(start_step=session.first_step, steps=last_step - session.first_step + 1)
+    block = next(blocks)
+    opened, high, low = block.prices[0], block.prices.max(axis=0), block.prices.min(axis=0)
+    for block in blocks:
+        high, low = np.maximum(high, block.prices.max(axis=0)), np.minimum(low, block.prices.min(axis=0))
+    stamp, time = iso_time(int(block.time[-1])), str(int(block.time[-1]))
+    opening = format_time(session.opening_ns)
+    columns = (block.prices[-1], block.variances[-1], opened, high, low)
+    return [
+        (str(last_step), stamp, time, repr(price), repr(variance), opening, *(repr(value) for value in values))
+        for price, variance, *values in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def _tick(quote: _Fields) -> str:
+    return f"{quote['time']} price {quote['price']} variance {quote['variance']}"
+
+
+def _others(shown: _Fields, other: _Fields, names: Sequence[str]) -> str:
+    """Those of the fields in which the two differ, as `shown` has them."""
+    return "".join(f", {name} {shown[name]}" for name in names if shown[name] != other[name])
 
 
 def _step(quote: _Fields) -> int:

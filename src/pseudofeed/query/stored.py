@@ -1,0 +1,78 @@
+"""What a client asks the store, and the SQL it asks with.
+
+A query is text of ours, and its values are numbers, and times that we have written: a user's symbol has become an
+instrument's id before. Through psycopg each column comes as one binary array (store/history.py); through ADBC as Arrow.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from pseudofeed.errors import StoreError
+from pseudofeed.store.history import read_columns, time_bound
+from pseudofeed.store.registry import StoredMarket
+
+__all__ = ["BARS", "NEWEST", "TICKS", "read_bars", "read_factors", "read_newest", "window"]
+
+TICKS = """SELECT time, price, variance FROM tick
+WHERE instrument_id = %(id)s AND time >= %(start)s::timestamptz AND time < %(end)s::timestamptz ORDER BY time"""
+
+# First and last price by the order of time: PostgreSQL computes the two array_agg, which are the same, once. A day of
+# 23,400 ticks in 390 bars: 42 ms with two orders, 32 ms with one; joining the two prices back by their times 97 ms,
+# TimescaleDB's first() and last() 30 ms (TimescaleDB 2.19, a busy machine).
+BARS = """SELECT opening, (array_agg(price ORDER BY time))[1] AS open, max(price) AS high, min(price) AS low,
+       (array_agg(price ORDER BY time))[count(*)] AS close, count(*) AS ticks
+FROM (SELECT date_bin(%(every)s * interval '1 microsecond', time, '1970-01-01 00:00:00+00') AS opening, time, price
+      FROM tick
+      WHERE instrument_id = %(id)s AND time >= %(start)s::timestamptz AND time < %(end)s::timestamptz) t
+GROUP BY opening ORDER BY opening"""
+
+# LATERAL: one step into the index for each instrument, where DISTINCT ON would read all their ticks.
+NEWEST = """SELECT t.instrument_id, t.time, t.price, t.variance FROM unnest(%(ids)s::int4[]) AS i (id)
+CROSS JOIN LATERAL (SELECT instrument_id, time, price, variance FROM tick WHERE instrument_id = i.id
+                    ORDER BY time DESC LIMIT 1) t"""
+
+FACTORS = """SELECT factor_id, time, increment, level FROM factor_level
+WHERE factor_id IN (SELECT factor_id FROM factor WHERE market_id = %(market)s)
+  AND time >= %(start)s::timestamptz AND time < %(end)s::timestamptz"""
+
+
+def window(start_ns: int | None, end_ns: int | None) -> dict[str, str]:
+    """The values of start and end, for times with start <= time < end."""
+    return {"start": time_bound(start_ns, "-infinity"), "end": time_bound(end_ns, "infinity")}
+
+
+def read_bars(
+    connection: psycopg.Connection, instrument_id: int, every_ns: int, start_ns: int | None, end_ns: int | None
+) -> list[NDArray[Any]]:
+    """Opening times, open, high, low, close, ticks. Raises psycopg.Error."""
+    values = {"id": instrument_id, "every": every_ns // 1000, **window(start_ns, end_ns)}
+    return read_columns(connection, BARS, values, ("opening", "open", "high", "low", "close", "ticks"))
+
+
+def read_newest(connection: psycopg.Connection, ids: NDArray[np.int32]) -> list[NDArray[Any]]:
+    """Ids, times, prices and variances of the newest tick of each, where there is one. Raises psycopg.Error."""
+    names = ("instrument_id", "time", "price", "variance")
+    return read_columns(connection, NEWEST, {"ids": ids.tolist()}, names)
+
+
+def read_factors(
+    connection: psycopg.Connection, market: StoredMarket, start_ns: int | None, end_ns: int | None
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Times (T,), increments and levels (T, K). Raises psycopg.Error, StoreError where the store has no factors."""
+    values = {"market": market.market_id, **window(start_ns, end_ns)}
+    try:
+        found = read_columns(connection, FACTORS, values, ("factor_id", "time", "increment", "level"))
+    except psycopg.errors.UndefinedTable:
+        raise StoreError('this store keeps no factor levels; ask for source="simulation"') from None
+    ids, time, increment, level = found
+    order = np.lexsort((ids, time))
+    factors = len(market.record.market.factors.names)
+    if len(ids) % factors or (time[order][::factors] != time[order].reshape(-1, factors).T).any():
+        raise StoreError('the store has not every factor of each of these steps; ask for source="simulation"')
+    shape = (-1, factors)
+    return time[order][::factors], increment[order].reshape(shape), level[order].reshape(shape)

@@ -1,0 +1,106 @@
+"""The commands that read a market: `latest`, `ticks` and `bars`."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pseudofeed.options import Json, Kafka, MarketName, Postgres, Redis, moment
+from pseudofeed.results import print_frame
+from pseudofeed.settings import Connections
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["bars", "latest", "ticks"]
+
+
+class Source(StrEnum):
+    store = "store"
+    simulation = "simulation"
+
+
+def _length(value: str) -> str:
+    from pseudofeed.query.times import bar_length
+
+    try:
+        bar_length(value)
+    except ValueError as problem:
+        raise typer.BadParameter(str(problem)) from None
+    return value
+
+
+Symbol = Annotated[str, typer.Argument(metavar="SYMBOL")]
+Start = Annotated[str | None, typer.Option(callback=moment, help="From this time on (ISO 8601, UTC).")]
+End = Annotated[str | None, typer.Option(callback=moment, help="Until before this time.")]
+
+
+def latest(
+    name: MarketName,
+    symbols: Annotated[
+        list[str] | None, typer.Argument(metavar="SYMBOL...", help="[default: all]", show_default=False)
+    ] = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    postgres: Postgres = None,
+    json_output: Json = False,
+) -> None:
+    """Print the newest quotes, from Redis."""
+    from pseudofeed.query.client import connect
+
+    connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
+    with connect(market=name, connections=connections) as client:
+        frame = client.latest(symbols or None)
+    print_frame(frame.reset_index(), json_output, "quotes")
+
+
+def ticks(
+    name: MarketName,
+    symbol: Symbol,
+    start: Start = None,
+    end: End = None,
+    source: Annotated[Source, typer.Option(help="Where from: the store, or simulated again.")] = Source.store,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    postgres: Postgres = None,
+    json_output: Json = False,
+) -> None:
+    """Print the history of one instrument, from the store or the simulation, as CSV."""
+    from pseudofeed.query.client import connect
+
+    if source is Source.simulation and end is None:
+        raise typer.BadParameter("--source simulation needs it: a market goes on without end", param_hint="--end")
+    connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
+    with connect(market=name, connections=connections) as client:
+        frame = client.ticks(symbol, start, end, source=source.value)
+    _print_history(frame, json_output, "ticks")
+
+
+def bars(
+    name: MarketName,
+    symbol: Symbol,
+    every: Annotated[str, typer.Option(callback=_length, help="The length of a bar: 1s, 5min, 1h, 1d, ...")] = "1min",
+    start: Start = None,
+    end: End = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    postgres: Postgres = None,
+    json_output: Json = False,
+) -> None:
+    """Print one instrument's bars, stamped with their opening times, from the store, as CSV."""
+    from pseudofeed.query.client import connect
+
+    connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
+    with connect(market=name, connections=connections) as client:
+        frame = client.bars(symbol, every, start, end)
+    _print_history(frame, json_output, "bars")
+
+
+def _print_history(frame: pd.DataFrame, json_output: bool, key: str) -> None:
+    if json_output:
+        print_frame(frame.reset_index(), True, key)
+    else:
+        frame.to_csv(sys.stdout)
