@@ -249,10 +249,12 @@ void Producer::acknowledge(Partition& partition, Sent& sent, std::int64_t due, c
     sent.acknowledged = true;
     // The broker leaves the offset out for a message that it had written before its answer was lost.
     if (partition.first_offset >= 0 && message.offset >= 0 && message.offset != due) {
-        char text[160];
-        std::snprintf(text, sizeof text,
-                      "written at offset %lld where %lld was due, so another producer writes to this partition",
-                      static_cast<long long>(message.offset), static_cast<long long>(due));
+        char text[200];
+        std::snprintf(
+            text, sizeof text,
+            "written at offset %lld where %lld was due: another producer writes there, or a killed feed's last "
+            "request came late; `pseudofeed verify` tells what is repeated",
+            static_cast<long long>(message.offset), static_cast<long long>(due));
         fail(message.partition, sent, text);
     }
     for (; !partition.sent.empty() && partition.sent.front().acknowledged; partition.sent.pop_front()) {

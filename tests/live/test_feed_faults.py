@@ -22,7 +22,7 @@ from pseudofeed.settings import Connections
 SHAPES = [{"mode": "block"}, {"mode": "tick"}, {"mode": "tick", "encoding": "json"}]
 
 
-@pytest.mark.time_limit(240)
+@pytest.mark.time_limit(400)
 def test_killed_50_times_every_step_is_there_once(
     connections: Connections, market_name: str, repeats: Callable[[int], int]
 ) -> None:
@@ -32,7 +32,9 @@ def test_killed_50_times_every_step_is_there_once(
     market, kafka = sample(market_name), connections.require_kafka()
     ends: Counter[str] = Counter()
     for number in range(repeats(50)):
-        with start_feeder(connections, market_name, **chance.choice(SHAPES)) as feeder:
+        # Unpaced, it has full queues to lose; paced, the topic stays small enough to be read in a test.
+        rate = None if chance.random() < 0.4 else 200_000.0
+        with start_feeder(connections, market_name, rate=rate, **chance.choice(SHAPES)) as feeder:
             if number == 0 or chance.random() < 0.8:
                 feeder.wait_until_going()
                 time.sleep(chance.uniform(0.0, 0.08))
@@ -42,7 +44,6 @@ def test_killed_50_times_every_step_is_there_once(
         end = read_end(kafka, market, 4, settle=False)
         ends["apart"] += len(set(end.steps.tolist())) > 1
         ends["within a step"] += bool(end.ahead.any())
-        ends["further"] += end.newest
     print(ends)
     assert ends["apart"] > 5, "no kill left the partitions at different steps: it proves little"
     assert ends["within a step"] > 5, "no kill left a step cut in the middle: it proves little"
@@ -80,7 +81,7 @@ class Running:
         return self._summary
 
 
-@pytest.mark.time_limit(240)
+@pytest.mark.time_limit(400)
 def test_the_broker_killed_five_times_in_mid_stream(repeats: Callable[[int], int]) -> None:
     seed = secrets.randbits(32)
     print(f"seed {seed}")

@@ -45,6 +45,9 @@ TICK_BYTES = 24
 STREAM_TICKS = 1 << 18
 """About this many ticks are simulated at a time: several full messages for each partition."""
 
+PACED_TICKS = 1 << 14
+"""The same of a paced feed, which must not be late for having simulated: half a millisecond's work."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeedSummary:
@@ -97,7 +100,7 @@ def feed(
     of_instrument = instrument_partitions(market.symbols, record.partitions)
 
     if rate is not None or speed is not None:
-        kafka = {"linger.ms": "1", **kafka}
+        kafka = {"linger.ms": "0.5", **kafka}
     with ExitStack() as stack:
         producer = Producer(
             kafka,
@@ -123,9 +126,8 @@ def feed(
         members = np.bincount(of_instrument, minlength=record.partitions)
 
         def block_steps(partition: int) -> int:
-            return _block_steps(
-                int(members[partition]), int(members[partition]), producer.message_steps(partition), readers
-            )
+            own = int(members[partition])
+            return _block_steps(own, own, producer.message_steps(partition), STREAM_TICKS, readers)
 
         target = end.newest if steps is None else min(end.newest, steps)
         state = bring_up(
@@ -133,12 +135,13 @@ def feed(
         )
         if state is not None and (steps is None or steps > target):
             largest = int(members.argmax())
+            most = STREAM_TICKS if rate is None and speed is None else PACED_TICKS
             blocks = stream(
                 market,
                 start_step=target + 1,
                 steps=None if steps is None else steps - target,
                 block_steps=_block_steps(
-                    len(market.symbols), int(members[largest]), producer.message_steps(largest), readers
+                    len(market.symbols), int(members[largest]), producer.message_steps(largest), most, readers
                 ),
                 state=state,
             )
@@ -147,10 +150,10 @@ def feed(
         return run.summary()
 
 
-def _block_steps(instruments: int, largest: int, message_steps: int, readers: Readers | None) -> int:
+def _block_steps(instruments: int, largest: int, message_steps: int, most_ticks: int, readers: Readers | None) -> int:
     """Steps of a block of that many instruments, of which `largest` are in one partition: whole messages where a block
     holds some; with readers, a block is a part of what they may be behind."""
-    steps = max(1, STREAM_TICKS // instruments)
+    steps = max(1, most_ticks // instruments)
     if readers is not None:
         return max(1, min(steps, LEAD_BYTES // 4 // (TICK_BYTES * largest)))
     return steps - steps % message_steps if steps > message_steps else steps
