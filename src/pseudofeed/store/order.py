@@ -27,9 +27,12 @@ class _Newest:
 
 
 class TickOrder:
-    """What must come next in each of `count` partitions. partitions: (N,) the partition of each instrument."""
+    """What must come next in each of `count` partitions. partitions: (N,) the partition of each instrument (or
+    factor: `what`).
+    """
 
-    def __init__(self, partitions: NDArray[np.int32], count: int) -> None:
+    def __init__(self, partitions: NDArray[np.int32], count: int, *, what: str = "instrument") -> None:
+        self._what = what
         self._members = np.bincount(partitions, minlength=count)
         self._rank = np.empty(len(partitions), np.int64)
         for partition, members in enumerate(self._members):
@@ -74,11 +77,11 @@ class TickOrder:
         if not len(columns):
             return None
         if int(columns.instrument.max()) >= len(self._partition):
-            return f"instrument {columns.instrument.max()} is there, the market has {len(self._partition)}"
+            return f"{self._what} {columns.instrument.max()} is there, the market has {len(self._partition)}"
         stray = self._partition[columns.instrument] != batch.partition
         if stray.any():
             number = int(columns.instrument[int(stray.argmax())])
-            return f"instrument {number} is there, which belongs into partition {self._partition[number]}"
+            return f"{self._what} {number} is there, which belongs into partition {self._partition[number]}"
         newest = self._newest[batch.partition]
         places = self._places(batch)
         before = newest.place if newest.place is not None else int(places[0]) - 1
@@ -105,4 +108,4 @@ class TickOrder:
     def _describe(self, partition: int, place: int) -> str:
         step, rank = divmod(place, int(self._members[partition]))
         number = int(np.flatnonzero(self._partition == partition)[rank])
-        return f"step {step} of instrument {number}"
+        return f"step {step} of {self._what} {number}"
