@@ -72,6 +72,7 @@ class StoreSink:
         self._connection: psycopg.Connection | None = None
         self._gave_up = threading.Event()
         self._topic_id: str | None = None
+        self._told = ""
 
     # --- pseudofeed.consume.Sink ---------------------------------------------------------------------------------
 
@@ -261,7 +262,9 @@ class StoreSink:
             raise store_error(problem, self._connections) from None
         meaning = store_error(problem, self._connections)
         self._disconnect()
-        if back_off == FIRST_BACK_OFF:
+        # Once an outage, and again when it is another one: a server that comes back read-only, say.
+        if back_off == FIRST_BACK_OFF or str(meaning) != self._told:
+            self._told = str(meaning)
             _log.warning("%s. Trying again until it passes; nothing is lost meanwhile", meaning)
         if self._gave_up.wait(back_off):
             raise ServerError(f"{meaning}. The batch in hand was not stored; it is read again at the next start")
