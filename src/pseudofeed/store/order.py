@@ -78,12 +78,12 @@ class TickOrder:
             return None
         if int(columns.instrument.max()) >= len(self._partition):
             return f"{self._what} {columns.instrument.max()} is there, the market has {len(self._partition)}"
-        stray = self._partition[columns.instrument] != batch.partition
-        if stray.any():
-            number = int(columns.instrument[int(stray.argmax())])
+        ranks = np.where(self._partition == batch.partition, self._rank, -1)[columns.instrument]
+        if int(ranks.min()) < 0:
+            number = int(columns.instrument[int(ranks.argmin())])
             return f"{self._what} {number} is there, which belongs into partition {self._partition[number]}"
+        places = columns.sequence * self._members[batch.partition] + ranks
         newest = self._newest[batch.partition]
-        places = self._places(batch)
         before = newest.place if newest.place is not None else int(places[0]) - 1
         ahead = np.diff(places, prepend=before)
         skipping = np.zeros(len(places), np.bool_)
@@ -99,11 +99,6 @@ class TickOrder:
 
     def _place(self, partition: int, sequence: int, rank: int) -> int:
         return sequence * int(self._members[partition]) + rank
-
-    def _places(self, batch: Batch) -> NDArray[np.int64]:
-        columns = batch.columns
-        places: NDArray[np.int64] = columns.sequence * self._members[batch.partition] + self._rank[columns.instrument]
-        return places
 
     def _describe(self, partition: int, place: int) -> str:
         step, rank = divmod(place, int(self._members[partition]))

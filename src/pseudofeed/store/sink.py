@@ -90,7 +90,10 @@ class StoreSink:
         columns = TickColumns.concatenate([batch.columns for batch in batches])
         for batch in batches:
             self._check(batch)
-        rows = encode_copy_rows(columns, self._ids)
+        try:
+            rows = encode_copy_rows(columns, self._ids)
+        except ValueError as problem:  # a time between two microseconds: the market's clock has none such
+            raise TopicError(f"topic {self._topic}: {problem}; these ticks are not its market's") from None
         back_off = FIRST_BACK_OFF
         unsettled = False
         while True:
