@@ -103,7 +103,7 @@ def test_a_frozen_postgres_holds_the_input_back(
 ) -> None:
     """It is away for longer than the worker can buffer; memory stays, the group is not left, and all is caught up."""
     megabyte = 2**20
-    steps, instruments = repeats(6_000), 400  # 38 MB of messages, 2.4 million ticks
+    steps, instruments = 6_000, 400  # 38 MB of messages, 2.4 million ticks
     record = fed_market(connections, market_name, steps=20, instruments=instruments)
     notes = tmp_path / "notes"
     with own_postgres() as (server, dsn):
