@@ -97,7 +97,6 @@ def test_a_record_that_cannot_be_read_is_dropped_and_asked_about(
     producer.produce(MARKETS_TOPIC, key=market_name.encode(), value=json.dumps({"of": "a later version"}))
     assert producer.flush(10) == 0
     process = start(plain_connections, tmp_path, "market", "drop", market_name)
-    process.stdin = None
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Remove the market's record for ever?" in out + err

@@ -134,6 +134,16 @@ def test_lost_and_repeated_steps_are_refused(plain_connections: Connections, rec
     sink.close()
 
 
+def test_a_time_that_no_store_can_hold_is_refused(plain_connections: Connections, record: MarketRecord) -> None:
+    sink = _sink(plain_connections, record)
+    sink.positions(TOPIC, [0])
+    batch = _batch(1, 10)
+    with pytest.raises(TopicError, match="microsecond"):
+        sink.write([replace(batch, columns=replace(batch.columns, time=batch.columns.time + 1))])
+    assert _rows(plain_connections) == 0
+    sink.close()
+
+
 def test_two_markets_of_other_steps_share_chunks(store_connections: Connections, market_name: str) -> None:
     """A market of days meets the chunks of one of microseconds, and the other way round, at the same time of year."""
     sinks = {}

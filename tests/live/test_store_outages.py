@@ -64,10 +64,12 @@ def test_a_killed_postgres_costs_no_tick(
             feed = SteadyFeed(own, record, step=20, steps_a_second=200)
             try:
                 stored = 0
-                for _ in range(repeats(KILLS)):
+                for kill in range(repeats(KILLS)):
                     stored = _wait_for_more(dsn, stored)
                     time.sleep(moments.uniform(0, 0.3))
                     server.kill()
+                    # Once it is away for longer than the longest back-off.
+                    time.sleep(0 if kill else repeats(6))
                     server.start()
             finally:
                 steps = feed.stop()
@@ -101,7 +103,7 @@ def test_a_frozen_postgres_holds_the_input_back(
 ) -> None:
     """It is away for longer than the worker can buffer; memory stays, the group is not left, and all is caught up."""
     megabyte = 2**20
-    steps, instruments = repeats(6_000), 400  # 38 MB of messages, 2.4 million ticks
+    steps, instruments = 6_000, 400  # 38 MB of messages, 2.4 million ticks
     record = fed_market(connections, market_name, steps=20, instruments=instruments)
     notes = tmp_path / "notes"
     with own_postgres() as (server, dsn):
@@ -139,6 +141,31 @@ def test_a_frozen_postgres_holds_the_input_back(
 
 def _ends(connections: Connections, record: MarketRecord) -> int:
     return int(describe(connections.require_kafka(), tick_topic(record.name)).high.sum())
+
+
+def test_a_server_that_is_read_only_for_a_while_is_waited_for(
+    plain_connections: Connections, market_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    dsn = plain_connections.require_postgres()
+    record = fed_market(plain_connections, market_name, steps=100, instruments=INSTRUMENTS)
+    with working(record, plain_connections) as worker, psycopg.connect(dsn, autocommit=True) as server:
+        stored = _wait_for_more(dsn, 0)
+        change = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
+        name = sql.Identifier(server.info.dbname)
+        server.execute(change.format(name, sql.SQL("on")))
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        feed_steps(plain_connections, record, first=101, steps=100)
+        deadline = time.monotonic() + 60
+        while "is read-only" not in caplog.text:
+            assert time.monotonic() < deadline, "nobody noticed"
+            time.sleep(0.05)
+        server.execute(change.format(name, sql.SQL("off")))
+        _wait_for_more(dsn, stored)
+        worker.drained()
+    assert differences(plain_connections, record, 200) == (200 * INSTRUMENTS, 0, 0)
 
 
 @pytest.fixture

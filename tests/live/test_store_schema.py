@@ -59,6 +59,17 @@ def test_a_newer_schema_is_refused(plain_connections: Connections, tmp_path: Pat
         migrate(connection)
 
 
+def test_an_extension_that_is_gone_is_named(timescale_connections: Connections) -> None:
+    with psycopg.connect(timescale_connections.require_postgres(), autocommit=True) as connection:
+        migrate(connection)
+        connection.execute("DROP EXTENSION timescaledb CASCADE")
+    with (
+        psycopg.connect(timescale_connections.require_postgres(), autocommit=True) as connection,
+        pytest.raises(StoreError, match="no extension timescaledb any more"),
+    ):
+        migrate(connection)
+
+
 def _known() -> int:
     return max(file.number for file in schema_files())
 

@@ -20,7 +20,7 @@ from pseudofeed.settings import Connections
 from pseudofeed.store.worker import prepare_store, store_market
 
 INSTRUMENTS = 20
-ROUNDS = 2  # of two joins, two freezes and two leaves: with PSEUDOFEED_SOAK=9 more than 100
+ROUNDS, SOAK_ROUNDS = 2, 18  # of two joins, two freezes and two leaves
 FROZEN_SECONDS = 11.5  # Kafka's session times out after 6 s, PostgreSQL's idle transaction after 10
 CUTS = 60
 
@@ -41,7 +41,7 @@ def test_frozen_workers_and_changing_groups_leave_every_tick_once(
     try:
         with warm_workers(connections, record) as workers:
             running = [workers.start(plain) for _ in range(3)]
-            for _ in range(repeats(ROUNDS)):
+            for _ in range(ROUNDS if repeats(1) == 1 else SOAK_ROUNDS):
                 # One freezes while it holds the lock on its offsets, one before it asks for it.
                 frozen = [
                     workers.start(replace(plain, failpoint=place, count=moments.randint(1, 9), signal=signal.SIGSTOP))

@@ -14,7 +14,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from pseudofeed.consume.sink import Batch, Sink, Unreadable
-from pseudofeed.encode import TickColumns, decode_ticks, peek_ticks
+from pseudofeed.consume.stream import Stream
+from pseudofeed.encode import TickColumns
 from pseudofeed.errors import MalformedMessage, ServerError
 from pseudofeed.publish.topics import TopicState
 
@@ -86,7 +87,7 @@ class Partition:
 class Lane:
     """One sink, its thread, and the partitions it serves."""
 
-    def __init__(self, sink: Sink, number: int, *, topic: str, fingerprint: int) -> None:
+    def __init__(self, sink: Sink, number: int, stream: Stream) -> None:
         self.sink = sink
         self.bytes = 0  # buffered for the next write
         self.since = 0.0  # when the oldest of them came
@@ -96,8 +97,7 @@ class Lane:
         self._idling: Future[None] | None = None
         self._idled_at = 0.0
         self._ending = False
-        self._topic = topic
-        self._fingerprint = fingerprint
+        self._stream = stream
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"pseudofeed-lane-{number}")
 
     @property
@@ -185,18 +185,18 @@ class Lane:
                 unreadable.append(found)
                 _log.warning(
                     "topic %s partition %d offset %d cannot be read: %s",
-                    self._topic, batch.partition, found.offset, found.reason,
+                    self._stream.topic, batch.partition, found.offset, found.reason,
                 )  # fmt: skip
                 begin += 1
         columns = TickColumns.concatenate(parts)
         return Batch(batch.partition, batch.from_offset, batch.to_offset, columns, tuple(unreadable))
 
     def _ticks(self, batch: RawBatch, begin: int, end: int) -> TickColumns:
-        return decode_ticks(batch.values[begin:end], fingerprint=self._fingerprint, partition=batch.partition)
+        return self._stream.decode(batch.values[begin:end], batch.partition)
 
     def _is_foreign(self, value: bytes) -> bool:
         try:
-            return peek_ticks(value).fingerprint != self._fingerprint
+            return self._stream.fingerprint_of(value) != self._stream.fingerprint
         except MalformedMessage:
             return False
 

@@ -28,12 +28,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from pseudofeed.consume.consumer import open_consumer
 from pseudofeed.consume.lane import Lane, Partition
 from pseudofeed.consume.sink import Sink, WorkerSummary
+from pseudofeed.consume.stream import Stream, tick_stream
 from pseudofeed.consume.tally import Tally
 from pseudofeed.consume.topic import WatchedTopic
 from pseudofeed.control import Control
 from pseudofeed.errors import OffsetConflict, ServerError
 from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.topics import check_broker, tick_topic
+from pseudofeed.publish.topics import check_broker
 from pseudofeed.settings import Connections
 
 __all__ = ["consume_ticks"]
@@ -54,22 +55,22 @@ def consume_ticks(
     stage: str,
     batch_rows: int,
     batch_seconds: float,
+    stream: Stream | None = None,
 ) -> WorkerSummary:
     """Read the market's ticks and have the sinks write them, until told to stop or, draining, the end is reached.
 
-    sinks: one a lane; partition p is served by sink p modulo their number. They are closed at the end, in any case.
-    stage: the word in the group id `pseudofeed.<stage>.<market>` and in reports. A batch is written when a lane has
-    about `batch_rows` ticks or the oldest is `batch_seconds` old. Raises ServerError where Kafka does not answer at the
-    start, TopicError, and whatever the sinks raise.
+    stream: of the market; its ticks by default. sinks: one a lane; partition p is served by sink p modulo their number.
+    They are closed at the end, in any case. stage: the word in the group id `pseudofeed.<stage>.<market>` and in
+    reports. A batch is written when a lane has about `batch_rows` ticks or the oldest is `batch_seconds` old. Raises
+    ServerError where Kafka does not answer at the start, TopicError, and whatever the sinks raise.
     """
-    lanes = [
-        Lane(sink, number, topic=tick_topic(record.name), fingerprint=record.fingerprint)
-        for number, sink in enumerate(sinks)
-    ]
+    stream = tick_stream(record) if stream is None else stream
+    lanes = [Lane(sink, number, stream) for number, sink in enumerate(sinks)]
     try:
         if batch_rows < 1 or batch_seconds < 0:
             raise ValueError(f"batch_rows is {batch_rows} and batch_seconds {batch_seconds}; at least 1 and 0")
-        return _Loop(record, connections, control, lanes, stage, batch_rows, batch_seconds).run()
+        group = f"pseudofeed.{stage}.{record.name}"
+        return _Loop(stream, connections, control, lanes, stage, group, batch_rows, batch_seconds).run()
     finally:
         for lane in lanes:
             lane.close()
@@ -78,19 +79,20 @@ def consume_ticks(
 class _Loop:
     def __init__(
         self,
-        record: MarketRecord,
+        stream: Stream,
         connections: Connections,
         control: Control,
         lanes: Sequence[Lane],
         stage: str,
+        group: str,
         batch_rows: int,
         batch_seconds: float,
     ) -> None:
-        self._record, self._control, self._lanes, self._stage = record, control, lanes, stage
+        self._stream, self._control, self._lanes, self._stage = stream, control, lanes, stage
         self._batch_rows, self._batch_seconds = batch_rows, batch_seconds
         self._kafka = connections.require_kafka()
-        self._group = f"pseudofeed.{stage}.{record.name}"
-        self._watched = WatchedTopic(self._kafka, record)
+        self._group = group
+        self._watched = WatchedTopic(self._kafka, stream)
         self._topic = self._watched.name
         self._partitions: dict[int, Partition] = {}
         self._joined = False  # the group has said once which partitions are ours, if any
@@ -108,7 +110,7 @@ class _Loop:
     def run(self) -> WorkerSummary:
         try:
             check_broker(self._kafka)
-            if not self._watched.wait_for(lambda: self._control.stopping):
+            if not self._watched.wait_for(self._control):
                 return self._tally.summary()
             self._consumer = open_consumer(self._kafka, self._group, self._on_commit)
             callbacks = {"on_assign": self._on_assign, "on_revoke": self._on_revoke, "on_lost": self._on_lost}
@@ -238,7 +240,7 @@ class _Loop:
         """
         if not self._joined:
             return False
-        for number in range(self._record.partitions):
+        for number in range(self._stream.partitions):
             if number not in self._targets:
                 end = self._end(number)
                 if end is None:

@@ -27,9 +27,12 @@ class _Newest:
 
 
 class TickOrder:
-    """What must come next in each of `count` partitions. partitions: (N,) the partition of each instrument."""
+    """What must come next in each of `count` partitions. partitions: (N,) the partition of each instrument (or
+    factor: `what`).
+    """
 
-    def __init__(self, partitions: NDArray[np.int32], count: int) -> None:
+    def __init__(self, partitions: NDArray[np.int32], count: int, *, what: str = "instrument") -> None:
+        self._what = what
         self._members = np.bincount(partitions, minlength=count)
         self._rank = np.empty(len(partitions), np.int64)
         for partition, members in enumerate(self._members):
@@ -74,13 +77,13 @@ class TickOrder:
         if not len(columns):
             return None
         if int(columns.instrument.max()) >= len(self._partition):
-            return f"instrument {columns.instrument.max()} is there, the market has {len(self._partition)}"
-        stray = self._partition[columns.instrument] != batch.partition
-        if stray.any():
-            number = int(columns.instrument[int(stray.argmax())])
-            return f"instrument {number} is there, which belongs into partition {self._partition[number]}"
+            return f"{self._what} {columns.instrument.max()} is there, the market has {len(self._partition)}"
+        ranks = np.where(self._partition == batch.partition, self._rank, -1)[columns.instrument]
+        if int(ranks.min()) < 0:
+            number = int(columns.instrument[int(ranks.argmin())])
+            return f"{self._what} {number} is there, which belongs into partition {self._partition[number]}"
+        places = columns.sequence * self._members[batch.partition] + ranks
         newest = self._newest[batch.partition]
-        places = self._places(batch)
         before = newest.place if newest.place is not None else int(places[0]) - 1
         ahead = np.diff(places, prepend=before)
         skipping = np.zeros(len(places), np.bool_)
@@ -97,12 +100,7 @@ class TickOrder:
     def _place(self, partition: int, sequence: int, rank: int) -> int:
         return sequence * int(self._members[partition]) + rank
 
-    def _places(self, batch: Batch) -> NDArray[np.int64]:
-        columns = batch.columns
-        places: NDArray[np.int64] = columns.sequence * self._members[batch.partition] + self._rank[columns.instrument]
-        return places
-
     def _describe(self, partition: int, place: int) -> str:
         step, rank = divmod(place, int(self._members[partition]))
         number = int(np.flatnonzero(self._partition == partition)[rank])
-        return f"step {step} of instrument {number}"
+        return f"step {step} of {self._what} {number}"

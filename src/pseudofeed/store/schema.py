@@ -79,7 +79,7 @@ def schema_files() -> list[SchemaFile]:
 
 
 def find_tier(connection: psycopg.Connection) -> Tier:
-    """The tier of the store, or, before there is one, of the database."""
+    """The tier of the store, or, before there is one, of the database. StoreError where its extension is gone."""
     row = connection.execute(
         """SELECT (SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass('tick')),
                   EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb'),
@@ -87,6 +87,11 @@ def find_tier(connection: psycopg.Connection) -> Tier:
     ).fetchone()
     assert row is not None
     partitioned, extension, licence = row
+    if partitioned is False and not extension:
+        raise StoreError(
+            "the store's tables were made as hypertables, but the database has no extension timescaledb any more: have "
+            "an administrator restore it (and the tables with it), or use another database"
+        )
     if partitioned if partitioned is not None else not extension:
         return Tier.PLAIN
     return Tier.COMMUNITY if licence == "timescale" else Tier.TIMESCALEDB

@@ -15,12 +15,13 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import psycopg
 
 from pseudofeed.consume import Batch, position_within
 from pseudofeed.encode import TickColumns, encode_copy_rows, instrument_partitions
 from pseudofeed.errors import OffsetConflict, ServerError, TopicError
-from pseudofeed.publish.topics import TopicState, tick_topic
+from pseudofeed.publish.topics import TopicState
 from pseudofeed.settings import Connections
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import may_pass, open_connection, store_error
@@ -28,7 +29,7 @@ from pseudofeed.store.order import TickOrder
 from pseudofeed.store.quarantine import quarantine
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import Tier
-from pseudofeed.store.series import TICKS
+from pseudofeed.store.series import TICKS, Series
 from pseudofeed.store.upkeep import keep_up
 
 __all__ = ["StoreSink"]
@@ -44,21 +45,34 @@ UPKEEP_SECONDS = 60.0
 class StoreSink:
     """One connection that stores the partitions it is given; see `pseudofeed.consume.Sink` for when what is called.
 
-    keeps_up: drop and compress old chunks while there is nothing to write (upkeep.py).
+    series: the market's ticks or its factors. keeps_up: drop and compress old chunks while there is nothing to write
+    (upkeep.py).
     """
 
-    def __init__(self, connections: Connections, market: StoredMarket, tier: Tier, *, keeps_up: bool = False) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        market: StoredMarket,
+        tier: Tier,
+        *,
+        series: Series = TICKS,
+        keeps_up: bool = False,
+    ) -> None:
         self._tier, self._keeps_up, self._kept_up_at = tier, keeps_up, 0.0
         self._connections = connections
         self._market = market
-        self._topic = tick_topic(market.record.name)
-        self._series = TICKS
-        self._chunks = Chunks(tier, self._series, market)
-        symbols, count = market.record.market.symbols, market.record.partitions
-        self._order = TickOrder(instrument_partitions(symbols, count), count)
+        self._topic = f"{series.stream}.{market.record.name}"
+        self._series, self._ids = series, series.ids(market)
+        self._chunks = Chunks(tier, series, market)
+        if series is TICKS:
+            count = market.record.partitions
+            self._order = TickOrder(instrument_partitions(market.record.market.symbols, count), count)
+        else:
+            self._order = TickOrder(np.zeros(len(self._ids), np.int32), 1, what="factor")
         self._connection: psycopg.Connection | None = None
         self._gave_up = threading.Event()
         self._topic_id: str | None = None
+        self._told = ""
 
     # --- pseudofeed.consume.Sink ---------------------------------------------------------------------------------
 
@@ -76,7 +90,10 @@ class StoreSink:
         columns = TickColumns.concatenate([batch.columns for batch in batches])
         for batch in batches:
             self._check(batch)
-        rows = encode_copy_rows(columns, self._market.instrument_ids)
+        try:
+            rows = encode_copy_rows(columns, self._ids)
+        except ValueError as problem:  # a time between two microseconds: the market's clock has none such
+            raise TopicError(f"topic {self._topic}: {problem}; these ticks are not its market's") from None
         back_off = FIRST_BACK_OFF
         unsettled = False
         while True:
@@ -248,7 +265,9 @@ class StoreSink:
             raise store_error(problem, self._connections) from None
         meaning = store_error(problem, self._connections)
         self._disconnect()
-        if back_off == FIRST_BACK_OFF:
+        # Once an outage, and again when it is another one: a server that comes back read-only, say.
+        if back_off == FIRST_BACK_OFF or str(meaning) != self._told:
+            self._told = str(meaning)
             _log.warning("%s. Trying again until it passes; nothing is lost meanwhile", meaning)
         if self._gave_up.wait(back_off):
             raise ServerError(f"{meaning}. The batch in hand was not stored; it is read again at the next start")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
-from pseudofeed.consume import WorkerSummary, consume_ticks
+from pseudofeed.consume import WorkerSummary, consume_ticks, factor_stream
 from pseudofeed.control import Control
 from pseudofeed.errors import StoreError
 from pseudofeed.publish.markets import MarketRecord
@@ -15,7 +15,9 @@ from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.registry import StoredMarket, register_market
 from pseudofeed.store.schema import Tier, applied_files, migrate
+from pseudofeed.store.series import FACTORS
 from pseudofeed.store.settings import StoreSettings, change_settings
+from pseudofeed.store.side_by_side import run_side_by_side
 from pseudofeed.store.sink import StoreSink
 
 __all__ = ["Migrated", "migrate_store", "prepare_store", "store_market"]
@@ -41,7 +43,7 @@ def store_market(
     lanes: int | None = None,
     settings: StoreSettings | None = None,
 ) -> WorkerSummary:
-    """Store the market's ticks until `control` asks to stop, or, draining, all that the topic has.
+    """Store the market's ticks and factors until `control` asks to stop, or, draining, all that the topics have.
 
     A batch is committed when about `batch_rows` ticks have come or the first of them is `batch_seconds` old. lanes:
     how many connections share the partitions; by default two, and never more than there are partitions. Start as many
@@ -54,10 +56,29 @@ def store_market(
     connections.require_kafka()
     market, tier = prepare_store(record, connections, settings)
     count = min(LANES if lanes is None else lanes, record.partitions)
-    sinks = [StoreSink(connections, market, tier, keeps_up=lane == 0) for lane in range(count)]
-    return consume_ticks(
-        record, connections, control, sinks, stage="store", batch_rows=batch_rows, batch_seconds=batch_seconds
-    )
+
+    def store_ticks(control: Control) -> WorkerSummary:
+        sinks = [StoreSink(connections, market, tier, keeps_up=lane == 0) for lane in range(count)]
+        return consume_ticks(
+            record, connections, control, sinks, stage="store", batch_rows=batch_rows, batch_seconds=batch_seconds
+        )
+
+    def store_factors(control: Control) -> WorkerSummary:
+        return consume_ticks(
+            record,
+            connections,
+            control,
+            [StoreSink(connections, market, tier, series=FACTORS)],
+            stage="store-factors",
+            batch_rows=batch_rows,
+            batch_seconds=batch_seconds,
+            stream=factor_stream(record),
+        )
+
+    if not len(market.factor_ids):
+        return store_ticks(control)
+    ticks, factors = run_side_by_side(control, store_ticks, store_factors)
+    return replace(ticks, unreadable=ticks.unreadable + factors.unreadable)
 
 
 @dataclass(frozen=True, slots=True)
