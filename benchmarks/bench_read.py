@@ -47,7 +47,7 @@ def _market(instruments: int) -> Market:
         Market.sample(instruments=instruments, factors=3, seed=7, name=f"bench-read-{instruments}").specification
     )
     clock = {"start": "2026-03-02T14:30:00Z", "step": "1s", "calendar": "XNYS", "overnight_variance": 0.0}
-    return Market.from_specification({**specification, "clock": {**specification["clock"], **clock}})  # type: ignore[dict-item]
+    return Market.from_specification({**specification, "clock": {**specification["clock"], **clock}})
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def test_newest_ticks_from_the_store(
     query = """SELECT DISTINCT ON (instrument_id) * FROM tick
                WHERE time > (SELECT max(time) FROM tick) - interval '1 minute' ORDER BY instrument_id, time DESC"""
     read = client.newest_stored if who == "pseudofeed" else (lambda: plain(query))
-    assert len(benchmark.pedantic(read, rounds=20, warmup_rounds=1)) == INSTRUMENTS  # type: ignore[operator]
+    assert len(benchmark.pedantic(read, rounds=20, warmup_rounds=1)) == INSTRUMENTS
 
 
 @pytest.mark.parametrize("who", ["pseudofeed", "ADBC alone"])
@@ -201,7 +201,7 @@ def test_latest_of_one(benchmark: BenchmarkFixture, quoted: Client, connections:
             "pseudofeed, arrays": lambda: quoted.latest(symbol, arrays=True),
             "pseudofeed, frame": lambda: quoted.latest(symbol),
         }
-        assert benchmark.pedantic(read[who], rounds=2000, warmup_rounds=50)
+        assert len(benchmark.pedantic(read[who], rounds=2000, warmup_rounds=50)) > 0
 
 
 @pytest.mark.parametrize("who", ["redis-py, a pipeline of HGETALL", "pseudofeed, arrays", "pseudofeed, frame"])

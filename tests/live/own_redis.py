@@ -33,7 +33,8 @@ class OwnRedis:
         self.port, tls_port = _free_port(), _free_port()
         self._command = [
             str(SYSTEM_REDIS) if tls else __redis_executable__, "--port", str(self.port), "--bind", "127.0.0.1",
-            "--save", "", "--dir", str(folder), "--logfile", str(folder / "redis.log"), "--appendonly", "yes" if append_only else "no",
+            "--save", "", "--dir", str(folder), "--logfile", str(folder / "redis.log"),
+            "--appendonly", "yes" if append_only else "no",
         ]  # fmt: skip
         if tls:
             self._command += ["--tls-port", str(tls_port), "--tls-auth-clients", "no"]
