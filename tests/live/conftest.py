@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,8 +21,8 @@ def own_redis(tmp_path: Path) -> Iterator[Callable[..., OwnRedis]]:
     """Call it for a Redis of the test's own; it is ended after the test."""
     servers: list[OwnRedis] = []
 
-    def started(*, append_only: bool = False, options: Sequence[str] = ()) -> OwnRedis:
-        servers.append(OwnRedis(tmp_path, append_only=append_only, options=options))
+    def started(*, append_only: bool = False, tls: tuple[Path, Path] | None = None) -> OwnRedis:
+        servers.append(OwnRedis(tmp_path, append_only=append_only, tls=tls))
         return servers[-1]
 
     yield started

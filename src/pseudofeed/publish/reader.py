@@ -138,6 +138,22 @@ class TopicReader:
         finally:
             self._consumer.unassign()
 
+    def first(self, topic: str, partition: int, offset: int) -> Message:
+        """The first message at or behind the offset, which there must be: no waiting for others or for the end."""
+        self._consumer.assign([TopicPartition(topic, partition, offset)])
+        try:
+            deadline = time.monotonic() + TIMEOUT
+            while time.monotonic() < deadline:
+                message = self._consumer.poll(0.2)
+                error = None if message is None else message.error()
+                if message is not None and error is None:
+                    return message
+                if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                    raise server_error(self._kafka, f"can't read topic {topic}", error)
+            raise server_error(self._kafka, f"can't read topic {topic}", f"nothing came for {TIMEOUT:g} s")
+        finally:
+            self._consumer.unassign()
+
     def is_mock(self) -> bool:
         """Whether this is librdkafka's mock cluster, which answers no administrative requests and ignores them."""
         try:
