@@ -4,15 +4,16 @@
 #   make setup    .venv with all tools                      make build   build and install into .venv
 #   make live     only the tests that need servers          make lint    ruff, mypy, clang-format
 #   make bench    benchmarks                                make format  put sources into shape
-#   make servers  Kafka, Redis, TimescaleDB on this machine make soak    the live tests, six times as long, and soak-bits
+#   make servers  Kafka, Redis, TimescaleDB on this machine make soak    the live tests, six times as long, and what follows
 #   make soak-bits  the golden paths with clang, and for aarch64 under qemu
+#   make soak-fuzz  ten million damaged messages for the decoders, and libFuzzer where clang is
 #   make clean    remove all that make has made
 #
 # make PYTHON=/path/to/python chooses the interpreter; make UV= does without uv where it exists.
 
 .POSIX:
 .DELETE_ON_ERROR:
-.PHONY: clients demo test setup build live lint native bench format servers soak soak-bits clean
+.PHONY: clients demo test setup build live lint native bench format servers soak soak-bits soak-fuzz clean
 
 UV ?= $(shell command -v uv)
 BIN = .venv/bin
@@ -59,11 +60,14 @@ test: .venv/.test clients lint native
 live: .venv/.test clients
 	@$(WITH_SERVERS); $(BIN)/pytest tests/live $(wildcard tests/interop)
 
-soak: .venv/.test soak-bits
+soak: .venv/.test soak-bits soak-fuzz
 	@$(WITH_SERVERS); PSEUDOFEED_SOAK=6 $(BIN)/pytest tests/live
 
 soak-bits: .venv/.test
 	@$(IN_VENV) tests/native/soak_bits.sh build/bits
+
+soak-fuzz: .venv/.test
+	@$(IN_VENV) tests/native/soak_fuzz.sh build/fuzz
 
 bench: .venv/.bench
 	@$(WITH_SERVERS); $(BIN)/pytest benchmarks/bench_*.py --benchmark-columns=min,median,rounds
@@ -87,11 +91,12 @@ format: .venv/.test
 	$(BIN)/clang-format -i $(NATIVE_SOURCES)
 
 # Other people's clients, for tests/interop. Where they can't be installed, those tests are skipped.
+CLIENTS = kcat:kcat psql:postgresql-client redis-cli:redis-tools javac:default-jdk-headless mvn:maven
 clients:
-	@mkdir -p build; command -v kcat > /dev/null && command -v psql > /dev/null && command -v redis-cli > /dev/null && exit 0; \
-	command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ] || exit 0; \
-	echo 'installing kcat, postgresql-client and redis-tools'; \
-	{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends kcat postgresql-client redis-tools; } \
+	@mkdir -p build; for client in $(CLIENTS); do command -v "$${client%%:*}" > /dev/null || missing="$$missing $${client#*:}"; done; \
+	[ -n "$$missing" ] && command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ] || exit 0; \
+	echo "installing$$missing"; \
+	{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $$missing; } \
 	    > build/clients.log 2>&1 || { tail -20 build/clients.log; exit 1; }
 
 # The native core alone: no Python in it, its tests run by ctest.

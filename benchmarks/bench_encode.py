@@ -1,14 +1,26 @@
-"""The codecs beside what a Python program would write: a struct a tick."""
+"""The codecs beside what a Python program would write: a struct a tick, and the reader of docs/wire.md."""
 
 from __future__ import annotations
 
+import re
 import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from pseudofeed.encode import decode_ticks, encode_copy_rows, encode_tick_block_into, tick_block_size
+from pseudofeed.encode import (
+    TickColumns,
+    decode_ticks,
+    encode_copy_rows,
+    encode_tick,
+    encode_tick_block_into,
+    encode_tick_json,
+    tick_block_size,
+)
 
 STEPS, INSTRUMENTS = 400, 100
 TIMES = np.arange(1, STEPS + 1, dtype=np.int64) * 1_000_000_000
@@ -58,13 +70,49 @@ def test_encode(benchmark: BenchmarkFixture, who: str) -> None:
         benchmark(encode, block())
 
 
-@pytest.mark.parametrize("who", ["struct", "pseudofeed"])
+def documented_reader() -> Callable[[bytes], Any]:
+    """read_tick_block of docs/wire.md: struct, zlib and numpy.frombuffer."""
+    page = (Path(__file__).parents[1] / "docs" / "wire.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0], names)
+    reader: Callable[[bytes], Any] = names["read_tick_block"]
+    return reader
+
+
+def columns_of(read: tuple[Any, ...]) -> TickColumns:
+    """The five columns from what the documented reader gives: what our decoder does in one pass."""
+    _, _, sequences, numbers, times, ticks = read
+    return TickColumns(
+        time=np.repeat(times, len(numbers)),
+        sequence=np.repeat(sequences, len(numbers)),
+        instrument=np.tile(numbers.astype(np.int32), len(times)),
+        price=np.ascontiguousarray(ticks["price"]).ravel(),
+        variance=np.ascontiguousarray(ticks["variance"]).ravel(),
+    )
+
+
+@pytest.mark.parametrize("who", ["struct", "numpy.frombuffer", "pseudofeed"])
 def test_decode(benchmark: BenchmarkFixture, who: str) -> None:
     benchmark.group = f"decode {STEPS * INSTRUMENTS} ticks"
+    message = bytes(block())
     if who == "struct":
         benchmark(lambda records: [RECORD.unpack(record) for record in records], encode_structs())
+    elif who == "numpy.frombuffer":
+        read = documented_reader()
+        benchmark(lambda: columns_of(read(message)))
     else:
-        benchmark(decode_ticks, [bytes(block())], fingerprint=1, partition=0)
+        benchmark(decode_ticks, [message], fingerprint=1, partition=0)
+
+
+@pytest.mark.parametrize("shape", ["SBE", "JSON"])
+def test_decode_single_ticks(benchmark: BenchmarkFixture, shape: str) -> None:
+    benchmark.group = f"decode {STEPS * INSTRUMENTS} single ticks"
+    messages = []
+    for record in map(RECORD.unpack, encode_structs()):
+        tick = dict(zip(("time", "instrument", "sequence", "price", "variance"), record, strict=True), fingerprint=1)
+        tick["sequence"] += 1
+        messages.append(encode_tick(partition=0, **tick) if shape == "SBE" else encode_tick_json("ALFA", **tick))
+    benchmark(decode_ticks, messages, fingerprint=1, partition=0)
 
 
 def test_copy_rows(benchmark: BenchmarkFixture) -> None:

@@ -19,7 +19,10 @@ enum class Code : int {
 
 struct [[nodiscard]] Status {
     Code code = Code::ok;
-    char message[256] = {};
+    char message[256];
+
+    // Not all of the text is zeroed: a decoder of single ticks makes several of these a tick.
+    Status() { message[0] = 0; }
 
     bool ok() const { return code == Code::ok; }
 };

@@ -46,9 +46,10 @@ inline constexpr int kQueueFull = -184;
 inline constexpr int kFatal = -150;
 
 // rd_kafka_vtype_t: what rd_kafka_producev's next arguments are.
-inline constexpr int kEnd = 0, kTopic = 2, kPartition = 3, kValue = 4, kOpaque = 6, kMessageFlags = 7, kTimestamp = 8;
+inline constexpr int kEnd = 0, kTopic = 2, kPartition = 3, kValue = 4, kKey = 5, kOpaque = 6, kMessageFlags = 7,
+                     kTimestamp = 8;
 
-inline constexpr int kFreePayload = 0x1;                                           // RD_KAFKA_MSG_F_FREE
+inline constexpr int kFreePayload = 0x1, kCopyPayload = 0x2;                       // RD_KAFKA_MSG_F_*
 inline constexpr int kPurgeQueue = 0x1, kPurgeInFlight = 0x2, kPurgeAtOnce = 0x4;  // RD_KAFKA_PURGE_F_*
 
 inline constexpr int kOldestVersion = 0x02030000;

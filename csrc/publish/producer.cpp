@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
 
+#include "encode/factor_block.h"
 #include "encode/tick_block.h"
 
 namespace pseudofeed::publish {
@@ -11,16 +13,6 @@ namespace {
 
 // What the record batch's header and the record's own varints may add to a payload, generously.
 constexpr std::size_t kRecordOverhead = 1024;
-
-// A message's opaque: its first step and its number of steps, which is at most encode::kMaximumBlockTicks.
-constexpr int kStepsBits = 16;
-constexpr std::int64_t kLargestStep = (std::int64_t{1} << (63 - kStepsBits)) - 1;
-static_assert(sizeof(void*) == 8, "a message's steps travel in its opaque pointer");
-
-std::int64_t now_ns() {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
 
 // Values of these never go into a text; librdkafka's own text may quote them.
 bool is_secret(const std::string& property) {
@@ -30,6 +22,11 @@ bool is_secret(const std::string& property) {
 }
 
 }  // namespace
+
+std::int64_t now_ns() {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
 
 Producer::Producer(const Library& library, ProducerOptions options)
     : library_(library),
@@ -42,7 +39,15 @@ Status Producer::create(const Library& library, const Properties& properties, Pr
     if (options.block_ticks < 1 || options.block_ticks > encode::kMaximumBlockTicks)
         return failure(Code::invalid_argument, "block_ticks is %zu; it must be 1 to %zu", options.block_ticks,
                        encode::kMaximumBlockTicks);
+    const std::size_t instruments = options.partitions.size();
+    if (options.symbols.size() != instruments ||
+        (options.shape == encode::Shape::json && options.json_symbols.size() != instruments))
+        return failure(Code::invalid_argument, "%zu symbols for %zu instruments", options.symbols.size(), instruments);
+    std::size_t largest = encode::tick_size;
+    for (const std::string& symbol : options.json_symbols)
+        largest = std::max(largest, encode::tick_json_limit(symbol.size()));
     std::unique_ptr<Producer> made(new Producer(library, std::move(options)));
+    made->scratch_.resize(largest);
     if (Status status = made->open(properties); !status.ok()) return status;
     *producer = std::move(made);
     return {};
@@ -79,6 +84,11 @@ Status Producer::open(const Properties& properties) {
     if (topic_ == nullptr)
         return failure(Code::invalid_argument, "topic %s: %s", options_.topic.c_str(),
                        library_.err2str(library_.last_error()));
+    if (options_.factor_topic.empty()) return {};
+    factor_topic_ = library_.topic_new(client_, options_.factor_topic.c_str(), nullptr);
+    if (factor_topic_ == nullptr)
+        return failure(Code::invalid_argument, "topic %s: %s", options_.factor_topic.c_str(),
+                       library_.err2str(library_.last_error()));
     return {};
 }
 
@@ -107,6 +117,14 @@ Status Producer::assign_instruments(std::size_t message_limit) {
         while (!fits(steps)) --steps;
         partition.message_steps = steps;
     }
+    if (options_.factor_topic.empty()) return {};
+    factors_.message_steps = options_.block_ticks / std::max<std::size_t>(1, options_.factors);
+    while (factors_.message_steps > 0 &&
+           encode::factor_block_size(factors_.message_steps, options_.factors) + kRecordOverhead > message_limit)
+        --factors_.message_steps;
+    if (factors_.message_steps == 0 || options_.factors == 0)
+        return failure(Code::publish_failed, "a step of %zu factors does not fit a message of %s", options_.factors,
+                       options_.factor_topic.c_str());
     return {};
 }
 
@@ -114,109 +132,37 @@ Producer::~Producer() {
     if (client_ == nullptr) return;
     library_.purge(client_, kPurgeQueue | kPurgeInFlight | kPurgeAtOnce);
     library_.poll(client_, 0);
-    if (topic_ != nullptr) library_.topic_destroy(topic_);
+    for (Topic* topic : {topic_, factor_topic_})
+        if (topic != nullptr) library_.topic_destroy(topic);
     library_.destroy(client_);
 }
 
-void Producer::expect_offsets(const std::int64_t* next_offsets) {
+Status Producer::begin(const std::int64_t* steps, const std::int64_t* ahead, const std::int64_t* next_offsets) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    for (Partition& partition : partitions_) partition.next_offset = *next_offsets++;
-}
-
-Status Producer::publish(const Ticks& block, const std::int64_t* published, int timeout_ms, bool* done) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    *done = false;
-    if (Status status = serve(0); !status.ok()) return status;
-    if (block.first_step < 1 || block.first_step > kLargestStep - static_cast<std::int64_t>(block.steps))
-        return failure(Code::invalid_argument, "steps from %lld on can't be published",
-                       static_cast<long long>(block.first_step));
-    const std::int64_t deadline_ns = now_ns() + std::int64_t{timeout_ms} * 1'000'000;
-    for (std::int32_t p = 0; p < options_.partition_count; ++p) {
-        if (partitions_[std::size_t(p)].numbers.empty()) continue;
-        bool finished = false;
-        if (Status status = publish_partition(block, p, published[p], deadline_ns, &finished); !status.ok())
-            return status;
-        if (!finished) return {};
+    for (std::size_t p = 0; p < partitions_.size(); ++p) {
+        const auto most = static_cast<std::int64_t>(partitions_[p].numbers.size());
+        if (steps[p] < 0 || ahead[p] < 0 || ahead[p] >= std::max<std::int64_t>(most, 1))
+            return failure(Code::invalid_argument, "partition %zu can't hold %lld steps and %lld of %lld ticks more", p,
+                           static_cast<long long>(steps[p]), static_cast<long long>(ahead[p]),
+                           static_cast<long long>(most));
     }
-    *done = true;
-    return serve(0);
-}
-
-Status Producer::publish_partition(const Ticks& block, std::int32_t number, std::int64_t published,
-                                   std::int64_t deadline_ns, bool* done) {
-    Partition& partition = partitions_[std::size_t(number)];
-    const std::int64_t last_step = block.first_step + static_cast<std::int64_t>(block.steps) - 1;
-    const std::int64_t held = std::max(published, partition.accepted_step);
-    if (block.first_step > held + 1)
-        return failure(Code::invalid_argument,
-                       "partition %d of %s holds the steps up to %lld, a block from step %lld on would leave a gap",
-                       number, options_.topic.c_str(), static_cast<long long>(held),
-                       static_cast<long long>(block.first_step));
-    for (std::int64_t step = held + 1; step <= last_step; step = partition.accepted_step + 1) {
-        Pending pending;
-        if (Status status = encode(block, number, std::size_t(step - block.first_step), &pending); !status.ok())
-            return status;
-        for (bool accepted = false; !accepted;) {
-            if (Status status = hand_over(number, &pending, &accepted); !status.ok()) return status;
-            if (accepted) break;
-            const std::int64_t left_ms = (deadline_ns - now_ns()) / 1'000'000;
-            if (left_ms <= 0) return {};
-            if (Status status = serve(static_cast<int>(left_ms)); !status.ok()) return status;
-        }
+    for (std::size_t p = 0; p < partitions_.size(); ++p) {
+        Partition& partition = partitions_[p];
+        partition.accepted_step = partition.acknowledged_step = steps[p];
+        partition.ahead = static_cast<std::size_t>(ahead[p]);
+        partition.first_offset = next_offsets == nullptr ? -1 : next_offsets[p];
     }
-    *done = true;
     return {};
 }
 
-Status Producer::encode(const Ticks& block, std::int32_t number, std::size_t row, Pending* pending) const {
-    const Partition& partition = partitions_[std::size_t(number)];
-    const std::size_t row_length = options_.partitions.size();
-    const std::size_t steps = std::min(partition.message_steps, block.steps - row);
-    const std::size_t size = encode::tick_block_size(steps, partition.numbers.size());
-    pending->payload.reset(static_cast<std::byte*>(std::malloc(size)));
-    if (pending->payload == nullptr) return failure(Code::out_of_memory, "no memory for a message of %zu bytes", size);
-    encode::TickBlockSource source;
-    source.fingerprint = options_.fingerprint;
-    source.partition = static_cast<std::uint32_t>(number);
-    source.first_sequence = block.first_step + static_cast<std::int64_t>(row);
-    source.steps = steps;
-    source.instruments = partition.numbers.size();
-    source.times = block.times + row;
-    source.numbers = partition.numbers.data();
-    source.prices = block.prices + row * row_length;
-    source.variances = block.variances + row * row_length;
-    source.row_length = row_length;
-    source.columns = partition.numbers.data();
-    pending->first_step = source.first_sequence;
-    pending->steps = steps;
-    // Kafka has no times before 1970, and librdkafka takes 0 for "now".
-    pending->timestamp_ms = std::max<std::int64_t>(1, block.times[row + steps - 1] / 1'000'000);
-    return encode::encode_tick_block(source, pending->payload.get(), size, &pending->size);
-}
-
-Status Producer::hand_over(std::int32_t number, Pending* pending, bool* accepted) {
-    Partition& partition = partitions_[std::size_t(number)];
-    const std::uint64_t label = static_cast<std::uint64_t>(pending->first_step) << kStepsBits | pending->steps;
-    void* opaque = nullptr;
-    std::memcpy(&opaque, &label, sizeof opaque);
-    const int error = library_.producev(client_, kTopic, topic_, kPartition, static_cast<int>(number), kMessageFlags,
-                                        kFreePayload, kValue, static_cast<void*>(pending->payload.get()), pending->size,
-                                        kOpaque, opaque, kTimestamp, pending->timestamp_ms, kEnd);
-    *accepted = error == kNoError;
-    const std::int64_t last_step = pending->first_step + static_cast<std::int64_t>(pending->steps) - 1;
-    if (error == kNoError) {
-        (void)pending->payload.release();
-        partition.accepted_step = last_step;
-        ++partition.accepted_messages;
-        partition.accepted_bytes += static_cast<std::int64_t>(pending->size);
-        ++counts_.accepted_messages;
-        return {};
-    }
-    if (error == kQueueFull) return {};
-    char text[160] = {};
-    const bool fatal = error == kFatal && library_.fatal_error(client_, text, sizeof text) != kNoError;
-    fail(number, pending->first_step, last_step, fatal ? text : library_.err2str(error));
-    return serve(0);
+Status Producer::begin_factors(std::int64_t step, std::int64_t next_offset) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (step < 0)
+        return failure(Code::invalid_argument, "no topic holds the factors up to step %lld",
+                       static_cast<long long>(step));
+    factors_.accepted_step = factors_.acknowledged_step = step;
+    factors_.first_offset = next_offset;
+    return {};
 }
 
 Status Producer::poll() {
@@ -225,18 +171,28 @@ Status Producer::poll() {
 }
 
 Status Producer::serve(int timeout_ms) {
-    library_.poll(client_, timeout_ms);
+    poll_reports(timeout_ms);
     // A fatal error is told before the reports of the messages that it is about, and those name partition and steps.
-    for (int wait = 0; !fatal_error_.empty() && failure_.ok() && wait < 10; ++wait) library_.poll(client_, 100);
+    for (int wait = 0; !fatal_error_.empty() && failure_.ok() && wait < 10; ++wait) poll_reports(100);
     if (!fatal_error_.empty())
         fail(failure(Code::publish_failed, "%s: %s", options_.topic.c_str(), fatal_error_.c_str()));
     if (!failure_.ok() && !purged_) {
         // A later message of a partition must not arrive where an earlier one did not.
         purged_ = true;
         library_.purge(client_, kPurgeQueue | kPurgeInFlight | kPurgeAtOnce);
-        library_.poll(client_, 0);
+        poll_reports(0);
     }
     return failure_;
+}
+
+void Producer::poll_reports(int timeout_ms) {
+    library_.poll(client_, timeout_ms);
+    note_reports();
+}
+
+void Producer::note_reports() {
+    if (reported_) last_report_ns_ = now_ns();
+    reported_ = false;
 }
 
 Status Producer::flush(int timeout_ms, std::int64_t* left) {
@@ -245,6 +201,7 @@ Status Producer::flush(int timeout_ms, std::int64_t* left) {
     *left = unreported();
     if (Status status = serve(0); !status.ok()) return status;
     if (unreported() > 0) library_.flush(client_, timeout_ms);
+    note_reports();
     *left = unreported();
     return serve(0);
 }
@@ -253,38 +210,62 @@ void Producer::fail(const Status& status) {
     if (failure_.ok()) failure_ = status;
 }
 
-void Producer::fail(std::int32_t partition, std::int64_t first_step, std::int64_t last_step, const char* reason) {
-    fail(failure(Code::publish_failed, "partition %d of %s, steps %lld to %lld: %s", partition, options_.topic.c_str(),
-                 static_cast<long long>(first_step), static_cast<long long>(last_step), reason));
+void Producer::fail(std::int32_t partition, const Sent& sent, const char* reason) {
+    char what[64];
+    const auto step = static_cast<long long>(sent.step);
+    if (sent.kind == Kind::tick) {
+        std::snprintf(what, sizeof what, "step %lld", step);
+    } else {
+        std::snprintf(what, sizeof what, "steps %lld to %lld", step, step + sent.count - 1);
+    }
+    const std::string& topic = sent.kind == Kind::factors ? options_.factor_topic : options_.topic;
+    fail(failure(Code::publish_failed, "partition %d of %s, %s: %s", partition, topic.c_str(), what, reason));
+}
+
+Producer::Partition& Producer::partition_of(Kind kind, std::int32_t number) {
+    return kind == Kind::factors ? factors_ : partitions_[std::size_t(number)];
 }
 
 void Producer::report(const Message& message) {
-    std::uint64_t label = 0;
-    std::memcpy(&label, &message.opaque, sizeof message.opaque);
-    const std::int64_t first_step = static_cast<std::int64_t>(label >> kStepsBits);
-    const std::int64_t steps = static_cast<std::int64_t>(label & ((1U << kStepsBits) - 1));
-    const std::int64_t last_step = first_step + steps - 1;
-    if (message.error != kNoError) {
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, &message.opaque, sizeof bits);
+    Partition& partition = partition_of((bits & 1) != 0 ? Kind::factors : Kind::block, message.partition);
+    const auto number = static_cast<std::int64_t>(bits >> 1);
+    Sent& sent = partition.sent[static_cast<std::size_t>(number - partition.settled)];
+    if (message.error == kNoError) {
+        acknowledge(partition, sent, partition.first_offset + number, message);
+    } else {
         ++counts_.failed_messages;
-        fail(message.partition, first_step, last_step, library_.err2str(message.error));
-        return;
+        fail(message.partition, sent, library_.err2str(message.error));
     }
-    Partition& partition = partitions_[std::size_t(message.partition)];
+}
+
+void Producer::acknowledge(Partition& partition, Sent& sent, std::int64_t due, const Message& message) {
+    const std::size_t instruments = partition.numbers.size();
     ++counts_.messages;
-    counts_.ticks += steps * static_cast<std::int64_t>(partition.numbers.size());
+    counts_.ticks += static_cast<std::int64_t>(sent.kind == Kind::tick ? 1 : sent.count * instruments);
     counts_.bytes += static_cast<std::int64_t>(message.length);
-    last_report_ns_ = now_ns();
-    partition.acknowledged_step = last_step;
-    if (partition.next_offset < 0) return;
-    // The broker may leave the offset out, e.g. for a message that it had already written at the first try.
-    if (message.offset >= 0 && message.offset != partition.next_offset) {
-        char text[160];
-        std::snprintf(text, sizeof text,
-                      "written at offset %lld where %lld was due, so another producer writes to this partition",
-                      static_cast<long long>(message.offset), static_cast<long long>(partition.next_offset));
-        fail(message.partition, first_step, last_step, text);
+    reported_ = true;
+    sent.acknowledged = true;
+    // The broker leaves the offset out for a message that it had written before its answer was lost.
+    if (partition.first_offset >= 0 && message.offset >= 0 && message.offset != due) {
+        char text[200];
+        std::snprintf(
+            text, sizeof text,
+            "written at offset %lld where %lld was due: another producer writes there, or a killed feed's last "
+            "request came late; `pseudofeed verify` tells what is repeated",
+            static_cast<long long>(message.offset), static_cast<long long>(due));
+        fail(message.partition, sent, text);
     }
-    ++partition.next_offset;
+    for (; !partition.sent.empty() && partition.sent.front().acknowledged; partition.sent.pop_front()) {
+        const Sent& oldest = partition.sent.front();
+        ++partition.settled;
+        if (oldest.kind != Kind::tick) {
+            partition.acknowledged_step = oldest.step + oldest.count - 1;
+        } else if (oldest.count + 1 == instruments) {
+            partition.acknowledged_step = oldest.step;
+        }
+    }
 }
 
 void Producer::on_delivery(Client*, const Message* message, void* opaque) {
@@ -304,7 +285,7 @@ void Producer::on_error(Client* client, int error, const char* reason, void* opa
 
 Counts Producer::counts() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    library_.poll(client_, 0);
+    poll_reports(0);
     Counts counts = counts_;
     if (last_report_ns_ >= 0) counts.silence_ns = now_ns() - last_report_ns_;
     return counts;
@@ -319,9 +300,14 @@ void Producer::partition_counts(std::int64_t* acknowledged, std::int64_t* messag
     }
 }
 
+std::int64_t Producer::factor_step() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return factors_.acknowledged_step;
+}
+
 std::string Producer::last_error() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    library_.poll(client_, 0);
+    poll_reports(0);
     return last_error_;
 }
 

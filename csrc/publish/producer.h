@@ -13,16 +13,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "encode/ticks.h"
 #include "publish/librdkafka.h"
 #include "status.h"
 
 namespace pseudofeed::publish {
+
+inline constexpr std::int32_t kAllPartitions = -1;
 
 using Properties = std::vector<std::pair<std::string, std::string>>;  // librdkafka's names and values
 
@@ -31,7 +35,14 @@ struct ProducerOptions {
     std::uint64_t fingerprint = 0;
     std::int32_t partition_count = 0;
     std::vector<std::int32_t> partitions;  // (N), the partition of each instrument
-    std::size_t block_ticks = 0;           // at most this many ticks a message, if a step has not more
+    std::vector<std::string> symbols;      // (N), the keys of single ticks
+    // What a message holds: a block of ticks, or a single one. A step that the topic holds in part is completed by
+    // single ticks of SBE in any case but json.
+    encode::Shape shape = encode::Shape::block;
+    std::vector<std::string> json_symbols;  // (N), quoted and escaped, where shape is json
+    std::size_t block_ticks = 0;            // at most this many ticks a block, if a step has not more
+    std::string factor_topic;               // of one partition; empty: factors are not published
+    std::size_t factors = 0;                // K, at least 1 where there is a topic for them
 };
 
 // Rows of a stream of ticks; row j is step first_step + j. Borrows.
@@ -41,7 +52,21 @@ struct Ticks {
     const std::int64_t* times = nullptr;  // (T), ns since the epoch
     const double* prices = nullptr;       // (T, N)
     const double* variances = nullptr;    // (T, N)
+    // Whose instruments alone the columns are, ascending; kAllPartitions: the columns are all instruments.
+    std::int32_t partition = kAllPartitions;
 };
+
+// Rows of a stream of factors; row j is step first_step + j. Borrows.
+struct Factors {
+    std::int64_t first_step = 0;
+    std::size_t steps = 0;
+    const std::int64_t* times = nullptr;  // (T), ns since the epoch
+    const double* increments = nullptr;   // (T, K)
+    const double* levels = nullptr;       // (T, K)
+};
+
+// The steady clock's time.
+std::int64_t now_ns();
 
 struct Counts {
     std::int64_t accepted_messages = 0;  // handed to librdkafka
@@ -63,14 +88,22 @@ class Producer {
     Producer(const Producer&) = delete;
     Producer& operator=(const Producer&) = delete;
 
-    // (P) the topic's ends: from now on an acknowledgement must show the offset that is due, or it is a failure. Before
-    // the first `publish`. Apart from `create`, so that the client connects while the caller reads the topic.
-    void expect_offsets(const std::int64_t* next_offsets);
+    // Where to go on in each partition, (P) each, before the first `publish`: it holds the steps up to `steps`, and of
+    // the next one its first `ahead` instruments. next_offsets: from now on an acknowledgement must show the offset
+    // that is due, or it is a failure; nullptr: any will do. Without `begin` the topic is empty. Apart from `create`,
+    // so that the client connects while the caller reads the topic.
+    Status begin(const std::int64_t* steps, const std::int64_t* ahead, const std::int64_t* next_offsets);
 
-    // Encodes and enqueues the block's ticks, each partition's steps after published[partition] and after what this
-    // producer has accepted before. Returns within about `timeout_ms`: with *done false where the queue is full, and
-    // then the same call again goes on. A partition's steps must follow on; a gap is invalid_argument.
-    Status publish(const Ticks& block, const std::int64_t* published, int timeout_ms, bool* done);
+    // The same for the factor topic: it holds the steps up to `step`.
+    Status begin_factors(std::int64_t step, std::int64_t next_offset);
+
+    // Encodes and enqueues the ticks of the block that come after what each partition holds, steps in order and within
+    // a step instruments in order. Returns within about `timeout_ms`: with *done false where the queue is full, and
+    // then the same call again goes on. A step that is held in part is completed by single ticks. A partition's steps
+    // must follow on; a gap is invalid_argument.
+    Status publish(const Ticks& block, int timeout_ms, bool* done);
+    // The same for factors.
+    Status publish_factors(const Factors& block, int timeout_ms, bool* done);
     // Serves delivery reports that have come in.
     Status poll();
     // Sends what is queued without lingering and waits, at most `timeout_ms`. *left: messages not reported yet.
@@ -79,43 +112,78 @@ class Producer {
     Counts counts();
     // (P) each: the last step acknowledged (0: none), messages and bytes handed to librdkafka.
     void partition_counts(std::int64_t* acknowledged, std::int64_t* messages, std::int64_t* bytes);
+    // The last step of the factors that is acknowledged; 0: none.
+    std::int64_t factor_step();
     // What librdkafka last said about its connections, "" if nothing.
     std::string last_error();
-    // Steps of a full message of a partition; 0 where it has no instruments.
+    // Steps of a full block of a partition; 0 where it has no instruments.
     std::size_t message_steps(std::int32_t partition) const;
 
   private:
-    struct Partition {
-        std::vector<std::int32_t> numbers;  // instruments, ascending
-        std::size_t message_steps = 0;      // steps of a full message
-        std::int64_t accepted_step = -1;    // last one handed to librdkafka; -1: none yet
-        std::int64_t acknowledged_step = 0;
-        std::int64_t next_offset = -1;  // of the next report; -1: not checked
-        std::int64_t accepted_messages = 0;
-        std::int64_t accepted_bytes = 0;
+    enum class Kind : std::uint8_t { block, tick, factors };
+
+    // A message that librdkafka has taken.
+    struct Sent {
+        std::int64_t step = 0;    // of a block, its first
+        std::uint32_t count = 0;  // a block's steps, or the place of a single tick's instrument in its partition
+        Kind kind = Kind::block;
+        bool acknowledged = false;
     };
 
-    // An encoded message; librdkafka takes the payload.
+    struct Partition {
+        std::vector<std::int32_t> numbers;  // instruments, ascending
+        std::size_t message_steps = 0;      // steps of a full block
+        // Handed to librdkafka: the steps up to accepted_step, and `ahead` instruments of the next one.
+        std::int64_t accepted_step = 0;
+        std::size_t ahead = 0;
+        std::int64_t acknowledged_step = 0;  // the last one of which all is
+        std::int64_t first_offset = -1;      // that the first message must get; -1: any
+        std::int64_t accepted_messages = 0;
+        std::int64_t accepted_bytes = 0;
+        // From the oldest message on that is not acknowledged; before it `settled` messages are. Reports may overtake
+        // each other: where a broker died after it had written two requests, it may tell of the second one first.
+        std::deque<Sent> sent;
+        std::int64_t settled = 0;
+    };
+
+    // An encoded block; librdkafka takes the payload.
     struct Pending {
         std::unique_ptr<std::byte, decltype(&std::free)> payload{nullptr, &std::free};
         std::size_t size = 0;
-        std::int64_t first_step = 0;
-        std::size_t steps = 0;
+        Sent sent;
         std::int64_t timestamp_ms = 0;  // the last step's time
+
+        Status make_room(std::size_t bytes);
     };
 
     Producer(const Library& library, ProducerOptions options);
     Status assign_instruments(std::size_t message_limit);
     Status open(const Properties& properties);
-    Status publish_partition(const Ticks& block, std::int32_t partition, std::int64_t published,
-                             std::int64_t deadline_ns, bool* done);
-    Status encode(const Ticks& block, std::int32_t partition, std::size_t row, Pending* pending) const;
-    // *accepted is false where the queue is full; the message then stays the caller's.
-    Status hand_over(std::int32_t partition, Pending* pending, bool* accepted);
+    Status publish_partition(const Ticks& block, std::int32_t partition, std::int64_t deadline_ns, bool* done);
+    // One message from row `row` on, encoded into `pending` if that is empty. *accepted is false where the queue is
+    // full.
+    Status publish_block(const Ticks& block, std::int32_t partition, std::size_t row, Pending* pending, bool* accepted);
+    Status encode_block(const Ticks& block, std::int32_t partition, std::size_t row, Pending* pending) const;
+    Status encode_factors(const Factors& block, std::size_t row, Pending* pending) const;
+    // Moves on by the message's steps where librdkafka has taken it.
+    Status hand_over(Topic* topic, std::int32_t partition, Pending* pending, bool* accepted);
+    Status check_steps(std::int64_t first_step, std::size_t steps) const;
+    Partition& partition_of(Kind kind, std::int32_t number);
+    // A message's opaque pointer: its number in its partition, and whether that is the factor topic's.
+    static void* pack(const Partition& partition, Kind kind);
+    void accept(Partition& partition, const Sent& sent, std::size_t size);
+    // `due`: the offset that the message must have, where the partition's first one is known.
+    void acknowledge(Partition& partition, Sent& sent, std::int64_t due, const Message& message);
+    // The rest of a step. *accepted is false where the queue is full; some ticks may be enqueued then.
+    Status publish_step(const Ticks& block, std::int32_t partition, std::size_t row, bool* accepted);
+    // Why librdkafka refused a message. A full queue is no failure.
+    Status refused(int error, std::int32_t partition, const Sent& sent, bool* accepted);
     // Waits for reports, at most that long; returns the failure that stands.
     Status serve(int timeout_ms);
+    void poll_reports(int timeout_ms);
+    void note_reports();
     void fail(const Status& status);
-    void fail(std::int32_t partition, std::int64_t first_step, std::int64_t last_step, const char* reason);
+    void fail(std::int32_t partition, const Sent& sent, const char* reason);
     void report(const Message& message);
 
     static void on_delivery(Client*, const Message* message, void* opaque);
@@ -126,8 +194,12 @@ class Producer {
     std::mutex mutex_;  // one call at a time; callbacks run inside one
     Client* client_ = nullptr;
     Topic* topic_ = nullptr;
+    Topic* factor_topic_ = nullptr;
     std::vector<Partition> partitions_;
+    Partition factors_;               // the factor topic's one; without numbers
+    std::vector<std::byte> scratch_;  // for the largest single tick
     Counts counts_;
+    bool reported_ = false;             // a message was acknowledged since the time was taken last
     std::int64_t last_report_ns_ = -1;  // steady clock
     Status failure_;                    // the first one; it stands
     bool purged_ = false;               // after a failure the queue is thrown away, once

@@ -6,23 +6,27 @@ a traceback.
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from pseudofeed.control import SignalControl
 from pseudofeed.errors import PseudofeedError
+from pseudofeed.market_commands import market_app, registered
 from pseudofeed.options import (
     MOST_STEPS,
+    Encoding,
+    EncodingOption,
     Json,
     Kafka,
     MarketFile,
     MarketName,
+    Mode,
+    ModeOption,
     Partitions,
     Postgres,
     Rate,
@@ -32,11 +36,9 @@ from pseudofeed.options import (
     UntilCaughtUp,
 )
 from pseudofeed.read_commands import bars, latest, ticks
-from pseudofeed.results import print_json, print_summary, result_table, stdout
+from pseudofeed.results import print_json, print_migrated, print_summary, result_table, stdout
+from pseudofeed.servers_commands import servers_app
 from pseudofeed.settings import Connections
-
-if TYPE_CHECKING:
-    from pseudofeed.publish.markets import MarketRecord
 
 app = typer.Typer(
     name="pseudofeed",
@@ -46,8 +48,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-servers_app = typer.Typer(help="The real Kafka, Redis and TimescaleDB on this machine.", no_args_is_help=True)
-market_app = typer.Typer(help="The markets that are registered.", no_args_is_help=True)
 app.add_typer(servers_app, name="servers")
 app.add_typer(market_app, name="market")
 
@@ -139,6 +139,8 @@ def feed(
     steps: Steps = None,
     speed: Speed = None,
     rate: Rate = None,
+    mode: ModeOption = Mode.block,
+    encoding: EncodingOption = Encoding.sbe,
     partitions: Partitions = None,
     kafka: Kafka = None,
     json_output: Json = False,
@@ -150,26 +152,55 @@ def feed(
 
     connections = Connections.resolve(kafka=kafka)
     summary = run_feed(
-        Market.load(market_file), connections, _control(), steps=steps, rate=rate, speed=speed, partitions=partitions
+        Market.load(market_file),
+        connections,
+        _control(),
+        steps=steps,
+        rate=rate,
+        speed=speed,
+        mode=mode.value,
+        encoding=encoding.value,
+        partitions=partitions,
     )
     print_summary("published", asdict(summary), json_output)
 
 
 @app.command()
 def store(
-    name: MarketName,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The name of a market that was fed once.", show_default=False)
+    ] = None,
     until_caught_up: UntilCaughtUp = False,
+    migrate: Annotated[bool, typer.Option("--migrate", help="Make or update the store's tables, and end.")] = False,
+    retention: Annotated[str | None, typer.Option(metavar="30d", help="Keep so much of the market's time.")] = None,
+    compress_after: Annotated[
+        str | None, typer.Option(metavar="7d", help="Compress what is so old (TimescaleDB Community).")
+    ] = None,
+    chunk_length: Annotated[
+        str | None, typer.Option(metavar="6h", help="Length of the chunks made from now on.")
+    ] = None,
     kafka: Kafka = None,
     postgres: Postgres = None,
     json_output: Json = False,
 ) -> None:
-    """Store a market's ticks, each exactly once. Start as many as there are partitions."""
-    from pseudofeed.store.worker import store_market
+    """Store a market's ticks, each exactly once. Start as many as there are partitions. What --retention,
+    --compress-after and --chunk-length say is kept in the store; "never" takes it back."""
+    from pseudofeed.store.settings import StoreSettings
+    from pseudofeed.store.worker import migrate_store, store_market
 
     connections = Connections.resolve(kafka=kafka, postgres=postgres)
     connections.require_postgres()
-    record = _registered(connections, name)
-    print_summary("stored", asdict(store_market(record, connections, _control(until_caught_up))), json_output)
+    if migrate:
+        migrated = migrate_store(connections, lambda notice: _stderr.print(notice, markup=False, soft_wrap=True))
+        print_migrated(asdict(migrated), json_output)
+        if name is None:
+            return
+    if name is None:
+        raise typer.BadParameter("is missing: which market is to be stored?", param_hint="NAME")
+    settings = StoreSettings(retention=retention, compress_after=compress_after, chunk_length=chunk_length)
+    record = registered(connections, name)
+    summary = store_market(record, connections, _control(until_caught_up), settings=settings)
+    print_summary("stored", asdict(summary), json_output)
 
 
 @app.command()
@@ -185,7 +216,7 @@ def cache(
 
     connections = Connections.resolve(kafka=kafka, redis=redis)
     connections.require_redis()
-    record = _registered(connections, name)
+    record = registered(connections, name)
     print_summary("cached", asdict(cache_market(record, connections, _control(until_caught_up))), json_output)
 
 
@@ -195,6 +226,8 @@ def run(
     steps: Steps = None,
     speed: Speed = None,
     rate: Rate = None,
+    mode: ModeOption = Mode.block,
+    encoding: EncodingOption = Encoding.sbe,
     partitions: Partitions = None,
     store_workers: Annotated[int, typer.Option(min=0, help="Processes that store.")] = 1,
     cache_workers: Annotated[int, typer.Option(min=0, help="Processes that cache.")] = 1,
@@ -214,7 +247,9 @@ def run(
         summary = run_market(
             Market.load(market_file),
             connections,
-            feed=FeedOptions(steps=steps, rate=rate, speed=speed, partitions=partitions),
+            feed=FeedOptions(
+                steps=steps, rate=rate, speed=speed, mode=mode.value, encoding=encoding.value, partitions=partitions
+            ),
             store_workers=store_workers,
             cache_workers=cache_workers,
             on_refresh=display.refresh,
@@ -236,7 +271,7 @@ def verify(
     from pseudofeed.verify import verify_market
 
     connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
-    record = _registered(connections, name)
+    record = registered(connections, name)
     report = verify_market(record, connections, stages=stage, steps=steps)
     if json_output:
         print_json(report.to_dict())
@@ -250,101 +285,6 @@ def verify(
 app.command()(latest)
 app.command()(ticks)
 app.command()(bars)
-
-
-@servers_app.command("up")
-def servers_up() -> None:
-    """Start Kafka, Redis and TimescaleDB; print the three variables that tell where they are, ready for the shell."""
-    from pseudofeed.servers import ServerSettings, up
-
-    endpoints = up(ServerSettings.from_environment(), report=lambda text: _stderr.print(text, markup=False))
-    for variable, value in endpoints.environment().items():
-        sys.stdout.write(f"{variable}={value}\n")
-
-
-@servers_app.command("down")
-def servers_down() -> None:
-    """End the servers that `up` started; their data stays."""
-    from pseudofeed.servers import ServerSettings, down
-
-    down(ServerSettings.from_environment(), report=lambda text: _stderr.print(text, markup=False))
-
-
-@servers_app.command("status")
-def servers_status(json_output: Json = False) -> None:
-    """Say which of the servers answer. Exit code 1 where one does not."""
-    from pseudofeed.servers import ServerSettings, status
-
-    found = status(ServerSettings.from_environment())
-    if json_output:
-        print_json({"servers": [asdict(server) for server in found]})
-    else:
-        table = result_table("server", "address", "state", "version")
-        for server in found:
-            state = "up" if server.answers else "does not answer" if server.started else "down"
-            owner = "" if server.started or not server.answers else ", not started by us"
-            table.add_row(server.name, server.address, state + owner, server.version or "")
-        stdout.print(table)
-    sys.exit(0 if all(server.answers for server in found) else 1)
-
-
-@market_app.command("list")
-def market_list(kafka: Kafka = None, json_output: Json = False) -> None:
-    """List the registered markets. Exit code 1 where a record cannot be read."""
-    from pseudofeed.errors import MalformedMessage
-    from pseudofeed.publish.markets import read_markets
-    from pseudofeed.publish.topics import check_broker
-
-    properties = Connections.resolve(kafka=kafka).require_kafka()
-    check_broker(properties)
-    found = read_markets(properties)
-    unreadable = [
-        {"name": name, "reason": str(record)} for name, record in found.items() if isinstance(record, MalformedMessage)
-    ]
-    rows = [
-        {
-            "name": r.name,
-            "instruments": len(r.market.symbols),
-            "factors": len(r.market.factors.names),
-            "partitions": r.partitions,
-        }
-        for r in found.values()
-        if not isinstance(r, MalformedMessage)
-    ]
-    if json_output:
-        print_json({"markets": rows, "unreadable": unreadable})
-    else:
-        table = result_table("name", right=("instruments", "factors", "partitions"))
-        for row in rows:
-            table.add_row(*(str(value) for value in row.values()))
-        stdout.print(table if found else "No market is registered: feed one (pseudofeed feed MARKET.toml).")
-        for record in unreadable:
-            _stderr.print(f"pseudofeed: {record['reason']}", markup=False, soft_wrap=True)
-    sys.exit(1 if unreadable else 0)
-
-
-@market_app.command("show")
-def market_show(name: MarketName, kafka: Kafka = None) -> None:
-    """Print a registered market: its specification, number of partitions and fingerprint, as JSON."""
-
-    record = _registered(Connections.resolve(kafka=kafka), name)
-    shown = {
-        "name": record.name,
-        "partitions": record.partitions,
-        "fingerprint": f"{record.fingerprint:016x}",
-        "specification": record.specification,
-    }
-    sys.stdout.write(json.dumps(shown, indent=2) + "\n")
-
-
-def _registered(connections: Connections, name: str) -> MarketRecord:
-    """The market's record; a server that does not answer is told sooner, and with its reason, than by reading."""
-    from pseudofeed.publish.markets import read_market
-    from pseudofeed.publish.topics import check_broker
-
-    kafka = connections.require_kafka()
-    check_broker(kafka)
-    return read_market(kafka, name)
 
 
 def _control(until_caught_up: bool = False) -> SignalControl:

@@ -15,11 +15,11 @@ from __future__ import annotations
 import difflib
 import math
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import cache
+from datetime import UTC, date, datetime, timedelta
+from functools import cache, lru_cache
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ ALWAYS_OPEN = "24/7"
 
 _DAY_NS = 86_400_000_000_000
 _SESSIONS_A_YEAR = 252
-_LAST_DAY = datetime(2262, 4, 10, tzinfo=UTC)  # pandas' timestamps end on the 11th
+_LAST_DAY = date(2262, 4, 10)  # pandas' timestamps end on the 11th
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,46 +240,69 @@ def _read_trading(name: str, start_ns: int, step_ns: int, *, years: int) -> _Tra
         raise MarketFileError(f'clock.calendar: found "{name}"; it is {problem}') from None
     start = datetime.fromtimestamp(start_ns // 1_000_000_000, tz=UTC)
     # A session may open the day before its date, and a year's sessions must hold at least one after any holidays.
-    first_day = start - timedelta(days=7)
-    last_day = min(start + timedelta(days=366 * years), _LAST_DAY)
-    calendar, last_day, complete = _open_calendar(name, first_day, last_day)
-    begins, ends, sessions = _stretches(calendar)
-    session_ns = _regular_session(calendar, start_ns)
+    first_day = (start - timedelta(days=7)).date()
+    sessions = _read_sessions(name, first_day, min(first_day + timedelta(days=7 + 366 * years), _LAST_DAY))
+    begins, ends, numbers = _stretches(sessions)
+    session_ns = _regular_session(sessions, start_ns)
     ahead = ends > start_ns
-    begins, ends, sessions = np.maximum(begins[ahead], start_ns), ends[ahead], sessions[ahead]
+    begins, ends, numbers = np.maximum(begins[ahead], start_ns), ends[ahead], numbers[ahead]
     if not begins.size:
         raise SimulationError(f"the calendar {name} of exchange_calendars has no session after {format_time(start_ns)}")
     return _Trading(
         begins=begins,
         last_steps=np.cumsum((ends - begins) // step_ns),
-        nights=np.concatenate(([0], np.cumsum((sessions[1:] != sessions[:-1]) & (begins[1:] > ends[:-1])))),
-        sessions=sessions,
+        nights=np.concatenate(([0], np.cumsum((numbers[1:] != numbers[:-1]) & (begins[1:] > ends[:-1])))),
+        sessions=numbers,
         session_ns=session_ns,
         years=years,
         known_until_ns=int(ends[-1]),
-        known_until_text=last_day.strftime("%Y-%m-%d"),
-        complete=complete,
+        known_until_text=sessions.last_day.isoformat(),
+        complete=sessions.complete,
     )
 
 
-def _open_calendar(name: str, first_day: datetime, last_day: datetime) -> tuple[Any, datetime, bool]:
+class _Sessions(NamedTuple):
+    """A calendar's sessions up to last_day, int64 ns each; a session without a break has the smallest int64 for it."""
+
+    opens: NDArray[np.int64]
+    closes: NDArray[np.int64]
+    break_starts: NDArray[np.int64]
+    break_ends: NDArray[np.int64]
+    last_day: date
+    complete: bool  # the calendar goes no further
+
+
+# A calendar takes a second or more to make, and a market is made several times in one program.
+@lru_cache(maxsize=32)
+def _read_sessions(name: str, first_day: date, last_day: date) -> _Sessions:
+    calendar, last_day, complete = _open_calendar(name, first_day, last_day)
+    return _Sessions(
+        _nanoseconds(calendar.opens),
+        _nanoseconds(calendar.closes),
+        _nanoseconds(calendar.break_starts),
+        _nanoseconds(calendar.break_ends),
+        last_day,
+        complete,
+    )
+
+
+def _open_calendar(name: str, first_day: date, last_day: date) -> tuple[Any, date, bool]:
     """The calendar from first_day to last_day or where it ends; the last day; whether that is its end."""
     library = _exchange_calendars()
 
-    def get(last: datetime) -> Any:
-        return library.get_calendar(name, start=first_day.strftime("%Y-%m-%d"), end=last.strftime("%Y-%m-%d"))
+    def get(last: date) -> Any:
+        return library.get_calendar(name, start=first_day.isoformat(), end=last.isoformat())
 
     try:
         return get(last_day), last_day, last_day >= _LAST_DAY
     except (ValueError, library.errors.CalendarError) as problem:
         # Some calendars' holidays are recorded to a certain year only; a calendar of a few past years tells which.
         bound = library.get_calendar(name).bound_max()
-        end = None if bound is None else bound.to_pydatetime().replace(tzinfo=UTC)
+        end = None if bound is None else bound.date()
         if end is not None and first_day < end < last_day:
             return get(end), end, True
-        first, last = first_day.strftime("%Y-%m-%d"), last_day.strftime("%Y-%m-%d")
         raise SimulationError(
-            f"the calendar {name} of exchange_calendars does not reach from {first} to {last}: {problem}"
+            f"the calendar {name} of exchange_calendars does not reach from {first_day} to {last_day}: {problem}"
         ) from None
 
 
@@ -290,21 +313,18 @@ def _nanoseconds(series: Any) -> NDArray[np.int64]:
     return np.asarray(DatetimeIndex(series).as_unit("ns").asi8, dtype=np.int64)
 
 
-def _stretches(calendar: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _stretches(sessions: _Sessions) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Beginnings and ends of trading in ascending order, and of which session each is; a lunch break parts a session
     into two stretches."""
-    opens, closes = _nanoseconds(calendar.opens), _nanoseconds(calendar.closes)
-    break_starts, break_ends = _nanoseconds(calendar.break_starts), _nanoseconds(calendar.break_ends)
-    parted = break_starts > opens
-    begins = np.sort(np.concatenate((opens, break_ends[parted])))
-    ends = np.sort(np.concatenate((closes, break_starts[parted])))
-    return begins, ends, np.searchsorted(opens, begins, side="right")
+    parted = sessions.break_starts > sessions.opens
+    begins = np.sort(np.concatenate((sessions.opens, sessions.break_ends[parted])))
+    ends = np.sort(np.concatenate((sessions.closes, sessions.break_starts[parted])))
+    return begins, ends, np.searchsorted(sessions.opens, begins, side="right")
 
 
-def _regular_session(calendar: Any, start_ns: int) -> int:
+def _regular_session(sessions: _Sessions, start_ns: int) -> int:
     """The commonest trading time among the first 252 sessions after the start; the longer one of two as common."""
-    opens, closes = _nanoseconds(calendar.opens), _nanoseconds(calendar.closes)
-    break_starts, break_ends = _nanoseconds(calendar.break_starts), _nanoseconds(calendar.break_ends)
+    opens, closes, break_starts, break_ends = sessions[:4]
     trading = closes - opens - np.where(break_starts > opens, break_ends - break_starts, 0)
     lengths, counts = np.unique(trading[closes > start_ns][:_SESSIONS_A_YEAR], return_counts=True)
     return int(lengths[::-1][np.argmax(counts[::-1])]) if lengths.size else 0

@@ -14,7 +14,7 @@ from pseudofeed.display import RunDisplay, quotes_table, verify_table
 from pseudofeed.errors import PseudofeedError
 from pseudofeed.market import Market
 from pseudofeed.publish.markets import read_market
-from pseudofeed.publish.topics import MARKETS_TOPIC, tick_topic
+from pseudofeed.publish.topics import MARKETS_TOPIC, factor_topic, tick_topic
 from pseudofeed.query.client import Client, connect
 from pseudofeed.run import run_market
 from pseudofeed.servers.embedded import EmbeddedServers
@@ -59,6 +59,7 @@ def run_demo(output: Path, console: Console) -> None:
         console.print(f"Kafka, Redis and PostgreSQL are up after {time.monotonic() - begun:.1f} s.\n")
         servers.create_topic(MARKETS_TOPIC, 1)
         servers.create_topic(tick_topic(market.name), _PARTITIONS)
+        servers.create_topic(factor_topic(market.name), 1)
         connections = servers.connections
         _live(market, connections, console)
         _verify(market, connections, console)

@@ -102,10 +102,12 @@ def verify_table(report: VerifyReport) -> RenderableType:
     for stage, tally in report.stages.items():
         counts = (tally.ticks, tally.expected, tally.missing, tally.repeated, tally.altered, tally.unexpected)
         table.add_row(stage, *(f"{count:,}" for count in counts))
+    aside = sum(tally.quarantined for tally in report.stages.values())
+    notes = [Text(f"messages that could not be read, in the table quarantine: {aside:,}")] if aside else []
     if report.equal:
-        return Group(table, f"{report.market}: equal to the simulation, steps 1 to {report.steps:,}")
+        return Group(table, *notes, f"{report.market}: equal to the simulation, steps 1 to {report.steps:,}")
     differences = [str(tally.first_difference) for tally in report.stages.values() if tally.first_difference]
-    return Group(table, *(Text(text) for text in ("first difference:", *differences)))
+    return Group(table, *notes, *(Text(text) for text in ("first difference:", *differences)))
 
 
 class ProgressLine:

@@ -85,4 +85,4 @@ class StoreError(PseudofeedError):
 
 
 class OffsetConflict(StoreError):
-    """Another worker has moved a partition's offset: this one's batch was dropped."""
+    """A partition's offset in the store is not where this worker left it: its batch was dropped."""

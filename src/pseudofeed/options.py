@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +10,14 @@ import typer
 
 __all__ = [
     "MOST_STEPS",
+    "Encoding",
+    "EncodingOption",
     "Json",
     "Kafka",
     "MarketFile",
     "MarketName",
+    "Mode",
+    "ModeOption",
     "Partitions",
     "Postgres",
     "Rate",
@@ -46,6 +51,28 @@ def moment(value: str | None) -> str | None:
     return value
 
 
+class Mode(StrEnum):
+    """What a message holds."""
+
+    block = "block"
+    tick = "tick"
+
+
+class Encoding(StrEnum):
+    """How a single tick is written."""
+
+    sbe = "sbe"
+    json = "json"
+
+
+def shape(context: typer.Context, parameter: typer.CallbackParam, value: str) -> str:
+    """--mode and --encoding: JSON is for single ticks."""
+    chosen = {"mode": "tick", "encoding": "sbe", **context.params, str(parameter.name): value}
+    if chosen["encoding"] == "json" and chosen["mode"] == "block":
+        raise typer.BadParameter("a block is encoded in sbe; --encoding json needs --mode tick")
+    return value
+
+
 MarketFile = Annotated[Path, typer.Argument(metavar="MARKET.toml", help="A market file; see docs/market-file.md.")]
 MarketName = Annotated[str, typer.Argument(metavar="NAME", help="The name of a market that was fed once.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object, on the last line.")]
@@ -62,6 +89,13 @@ Speed = Annotated[
     typer.Option(callback=pace, help="Market time against wall time: 60 makes a minute pass in a second."),
 ]
 Rate = Annotated[float | None, typer.Option(callback=pace, help="Ticks a second, all instruments together.")]
+ModeOption = Annotated[
+    Mode,
+    typer.Option("--mode", callback=shape, help="block: many ticks a message. tick: one each, key = symbol."),
+]
+EncodingOption = Annotated[
+    Encoding, typer.Option("--encoding", callback=shape, help="Of single ticks; blocks are always sbe.")
+]
 Partitions = Annotated[
     int | None,
     typer.Option(min=1, max=1024, help="Of the topic, when the market is new. [default: 4]", show_default=False),

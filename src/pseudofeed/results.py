@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["print_frame", "print_json", "print_summary", "result_table", "stdout"]
+__all__ = ["print_frame", "print_json", "print_migrated", "print_summary", "result_table", "stdout"]
 
 stdout = Console(highlight=False)
 _TABLE_WIDTH = 200
@@ -33,6 +33,23 @@ def print_summary(done: str, summary: dict[str, Any], json_output: bool) -> None
         f"{summary['ticks']:,} ticks {done} in {summary['seconds']:.2f} s: {summary['ticks_per_second']:,.0f} ticks/s, "
         f"up to step {summary['last_step']:,}"
     )
+    if summary.get("unreadable"):
+        count = summary["unreadable"]
+        aside = ": see the table quarantine" if done == "stored" else ""
+        stdout.print(f"{count:,} {'message' if count == 1 else 'messages'} could not be read{aside}")
+    if pacing := summary.get("pacing"):
+        stdout.print(
+            f"behind the pace: half of the steps {pacing['p50_ms']:.2f} ms or less, 99 % {pacing['p99_ms']:.2f} ms, "
+            f"all {pacing['max_ms']:.2f} ms"
+        )
+
+
+def print_migrated(migrated: dict[str, Any], json_output: bool) -> None:
+    if json_output:
+        print_json(migrated)
+        return
+    applied = ", ".join(migrated["applied"]) or "nothing, it was up to date"
+    stdout.print(f"the store's schema has number {migrated['number']} ({migrated['tier']}); applied: {applied}")
 
 
 def print_frame(frame: Any, json_output: bool, key: str) -> None:

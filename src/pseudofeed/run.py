@@ -11,7 +11,7 @@ from pseudofeed.cache.connection import cache_error, open_redis
 from pseudofeed.errors import StoreError
 from pseudofeed.market import Market
 from pseudofeed.publish.markets import register_market
-from pseudofeed.publish.topics import TICK_TOPIC_CONFIG, check_broker, ensure_topic, tick_topic
+from pseudofeed.publish.topics import check_broker, ensure_market_topics
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.worker import prepare_store
@@ -47,7 +47,7 @@ def run_market(
     record = register_market(kafka, market, feed.partitions)
     if store_workers:
         prepare_store(record, connections)
-    ensure_topic(kafka, tick_topic(market.name), record.partitions, TICK_TOPIC_CONFIG)
+    ensure_market_topics(kafka, market.name, record.partitions)
     supervisor = Supervisor(
         market,
         record,

@@ -48,6 +48,8 @@ class FeedOptions:
     steps: int | None = None
     rate: float | None = None
     speed: float | None = None
+    mode: str = "block"
+    encoding: str = "sbe"
     partitions: int | None = None
     wait_for_readers: tuple[str, ...] = ()
 
@@ -131,6 +133,8 @@ def _serve(pipe: Connection, role: str, arguments: tuple[Any, ...]) -> None:
                 steps=options.steps,
                 rate=options.rate,
                 speed=options.speed,
+                mode=options.mode,
+                encoding=options.encoding,
                 partitions=options.partitions,
                 wait_for_readers=options.wait_for_readers or None,
             )

@@ -1,4 +1,5 @@
-"""Other people's clients on the real servers. They come from Debian's kcat, postgresql-client and redis-tools."""
+"""Other people's clients on the real servers. They come from Debian's kcat, postgresql-client and redis-tools; and
+from Maven, which needs default-jdk-headless and maven."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from interop.java_programs import JavaPrograms, java_programs
 from pseudofeed.settings import Connections
 
 
@@ -32,3 +34,10 @@ def client() -> Callable[..., str]:
         return ended.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def java(connections: Connections) -> JavaPrograms:
+    """The first test that wants it, on a machine without the jars, also waits for their download: time_limit(600)."""
+    del connections  # without servers nothing is built
+    return java_programs()

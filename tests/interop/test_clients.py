@@ -92,7 +92,7 @@ def test_a_plain_consumer_reads_the_topic_as_the_documentation_shows(
 ) -> None:
     """By the code of docs/wire.md and the market's JSON, without a line of pseudofeed."""
     page = (Path(__file__).parents[2] / "docs" / "wire.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]
     names: dict[str, Any] = {}
     exec(code, names)
     record = fed_market(connections, market_name, steps=STEPS)

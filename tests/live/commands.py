@@ -78,6 +78,7 @@ def start(connections: Connections, folder: Path, *arguments: str | Path) -> sub
         [sys.executable, "-m", "pseudofeed", *(str(argument) for argument in arguments)],
         env={**os.environ, **settings},
         cwd=folder,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,13 +13,16 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from pseudofeed.consume import WorkerSummary
 from pseudofeed.control import Progress
 from pseudofeed.encode import instrument_partitions
+from pseudofeed.errors import PseudofeedError
 from pseudofeed.market import Market
 from pseudofeed.publish.markets import MarketRecord, register_market
 from pseudofeed.publish.producer import Producer
 from pseudofeed.publish.topics import TICK_TOPIC_CONFIG, ensure_topic, tick_topic
 from pseudofeed.settings import Connections
+from pseudofeed.store.worker import store_market
 
 START = "2026-03-02T14:30:00Z"
 
@@ -48,24 +52,109 @@ def fed_market(
     market = Market.sample(instruments=instruments, factors=2, seed=11, name=name, step="1s", start=start)
     record = register_market(connections.require_kafka(), market, partitions)
     ensure_topic(connections.require_kafka(), tick_topic(name), partitions, TICK_TOPIC_CONFIG)
-    feed_steps(connections, record, first=1, steps=steps)
+    if steps:
+        feed_steps(connections, record, first=1, steps=steps)
     return record
 
 
 def feed_steps(connections: Connections, record: MarketRecord, *, first: int, steps: int) -> None:
     """The steps from `first` on, in messages of 140 ticks at most: many messages, so many places to be killed at."""
+    with feeding(connections, record, after=first - 1) as producer:
+        for block in record.market.stream(start_step=first, steps=steps, block_steps=20):
+            producer.publish(block)
+        assert producer.flush() == 0
+
+
+@contextmanager
+def feeding(
+    connections: Connections, record: MarketRecord, *, after: int, block_ticks: int = 140
+) -> Iterator[Producer]:
+    """A producer that takes the steps after `after`."""
     market = record.market
     with Producer(
         connections.require_kafka(),
         tick_topic(record.name),
+        symbols=market.symbols,
         partitions=instrument_partitions(market.symbols, record.partitions),
         partition_count=record.partitions,
         fingerprint=record.fingerprint,
-        block_ticks=140,
+        block_ticks=block_ticks,
     ) as producer:
-        for block in market.stream(start_step=first, steps=steps, block_steps=20):
-            producer.publish(block, published=np.full(record.partitions, first - 1, np.int64))
-        assert producer.flush() == 0
+        producer.begin(steps=np.full(record.partitions, after))
+        yield producer
+
+
+class SteadyFeed:
+    """Feeds a market's steps after `step` at a pace, in a thread, until it is stopped; `step` is the newest then."""
+
+    def __init__(self, connections: Connections, record: MarketRecord, *, step: int, steps_a_second: int) -> None:
+        self.step = step
+        self._connections, self._record, self._pace = connections, record, steps_a_second
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._feed)
+        self._thread.start()
+
+    def stop(self) -> int:
+        self._stopping.set()
+        self._thread.join()
+        return self.step
+
+    def _feed(self) -> None:
+        with feeding(self._connections, self._record, after=self.step) as producer:
+            for block in self._record.market.stream(start_step=self.step + 1, block_steps=10):
+                if self._stopping.wait(10 / self._pace):
+                    break
+                producer.publish(block)
+                self.step += 10
+            assert producer.flush() == 0
+
+
+class Working:
+    """A store worker in a thread, in small batches, until it is told to drain; `problem` is what it ended with."""
+
+    def __init__(self, record: MarketRecord, connections: Connections) -> None:
+        self.problem: PseudofeedError | None = None
+        self._control = Until(draining=False)
+        self._summary: WorkerSummary | None = None
+        self._thread = threading.Thread(target=self._work, args=(record, connections))
+        self._thread.start()
+
+    def _work(self, record: MarketRecord, connections: Connections) -> None:
+        try:
+            self._summary = store_market(record, connections, self._control, batch_rows=300, batch_seconds=0.01)
+        except PseudofeedError as problem:
+            self.problem = problem
+
+    @property
+    def stored(self) -> int:
+        """Ticks so far."""
+        return self._control.reported[-1].ticks if self._control.reported else 0
+
+    def drained(self) -> WorkerSummary:
+        self._control.draining = True
+        self._thread.join()
+        assert self.problem is None
+        assert self._summary is not None
+        return self._summary
+
+    def failed(self) -> PseudofeedError:
+        """What it ends with by itself."""
+        self._thread.join(60)
+        assert self.problem is not None, "the worker goes on, or ended without a problem"
+        return self.problem
+
+    def stop(self) -> None:
+        self._control.stopping = True
+        self._thread.join()
+
+
+@contextmanager
+def working(record: MarketRecord, connections: Connections) -> Iterator[Working]:
+    worker = Working(record, connections)
+    try:
+        yield worker
+    finally:
+        worker.stop()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 import numpy as np
@@ -9,9 +10,13 @@ import pytest
 
 from pseudofeed.encode._encode import decode_ticks
 from pseudofeed.errors import PublishError, ServerError, TopicError
+from pseudofeed.market import Market
+from pseudofeed.publish import markets
+from pseudofeed.publish.markets import read_market, register_market
 from pseudofeed.publish.producer import Producer
 from pseudofeed.publish.reader import TopicReader
 from pseudofeed.publish.topics import (
+    MARKETS_TOPIC_CONFIG,
     TICK_TOPIC_CONFIG,
     check_broker,
     delete_topic,
@@ -23,7 +28,6 @@ from pseudofeed.settings import Connections
 from pseudofeed.simulate.paths import TickBlock
 
 PARTITION_OF = np.array([0, 1, 0, 1, 0], dtype=np.int32)
-NOTHING = np.zeros(2, dtype=np.int64)
 
 
 def make_block(first_step: int, steps: int, *, year: int = 2026) -> TickBlock:
@@ -35,7 +39,9 @@ def make_block(first_step: int, steps: int, *, year: int = 2026) -> TickBlock:
 
 def make_producer(kafka: dict[str, str], topic: str, **properties: str) -> Producer:
     given = {name.replace("_", "."): value for name, value in properties.items()}
-    return Producer({**kafka, **given}, topic, partitions=PARTITION_OF, partition_count=2, fingerprint=1)
+    return Producer(
+        {**kafka, **given}, topic, symbols=list("ABCDE"), partitions=PARTITION_OF, partition_count=2, fingerprint=1
+    )
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "lz4", "zstd"])
@@ -44,8 +50,8 @@ def test_compression_passes_through(connections: Connections, market_name: str, 
     ensure_topic(kafka, topic, 2, TICK_TOPIC_CONFIG)
     block = make_block(1, 5_000)
     with make_producer(kafka, topic, compression_type=compression) as producer:
-        producer.expect_offsets(describe(kafka, topic).high)
-        producer.publish(block, published=NOTHING)
+        producer.begin(offsets=describe(kafka, topic).high)
+        producer.publish(block)
     with TopicReader(kafka) as reader:
         values = [m.value() or b"" for m in reader.read(topic, {1: 0})]
     ticks = decode_ticks(values, fingerprint=1, partition=1)
@@ -56,9 +62,9 @@ def test_a_market_may_lie_in_the_past_or_ahead_of_the_brokers_clock(connections:
     kafka, topic = connections.require_kafka(), tick_topic(market_name)
     ensure_topic(kafka, topic, 2, TICK_TOPIC_CONFIG)
     with make_producer(kafka, topic) as producer:
-        producer.publish(make_block(1, 10, year=1960), published=NOTHING)
-        producer.publish(make_block(11, 10, year=1990), published=NOTHING)
-        producer.publish(make_block(21, 10, year=2090), published=NOTHING)
+        producer.publish(make_block(1, 10, year=1960))
+        producer.publish(make_block(11, 10, year=1990))
+        producer.publish(make_block(21, 10, year=2090))
     assert describe(kafka, topic).high.tolist() == [3, 3]
 
 
@@ -68,9 +74,9 @@ def test_a_message_that_the_topic_refuses_is_told_with_partition_and_steps(
     kafka, topic = connections.require_kafka(), tick_topic(market_name)
     ensure_topic(kafka, topic, 2, {**TICK_TOPIC_CONFIG, "max.message.bytes": "2000"})
     producer = make_producer(kafka, topic)
-    producer.publish(make_block(1, 10), published=NOTHING)
+    producer.publish(make_block(1, 10))
     assert producer.flush() == 0
-    producer.publish(make_block(11, 1_000), published=NOTHING)
+    producer.publish(make_block(11, 1_000))
     with pytest.raises(PublishError, match=r"partition [01] of .*, steps 11 to 1010: .*too large"):
         producer.flush()
     producer.close()
@@ -92,6 +98,42 @@ def test_a_topic_with_other_partitions_is_refused_and_a_new_one_has_a_new_id(
         describe(kafka, topic)
     ensure_topic(kafka, topic, 3, TICK_TOPIC_CONFIG)
     assert describe(kafka, topic).topic_id not in (None, before)
+
+
+def test_a_market_of_10_000_listed_instruments_is_registered(
+    connections: Connections, market_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kafka, topic = connections.require_kafka(), f"markets.{market_name}"
+    monkeypatch.setattr(markets, "MARKETS_TOPIC", topic)
+    draw = random.Random(1).uniform
+    rows = "\n".join(
+        f'[[instruments.list]]\nsymbol = "S{i}"\ninitial_price = {draw(10, 90)!r}\nkappa = {draw(1, 2)!r}\n'
+        f"theta = {draw(0.1, 0.2)!r}\nxi = {draw(0.1, 0.2)!r}\nfactor_loadings = [{draw(0, 1)!r}]"
+        for i in range(10_000)
+    )
+    market = Market.loads(
+        f"""
+[market]
+name = "{market_name}"
+[clock]
+start = 2026-03-02T14:30:00Z
+step = "1s"
+[factors]
+names = ["market"]
+volatilities = [0.16]
+correlations = [[1.0]]
+{rows}
+"""
+    )
+    ensure_topic(kafka, topic, 1, {**MARKETS_TOPIC_CONFIG, "max.message.bytes": "500000"})
+    with pytest.raises(
+        ServerError, match=r"too large \(.* bytes before compression; raise max\.message\.bytes of topic"
+    ):
+        register_market(kafka, market)
+    delete_topic(kafka, topic)
+    record = register_market(kafka, market)
+    assert len(record.to_json()) > 1_200_000
+    assert read_market(kafka, market_name).market == market
 
 
 def test_a_server_that_is_not_there_or_refuses_us_is_told_within_seconds(

@@ -24,7 +24,10 @@ from pseudofeed.settings import Connections
 from pseudofeed.store import history
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import open_connection
+from pseudofeed.store.registry import read_market
 from pseudofeed.store.schema import find_tier
+from pseudofeed.store.series import TICKS as TICK_SERIES
+from pseudofeed.store.settings import StoreSettings, change_settings
 from pseudofeed.store.worker import store_market
 
 STEPS = 300
@@ -78,8 +81,6 @@ def test_start_is_within_and_end_is_not(client: Client, record: MarketRecord) ->
 def test_a_window_is_ordered_by_instrument_and_time(
     client: Client, record: MarketRecord, store_connections: Connections
 ) -> None:
-    from pseudofeed.store.registry import read_market
-
     del client
     paths = record.market.simulate(steps=STEPS)
     with open_connection(store_connections, application="test", writer=False) as connection:
@@ -225,12 +226,16 @@ def test_newest_stored_ticks(client: Client, record: MarketRecord) -> None:
     assert list(client.newest_stored([record.market.symbols[2]]).index) == [record.market.symbols[2]]
 
 
-def test_queries_touch_one_chunk_by_its_index(client: Client, store_connections: Connections) -> None:
+def test_queries_touch_one_chunk_by_its_index(
+    client: Client, record: MarketRecord, store_connections: Connections
+) -> None:
     """Six days of ticks in chunks of a day, and an hour of the fourth."""
     del client
     begin = pd.Timestamp("2027-01-04", tz="UTC")
     with open_connection(store_connections, application="test", writer=True) as connection:
-        chunks = Chunks(find_tier(connection), 86_400_000_000)
+        market = read_market(connection, record.name)
+        change_settings(connection, market, StoreSettings(chunk_length="1d"))
+        chunks = Chunks(find_tier(connection), TICK_SERIES, market)
         chunks.make(connection, np.array([(begin + pd.Timedelta(days=day)).value for day in range(6)]))
         connection.execute(
             """INSERT INTO tick SELECT %s + s * interval '30 seconds', i, 1, 1

@@ -26,9 +26,11 @@ import psycopg
 
 from pseudofeed.consume import Batch, consume_ticks, consumer
 from pseudofeed.control import SignalControl
+from pseudofeed.errors import OffsetConflict
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
-from pseudofeed.store.sink import COPY_TICKS, StoreSink
+from pseudofeed.store.series import TICKS
+from pseudofeed.store.sink import StoreSink
 from pseudofeed.store.worker import prepare_store
 
 ANY_TIME = "at any time"
@@ -38,7 +40,9 @@ MID_COPY = "in the middle of COPY"
 BEFORE_COMMIT = "before COMMIT"
 COMMIT_SENT = "after COMMIT was sent"
 BEFORE_KAFKA = "before Kafka's commit"
+BEFORE_OFFSETS = "before the offset update"  # where a frozen worker holds no lock: for zombies, not for kills
 FAILPOINTS = (ANY_TIME, AFTER_POLL, AFTER_OFFSETS, MID_COPY, BEFORE_COMMIT, COMMIT_SENT, BEFORE_KAFKA)
+REFUSED, ASSIGNED, LOST = "refused", "assigned", "lost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +50,7 @@ class Orders:
     """What a worker does. failpoint: where it gets `signal`, at its `count`th time there; never where it is None.
 
     group: added to the consumer group's name. A dead member keeps its partitions until its session has timed out, 6 s:
-    workers that come one after the other need not wait for that in groups of their own, since positions are the store's.
+    workers one after the other need not wait for that in groups of their own, since positions are the store's.
     """
 
     failpoint: str | None = None
@@ -57,6 +61,9 @@ class Orders:
     batch_rows: int = 300
     batch_seconds: float = 0.01
     lanes: int = 2
+    draining: bool = True
+    consume: int = 1  # messages at a time: small batches are many places to die at
+    notes: str | None = None  # a file that gets a line for each of REFUSED, ASSIGNED, LOST
 
 
 class WarmWorkers:
@@ -86,9 +93,10 @@ class WarmWorkers:
         self._running.discard(pid)
         return code
 
-    def kill(self, pid: int) -> None:
-        os.kill(pid, signal.SIGKILL)
-        self.wait(pid)
+    def end(self, pid: int, number: int = signal.SIGTERM) -> int:
+        """The exit code of a worker that gets a signal."""
+        os.kill(pid, number)
+        return self.wait(pid)
 
     def _order(self, order: dict[str, Any]) -> int:
         assert self._program.stdin is not None
@@ -150,6 +158,11 @@ class _Fate:
         if self.is_due(failpoint):
             self.fulfil()
 
+    def note(self, word: str) -> None:
+        if self._orders.notes is not None:
+            with Path(self._orders.notes).open("a") as notes:
+                notes.write(f"{word}\n")
+
     def begin(self) -> None:
         """The first message has come."""
         if not self._begun and self._orders.failpoint == ANY_TIME:
@@ -164,13 +177,18 @@ class _Fate:
 class _DoomedSink(StoreSink):
     fate: _Fate
 
+    def _conflict(self, batches: Sequence[Batch]) -> OffsetConflict:
+        self.fate.note(REFUSED)
+        return super()._conflict(batches)
+
     def _move_offsets(self, connection: psycopg.Connection, batches: Sequence[Batch]) -> None:
+        self.fate.meet(BEFORE_OFFSETS)
         super()._move_offsets(connection, batches)
         self.fate.meet(AFTER_OFFSETS)
 
     def _copy(self, connection: psycopg.Connection, rows: bytes) -> None:
         if self.fate.is_due(MID_COPY):
-            with connection.cursor().copy(COPY_TICKS) as copy:
+            with connection.cursor().copy(TICKS.copy.encode()) as copy:
                 copy.write(rows[: len(rows) // 2])
                 connection.pgconn.flush()
                 self.fate.fulfil()
@@ -200,21 +218,32 @@ def _work(order: dict[str, Any]) -> None:
             return message
 
         def consume(self, num_messages: int = 1, timeout: float = -1) -> list[confluent_kafka.Message]:
-            del num_messages  # one after the other: small batches, many places to die at
-            return super().consume(1, timeout)
+            return super().consume(min(num_messages, orders.consume), timeout)
+
+        def subscribe(self, topics: Any, on_assign: Any = None, on_revoke: Any = None, on_lost: Any = None) -> None:
+            def noted(word: str, callback: Any) -> Any:
+                def call(*arguments: Any) -> None:
+                    fate.note(word)
+                    callback(*arguments)
+
+                return call
+
+            super().subscribe(
+                topics, on_assign=noted(ASSIGNED, on_assign), on_revoke=on_revoke, on_lost=noted(LOST, on_lost)
+            )
 
         def commit(self, *arguments: Any, **named: Any) -> Any:
             fate.meet(BEFORE_KAFKA)
             return super().commit(*arguments, **named)
 
-    consumer.Consumer = DoomedConsumer  # type: ignore[misc]
+    setattr(consumer, "Consumer", DoomedConsumer)  # noqa: B010
     connections = Connections(**order["connections"])
     record = MarketRecord(**order["record"])
     market, tier = prepare_store(record, connections)
     sinks = [_DoomedSink(connections, market, tier) for _ in range(orders.lanes)]
     for sink in sinks:
         sink.fate = fate
-    control = SignalControl(until_caught_up=True).listen()
+    control = SignalControl(until_caught_up=orders.draining).listen()
     consume_ticks(
         record,
         connections,
@@ -243,14 +272,14 @@ def _fork(order: dict[str, Any]) -> int:
         os._exit(code)
 
 
+def _exit_code(pid: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
 def main() -> None:
     for line in sys.stdin:
         order = json.loads(line)
-        if "wait" in order:
-            answer = os.waitstatus_to_exitcode(os.waitpid(order["wait"], 0)[1])
-        else:
-            answer = _fork(order)
-        print(answer, flush=True)
+        print(_exit_code(order["wait"]) if "wait" in order else _fork(order), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,28 +1,66 @@
-"""The wire's messages, slowly: docs/wire.md put into struct and zlib, one field after the other."""
+"""The wire's messages, slowly and by the schema alone: pseudofeed.sbe.xml put into struct and zlib.
+
+What encodes and decodes here knows no message: field by field it does what the schema says, as sbe-tool's classes do.
+"""
 
 from __future__ import annotations
 
 import struct
+import xml.etree.ElementTree as ET
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
-HEADER = "<HHHH"  # blockLength, templateId, schemaId, version
-ROOT = "<QqII"  # fingerprint, firstSequence, partition, checksum
-GROUP = "<HH"  # blockLength, numInGroup
+SCHEMA = Path(__file__).parents[2] / "src" / "pseudofeed" / "encode" / "pseudofeed.sbe.xml"
+FORMATS = {"uint16": "H", "uint32": "I", "uint64": "Q", "int64": "q", "double": "d"}
+HEADER = struct.Struct("<HHHH")  # blockLength, templateId, schemaId, version
+GROUP = struct.Struct("<HH")  # blockLength, numInGroup
+
+Values = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Block:
-    """One tick block. prices and variances: a row a step, a value an instrument."""
+class Layout(NamedTuple):
+    """Fields that stand side by side, little-endian and without padding."""
 
-    fingerprint: int
-    first_sequence: int
-    partition: int
-    instruments: list[int]
-    times: list[int]
-    prices: list[list[float]]
-    variances: list[list[float]]
+    names: list[str]
+    form: struct.Struct
+
+
+class Message(NamedTuple):
+    name: str
+    fields: dict[str, Any]
+    groups: dict[str, list[dict[str, Any]]]
+
+
+class Template(NamedTuple):
+    name: str
+    number: int
+    root: Layout
+    groups: dict[str, Layout]
+
+
+def _templates() -> dict[str, Template]:
+    schema = ET.parse(SCHEMA).getroot()
+    types = {element.get("name"): element.get("primitiveType") for element in schema.findall("types/type")}
+
+    def layout(element: ET.Element) -> Layout:
+        fields = element.findall("field")
+        form = "<" + "".join(FORMATS[types[field.get("type")] or ""] for field in fields)
+        return Layout([field.get("name") or "" for field in fields], struct.Struct(form))
+
+    return {
+        message.get("name") or "": Template(
+            message.get("name") or "",
+            int(message.get("id") or 0),
+            layout(message),
+            {group.get("name") or "": layout(group) for group in message.findall("group")},
+        )
+        for message in schema.findall("{http://fixprotocol.io/2016/sbe}message")
+    }
+
+
+TEMPLATES = _templates()
 
 
 def checksum(message: bytes) -> int:
@@ -34,56 +72,38 @@ def signed(message: bytes) -> bytes:
     return message[:28] + struct.pack("<I", checksum(message)) + message[32:]
 
 
-def encode_tick(
-    *, fingerprint: int, partition: int, sequence: int, time: int, instrument: int, price: float, variance: float
+def encode(
+    name: str, fields: Values, groups: Mapping[str, Sequence[Values]] | None = None, *, newer: bytes = b""
 ) -> bytes:
-    message = struct.pack(HEADER, 52, 2, 1, 0) + struct.pack(ROOT, fingerprint, sequence, partition, 0)
-    return signed(message + struct.pack("<qddI", time, price, variance, instrument))
+    """One message with its checksum. newer: what a newer version adds to the root block and to each entry."""
+    template = TEMPLATES[name]
 
+    def block(layout: Layout, values: Values) -> bytes:
+        return layout.form.pack(*(values[name] for name in layout.names)) + newer
 
-def encode(block: Block) -> bytes:
-    message = struct.pack(HEADER, 24, 1, 1, 0)
-    message += struct.pack(ROOT, block.fingerprint, block.first_sequence, block.partition, 0)
-    message += struct.pack(GROUP, 4, len(block.instruments))
-    for number in block.instruments:
-        message += struct.pack("<I", number)
-    message += struct.pack(GROUP, 8, len(block.times))
-    for time in block.times:
-        message += struct.pack("<q", time)
-    message += struct.pack(GROUP, 16, len(block.times) * len(block.instruments))
-    for prices, variances in zip(block.prices, block.variances, strict=True):
-        for price, variance in zip(prices, variances, strict=True):
-            message += struct.pack("<dd", price, variance)
+    message = HEADER.pack(template.root.form.size + len(newer), template.number, 1, 1 if newer else 0)
+    message += block(template.root, {"checksum": 0, **fields})
+    for group, layout in template.groups.items():
+        entries = (groups or {})[group]
+        message += GROUP.pack(layout.form.size + len(newer), len(entries))
+        message += b"".join(block(layout, entry) for entry in entries)
     return signed(message)
 
 
-def decode(message: bytes) -> Block:
-    """Raises ValueError where the message is damaged or not a tick block."""
-    try:
-        root_length, template, schema, _ = struct.unpack_from(HEADER, message, 0)
-        fingerprint, first_sequence, partition, expected = struct.unpack_from(ROOT, message, 8)
-        at = 8 + root_length
-        groups: list[list[bytes]] = []
-        for _ in range(3):
-            length, count = struct.unpack_from(GROUP, message, at)
-            at += 4
-            groups.append([message[at + k * length : at + (k + 1) * length] for k in range(count)])
-            at += length * count
-        instruments = [struct.unpack_from("<I", entry)[0] for entry in groups[0]]
-        times = [struct.unpack_from("<q", entry)[0] for entry in groups[1]]
-        ticks = [struct.unpack_from("<dd", entry) for entry in groups[2]]
-    except struct.error as error:
-        raise ValueError(f"too short: {error}") from error
-    if (schema, template) != (1, 1) or at != len(message) or expected != checksum(message):
-        raise ValueError("not a tick block, or a damaged one")
-    width = len(instruments)
-    rows: Sequence[Sequence[tuple[float, float]]] = [ticks[j * width : (j + 1) * width] for j in range(len(times))]
-    return Block(
-        fingerprint=fingerprint,
-        first_sequence=first_sequence,
-        partition=partition,
-        instruments=instruments,
-        times=times,
-        prices=[[price for price, _ in row] for row in rows],
-        variances=[[variance for _, variance in row] for row in rows],
-    )
+def decode(message: bytes) -> Message:
+    """Raises ValueError where the message is damaged or none of ours."""
+    root_length, number, schema, _ = HEADER.unpack_from(message)
+    template = next((t for t in TEMPLATES.values() if t.number == number), None)
+    if schema != 1 or template is None:
+        raise ValueError(f"no message of pseudofeed: schemaId {schema}, templateId {number}")
+    fields = dict(zip(template.root.names, template.root.form.unpack_from(message, 8), strict=True))
+    groups: dict[str, list[dict[str, Any]]] = {}
+    at = 8 + root_length
+    for group, layout in template.groups.items():
+        length, count = GROUP.unpack_from(message, at)
+        entries = [layout.form.unpack_from(message, at + 4 + k * length) for k in range(count)]
+        groups[group] = [dict(zip(layout.names, entry, strict=True)) for entry in entries]
+        at += 4 + length * count
+    if at != len(message) or fields.pop("checksum") != checksum(message):
+        raise ValueError("a damaged message")
+    return Message(template.name, fields, groups)

@@ -15,7 +15,7 @@ from confluent_kafka import Producer as PlainProducer
 
 from live.pipe import Until, feed_steps
 from pseudofeed.consume import Batch, Sink, WorkerSummary, consume_ticks
-from pseudofeed.errors import MalformedMessage, OffsetConflict, ServerError, TopicError
+from pseudofeed.errors import OffsetConflict, ServerError, TopicError
 from pseudofeed.market import Market
 from pseudofeed.publish._publish import MockCluster
 from pseudofeed.publish.markets import MarketRecord
@@ -125,20 +125,25 @@ def test_reading_starts_where_the_sink_says(connections: Connections, record: Ma
         assert sequences == list(range(sequences[0], STEPS + 1))
 
 
-def test_a_malformed_message_is_named_and_nothing_of_its_batch_is_written(
-    connections: Connections, record: MarketRecord
-) -> None:
+def test_messages_that_cannot_be_read_come_beside_the_ticks(connections: Connections, record: MarketRecord) -> None:
     producer = PlainProducer(connections.require_kafka())
-    places: list[int | None] = []
-    producer.produce(
-        tick_topic(record.name), b"not a tick block", partition=1, on_delivery=lambda _, m: places.append(m.offset())
-    )
+    places: list[int] = []
+    for value in (b"not a tick block", None):
+        producer.produce(
+            tick_topic(record.name), value, partition=1, on_delivery=lambda _, m: places.append(m.offset() or 0)
+        )
     assert producer.flush(10) == 0
+    feed_steps(connections, record, first=STEPS + 1, steps=20)
     sink = Recorder()
-    with pytest.raises(MalformedMessage, match=rf"topic {tick_topic(record.name)} partition 1 offset {places[0]}:"):
-        _consume(record, connections, [sink], batch_rows=10**6)
-    assert sink.closed == 1
-    assert all(batch.to_offset <= (places[0] or 0) for batch in sink.batches if batch.partition == 1)
+    summary = _consume(record, connections, [sink], batch_rows=10**6)
+    assert (summary.ticks, summary.unreadable) == ((STEPS + 20) * 10, 2)
+    found = [(batch, message) for batch in sink.batches for message in batch.unreadable]
+    assert [(batch.partition, message.offset) for batch, message in found] == [(1, place) for place in places]
+    assert [(message.value, message.foreign) for _, message in found] == [(b"not a tick block", False), (b"", False)]
+    batch, message = found[0]
+    assert batch.columns.sequence[message.before] == STEPS + 1
+    assert "tick" in message.reason
+    assert sink.sequences(1) == list(range(1, STEPS + 21))
 
 
 def test_after_a_conflict_the_sink_is_asked_again(connections: Connections, record: MarketRecord) -> None:

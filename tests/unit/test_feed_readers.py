@@ -14,7 +14,7 @@ from pseudofeed.market import Market
 from pseudofeed.publish._publish import MockCluster
 from pseudofeed.publish.feed import feed
 from pseudofeed.publish.reader import silent_logger
-from pseudofeed.publish.topics import MARKETS_TOPIC, tick_topic
+from pseudofeed.publish.topics import MARKETS_TOPIC, factor_topic, tick_topic
 from pseudofeed.settings import Connections
 
 INSTRUMENTS, STEPS = 100, 10_000  # 16 MB in one partition
@@ -48,6 +48,7 @@ def test_the_feed_waits_for_the_slowest_reader() -> None:
     progress: list[Progress] = []
     with MockCluster() as cluster:
         cluster.create_topic(topic, 1)
+        cluster.create_topic(factor_topic("demo"), 1)
         cluster.create_topic(MARKETS_TOPIC, 1)
         connections = Connections(kafka={"bootstrap.servers": cluster.bootstrap_servers})
         readers = [SlowReader(cluster.bootstrap_servers, topic, group) for group in ("one", "other")]

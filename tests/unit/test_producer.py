@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,10 +25,11 @@ TOPIC = "ticks.test"
 FINGERPRINT = 0xFEDC_BA98_7654_3210
 PRODUCE = 0  # Kafka's API key
 MSG_SIZE_TOO_LARGE = 10
+OUT_OF_ORDER_SEQUENCE_NUMBER = 45
 START = 1_767_346_200_000_000_000
 INSTRUMENTS, PARTITIONS = 20, 3
 partition_of = np.array([i * 7 % PARTITIONS for i in range(INSTRUMENTS)], dtype=np.int32)
-NOTHING = np.zeros(PARTITIONS, dtype=np.int64)
+SYMBOLS = [f"SYM.{i}" for i in range(INSTRUMENTS)]
 
 
 def make_block(first_step: int, steps: int, instruments: int = INSTRUMENTS) -> TickBlock:
@@ -46,16 +49,21 @@ def make_producer(
     queue_bytes: int = 64 << 20,
     block_ticks: int = 8_192,
     stall_seconds: float = 60.0,
+    mode: str = "block",
+    encoding: str = "sbe",
 ) -> Producer:
     return Producer(
         {"bootstrap.servers": cluster.bootstrap_servers, "linger.ms": "1", **(properties or {})},
         TOPIC,
+        symbols=SYMBOLS,
         partitions=partition_of,
         partition_count=PARTITIONS,
         fingerprint=FINGERPRINT,
         queue_bytes=queue_bytes,
         block_ticks=block_ticks,
         stall_seconds=stall_seconds,
+        mode=mode,
+        encoding=encoding,
     )
 
 
@@ -96,13 +104,18 @@ def assert_holds(ticks: list[TickColumns], blocks: list[TickBlock]) -> None:
         assert columns.variance.tobytes() == variances[:, numbers].tobytes()
 
 
-def published(*last_steps: int) -> NDArray[np.int64]:
-    return np.array(last_steps, dtype=np.int64)
+def each(*values: int) -> NDArray[np.int64]:
+    """One for each partition."""
+    return np.array(values, dtype=np.int64)
+
+
+def numbers_of(partition: int) -> list[int]:
+    return [int(number) for number in np.flatnonzero(partition_of == partition)]
 
 
 def publish_slowly(producer: Producer, *, first_step: int) -> None:
     for i in range(200):
-        producer.publish(make_block(first_step + 10 * i, 10), published=NOTHING)
+        producer.publish(make_block(first_step + 10 * i, 10))
         time.sleep(0.002)
 
 
@@ -110,7 +123,7 @@ def test_what_goes_in_comes_out_bit_for_bit(cluster: MockCluster) -> None:
     blocks = [make_block(1, 1000), make_block(1001, 3)]
     with make_producer(cluster, block_ticks=500) as producer:
         for block in blocks:
-            assert producer.publish(block, published=NOTHING)
+            assert producer.publish(block)
         assert producer.flush() == 0
         delivered = producer.delivered
         assert producer.partition_counts().acknowledged.tolist() == [1003] * PARTITIONS
@@ -132,10 +145,67 @@ def test_what_goes_in_comes_out_bit_for_bit(cluster: MockCluster) -> None:
         assert [m.timestamp()[1] for m in own] == (times[ends - 1] // 1_000_000).tolist()
 
 
+@pytest.mark.parametrize("encoding", ["sbe", "json"])
+def test_a_message_a_tick_has_its_symbol_as_key_and_its_own_time(cluster: MockCluster, encoding: str) -> None:
+    block = make_block(1, 50)
+    with make_producer(cluster, mode="tick", encoding=encoding, queue_bytes=32_000) as producer:
+        assert producer.publish(block)
+        assert producer.flush() == 0
+        assert producer.delivered.ticks == producer.delivered.messages == 50 * INSTRUMENTS
+        assert producer.partition_counts().acknowledged.tolist() == [50] * PARTITIONS
+    assert_holds(read_ticks(cluster), [block])
+    for partition, messages in enumerate(read_messages(cluster)):
+        numbers = np.flatnonzero(partition_of == partition)
+        assert [m.key() for m in messages] == [SYMBOLS[number].encode() for number in numbers] * 50
+        assert [m.timestamp()[1] for m in messages] == np.repeat(block.time // 1_000_000, len(numbers)).tolist()
+    if encoding == "json":
+        assert json.loads(read_messages(cluster)[1][0].value() or b"")["price"] == block.prices[0, numbers_of(1)[0]]
+
+
+def test_a_step_that_is_held_in_part_is_completed_tick_by_tick_then_blocks_go_on(cluster: MockCluster) -> None:
+    block = make_block(3, 5)
+    with make_producer(cluster) as producer:
+        producer.begin(steps=each(2, 2, 2), ahead=each(0, 3, 5))
+        producer.publish(block)
+    found = read_messages(cluster)
+    assert [[m.key() for m in messages] for messages in found] == [
+        [None],
+        [*(SYMBOLS[number].encode() for number in numbers_of(1)[3:]), None],
+        [*(SYMBOLS[number].encode() for number in numbers_of(2)[5:]), None],
+    ]
+    for partition, ahead in enumerate((0, 3, 5)):
+        numbers = numbers_of(partition)
+        columns = read_ticks(cluster)[partition]
+        assert columns.instrument.tolist() == [*numbers[ahead:], *numbers * 4]
+        assert columns.price.tobytes() == block.prices[:, numbers].tobytes()[8 * ahead :]
+
+
+def test_the_ticks_of_one_partition_alone(cluster: MockCluster) -> None:
+    block = make_block(1, 10)
+    with make_producer(cluster) as producer:
+        prices, variances = (np.ascontiguousarray(of[:, numbers_of(1)]) for of in (block.prices, block.variances))
+        producer.publish(replace(block, prices=prices, variances=variances), partition=1)
+        with pytest.raises(ValueError, match=r"prices has the shape \(10, 20\), not \(10, 7\)"):
+            producer.publish(block, partition=1)
+        producer.publish(block)
+    assert_holds(read_ticks(cluster), [block])
+
+
+def test_json_has_no_infinite_numbers(cluster: MockCluster) -> None:
+    block = make_block(1, 2)
+    block.prices[1, numbers_of(0)[2]] = np.inf
+    problem = f"instrument {numbers_of(0)[2]} at step 2: price inf"
+    with make_producer(cluster, mode="tick", encoding="json") as producer, pytest.raises(ValueError, match=problem):
+        producer.publish(block)
+    with pytest.raises(ValueError, match="json is for mode tick"):
+        make_producer(cluster, mode="block", encoding="json")
+
+
 def test_steps_that_a_partition_holds_are_skipped(cluster: MockCluster) -> None:
     with make_producer(cluster) as producer:
-        producer.publish(make_block(1, 10), published=published(10, 4, 0))
-        producer.publish(make_block(1, 10), published=published(10, 4, 0))
+        producer.begin(steps=each(10, 4, 0))
+        producer.publish(make_block(1, 10))
+        producer.publish(make_block(1, 10))
     assert [columns.sequence[:1].tolist() for columns in read_ticks(cluster)] == [[], [5], [1]]
     assert [len(np.unique(columns.sequence)) for columns in read_ticks(cluster)] == [0, 6, 10]
     assert sum(len(columns.sequence) for columns in read_ticks(cluster)) == int(
@@ -145,11 +215,13 @@ def test_steps_that_a_partition_holds_are_skipped(cluster: MockCluster) -> None:
 
 def test_a_gap_is_refused(cluster: MockCluster) -> None:
     with make_producer(cluster) as producer:
+        producer.begin(steps=each(5, 4, 5))
         with pytest.raises(ValueError, match=r"partition 1 .* up to 4, .* step 6 .* gap"):
-            producer.publish(make_block(6, 10), published=published(5, 4, 5))
-        producer.publish(make_block(6, 10), published=published(5, 5, 5))
+            producer.publish(make_block(6, 10))
+        producer.begin(steps=each(5, 5, 5))
+        producer.publish(make_block(6, 10))
         with pytest.raises(ValueError, match=r"partition 0 .* up to 15, .* step 17"):
-            producer.publish(make_block(17, 1), published=published(5, 5, 5))
+            producer.publish(make_block(17, 1))
 
 
 def test_a_full_queue_is_waited_for(cluster: MockCluster) -> None:
@@ -157,7 +229,7 @@ def test_a_full_queue_is_waited_for(cluster: MockCluster) -> None:
     most = 0
     with make_producer(cluster, queue_bytes=64 << 10, block_ticks=700) as producer:
         for block in blocks:
-            assert producer.publish(block, published=NOTHING)
+            assert producer.publish(block)
             most = max(most, producer.delivered.in_flight)
     assert most * tick_block_size(100, 7) <= 80 << 10
     assert_holds(read_ticks(cluster), blocks)
@@ -167,21 +239,21 @@ def test_a_stop_ends_the_wait_for_a_full_queue(cluster: MockCluster) -> None:
     cluster.stop_broker()
     producer = make_producer(cluster, queue_bytes=64 << 10, block_ticks=700)
     began = time.monotonic()
-    assert not producer.publish(make_block(1, 2000), published=NOTHING, stopping=lambda: True)
+    assert not producer.publish(make_block(1, 2000), stopping=lambda: True)
     assert time.monotonic() - began < 2
     # The server comes back: the rest of the same block follows on.
     cluster.start_broker()
     with producer:
-        assert producer.publish(make_block(1, 2000), published=NOTHING)
+        assert producer.publish(make_block(1, 2000))
     assert_holds(read_ticks(cluster), [make_block(1, 2000)])
 
 
 def test_flush_ends_in_time_where_no_broker_is(cluster: MockCluster) -> None:
     producer = make_producer(cluster)
-    producer.publish(make_block(1, 10), published=NOTHING)
+    producer.publish(make_block(1, 10))
     assert producer.flush() == 0
     cluster.stop_broker()
-    producer.publish(make_block(11, 10), published=NOTHING)
+    producer.publish(make_block(11, 10))
     began = time.monotonic()
     assert producer.flush(0.5) == PARTITIONS
     assert 0.4 < time.monotonic() - began < 2
@@ -194,22 +266,48 @@ def test_a_server_that_does_not_move_is_given_up_with_its_address(cluster: MockC
     cluster.stop_broker()
     producer = make_producer(cluster, queue_bytes=64 << 10, block_ticks=700, stall_seconds=0.5)
     with pytest.raises(PublishError, match=f"Kafka at {cluster.bootstrap_servers} has not acknowledged"):
-        producer.publish(make_block(1, 2000), published=NOTHING)
+        producer.publish(make_block(1, 2000))
     producer.close()
 
 
 def test_a_message_that_the_broker_refuses_stops_the_producer_and_leaves_no_gap(cluster: MockCluster) -> None:
     producer = make_producer(cluster, block_ticks=70)
-    producer.publish(make_block(1, 100), published=NOTHING)
+    producer.publish(make_block(1, 100))
     assert producer.flush() == 0
     cluster.fail_requests(PRODUCE, [MSG_SIZE_TOO_LARGE])
     with pytest.raises(PublishError, match=r"steps 101 to 110: .*Message size too large") as first:
         publish_slowly(producer, first_step=101)
     with pytest.raises(PublishError) as again:
-        producer.publish(make_block(1, 1), published=NOTHING)
+        producer.publish(make_block(1, 1))
     assert str(again.value) == str(first.value)
     with pytest.raises(PublishError):
         producer.flush(5)
+    producer.close()
+    for columns in read_ticks(cluster):
+        steps = np.unique(columns.sequence)
+        assert steps.tolist() == list(range(1, len(steps) + 1))
+
+
+@pytest.mark.parametrize("mode", ["block", "tick"])
+def test_a_fatal_error_ends_everything_in_time_and_every_message_is_reported_once(
+    cluster: MockCluster, mode: str
+) -> None:
+    producer = make_producer(cluster, mode=mode, block_ticks=70)
+    producer.publish(make_block(1, 100))
+    assert producer.flush() == 0
+    cluster.fail_requests(PRODUCE, [OUT_OF_ORDER_SEQUENCE_NUMBER])
+    began = time.monotonic()
+    with pytest.raises(PublishError, match=r"partition \d of ticks.test, step.*: ") as told:
+        publish_slowly(producer, first_step=101)
+    for call in (producer.flush, producer.poll, lambda: producer.publish(make_block(1, 1))):
+        with pytest.raises(PublishError) as again:
+            call()
+        assert str(again.value) == str(told.value)
+    assert time.monotonic() - began < 10
+    delivered = producer.delivered
+    assert delivered.in_flight == 0
+    assert delivered.failed > 0
+    assert delivered.messages == sum(map(len, read_messages(cluster)))
     producer.close()
     for columns in read_ticks(cluster):
         steps = np.unique(columns.sequence)
@@ -221,6 +319,7 @@ def test_a_partition_that_the_topic_lacks_is_reported(cluster: MockCluster) -> N
     producer = Producer(
         {"bootstrap.servers": cluster.bootstrap_servers, "linger.ms": "1"},
         "ticks.small",
+        symbols=["A", "B"],
         partitions=np.array([0, 1], dtype=np.int32),
         partition_count=2,
         fingerprint=1,
@@ -228,25 +327,32 @@ def test_a_partition_that_the_topic_lacks_is_reported(cluster: MockCluster) -> N
 
     # By the first call that can know it: already `publish`, where the topic's metadata is there in time.
     def publish_and_flush() -> None:
-        producer.publish(make_block(1, 2, 2), published=published(0, 0))
+        producer.publish(make_block(1, 2, 2))
         producer.flush(20)
 
     with pytest.raises(PublishError, match=r"partition 1 of ticks.small, steps 1 to 2: .*[Uu]nknown partition"):
         publish_and_flush()
     producer.close()
     with pytest.raises(SettingsError, match="instrument 1 is in partition 2"):
-        Producer({}, "ticks.small", partitions=np.array([0, 2], dtype=np.int32), partition_count=2, fingerprint=1)
+        Producer(
+            {},
+            "ticks.small",
+            symbols=["A", "B"],
+            partitions=np.array([0, 2], dtype=np.int32),
+            partition_count=2,
+            fingerprint=1,
+        )
 
 
 def test_another_writer_is_noticed(cluster: MockCluster) -> None:
     producer = make_producer(cluster)
-    producer.expect_offsets(published(0, 0, 0))
-    producer.publish(make_block(1, 10), published=NOTHING)
+    producer.begin(offsets=each(0, 0, 0))
+    producer.publish(make_block(1, 10))
     assert producer.flush() == 0
     other = PlainProducer({"bootstrap.servers": cluster.bootstrap_servers})
     other.produce(TOPIC, b"x", partition=1)
     assert other.flush(10) == 0
-    producer.publish(make_block(11, 10), published=NOTHING)
+    producer.publish(make_block(11, 10))
     with pytest.raises(PublishError, match=r"partition 1 .*steps 11 to 20: .*offset 2 where 1 .*another producer"):
         producer.flush()
     producer.close()
@@ -256,7 +362,7 @@ def test_a_step_that_fits_no_message_is_refused_and_smaller_limits_split(cluster
     with pytest.raises(PublishError, match=r"partition 0 .* 7 instruments.*message.max.bytes is 1100.*more partitions"):
         make_producer(cluster, {"message.max.bytes": "1100"})
     with make_producer(cluster, {"message.max.bytes": "2000"}) as producer:
-        producer.publish(make_block(1, 100), published=NOTHING)
+        producer.publish(make_block(1, 100))
     assert_holds(read_ticks(cluster), [make_block(1, 100)])
     assert max(len(m.value() or b"") for partition in read_messages(cluster) for m in partition) <= 2000 - 1024
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from damage import neighbours
 from pseudofeed.encode import (
     TICK_SIZE,
     TickColumns,
@@ -59,6 +60,10 @@ def as_json(symbol: str, tick: dict[str, Any]) -> bytes:
     return encode_tick_json(symbol, **{name: value for name, value in tick.items() if name != "partition"})
 
 
+def expected(tick: dict[str, Any], newer: bytes = b"") -> bytes:
+    return sbe.encode("Tick", {**tick, "number": tick["instrument"]}, newer=newer)
+
+
 def decoded(*messages: bytes) -> TickColumns:
     return decode_ticks(messages, fingerprint=FINGERPRINT, partition=PARTITION)
 
@@ -79,7 +84,7 @@ def assert_is(columns: TickColumns, row: int, tick: dict[str, Any]) -> None:
 def test_any_sbe_tick_equals_the_reference_and_comes_back_bit_for_bit(tick: dict[str, Any]) -> None:
     message = encode_tick(**tick)
     assert len(message) == TICK_SIZE
-    assert message == sbe.encode_tick(**tick)
+    assert message == expected(tick)
     columns = decode_ticks([message, message], fingerprint=tick["fingerprint"], partition=tick["partition"])
     assert len(columns) == 2
     assert_is(columns, 1, tick)
@@ -128,14 +133,22 @@ def test_a_batch_may_mix_all_shapes() -> None:
     assert columns.price.tolist() == [100.1, 1, 2, 3, 4, 100.1]
 
 
+def test_a_large_batch_of_single_ticks_keeps_its_order() -> None:
+    count = 12_000
+    price = np.random.default_rng(1).uniform(1, 500, count)
+    messages = [encode_tick(**TICK | {"sequence": k + 1, "time": 10 * k, "price": price[k]}) for k in range(count)]
+    columns = decoded(*messages)
+    assert np.array_equal(columns.sequence, np.arange(1, count + 1))
+    assert np.array_equal(columns.time, 10 * np.arange(count))
+    assert np.array_equal(columns.price, price)
+    messages[-2] = messages[-2][:-1]
+    with pytest.raises(MalformedMessage) as raised:
+        decoded(*messages)
+    assert raised.value.index == count - 2
+
+
 def test_every_truncation_and_flipped_bit_of_an_sbe_tick_is_an_error() -> None:
-    message = encode_tick(**TICK)
-    damaged = [message[:length] for length in range(len(message))] + [message + b"\0"]
-    for bit in range(8 * len(message)):
-        flipped = bytearray(message)
-        flipped[bit // 8] ^= 1 << bit % 8
-        damaged.append(bytes(flipped))
-    for neighbour in damaged:
+    for neighbour in neighbours(encode_tick(**TICK)):
         with pytest.raises(MalformedMessage):
             decoded(neighbour)
         with pytest.raises(MalformedMessage):
@@ -163,10 +176,8 @@ def test_a_wrong_field_with_a_fitting_checksum_is_named(at: int, layout: str, va
 
 
 def test_an_sbe_tick_of_a_newer_version_is_read_without_what_was_added() -> None:
-    message = bytearray(encode_tick(**TICK) + b"newer")
-    struct.pack_into("<4H", message, 0, 57, 2, 1, 1)
-    struct.pack_into("<I", message, 28, sbe.checksum(bytes(message)))
-    assert_is(decoded(bytes(message)), 0, TICK)
+    message = expected(TICK, newer=b"added")
+    assert_is(decoded(message), 0, TICK)
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from damage import neighbours
 from pseudofeed.encode import (
     MAXIMUM_BLOCK_TICKS,
     TickColumns,
     TicksHeader,
     decode_ticks,
+    encode_tick,
     encode_tick_block_into,
     peek_ticks,
     tick_block_size,
@@ -84,18 +86,30 @@ def decoded(*messages: bytes, fingerprint: int = 0xFEDCBA9876543210, partition: 
     return decode_ticks(messages, fingerprint=fingerprint, partition=partition)
 
 
+def expected(block: dict[str, Any], newer: bytes = b"") -> bytes:
+    columns = block.get("columns", slice(None))
+    values = zip(block["prices"][:, columns].ravel(), block["variances"][:, columns].ravel(), strict=True)
+    return sbe.encode(
+        "TickBlock",
+        {
+            "fingerprint": block["fingerprint"],
+            "firstSequence": block["first_step"],
+            "partition": block["partition"],
+        },
+        {
+            "instruments": [{"number": number} for number in block["instruments"]],
+            "steps": [{"time": time} for time in block["times"]],
+            "ticks": [{"price": price, "variance": variance} for price, variance in values],
+        },
+        newer=newer,
+    )
+
+
 @given(blocks())
 def test_any_block_equals_the_reference_and_comes_back_bit_for_bit(block: dict[str, Any]) -> None:
     message = encoded(block)
-    read = sbe.decode(message)
     prices, variances = (block[name][:, block["columns"]] for name in ("prices", "variances"))
-    assert read.fingerprint == block["fingerprint"]
-    assert read.first_sequence == block["first_step"]
-    assert read.partition == block["partition"]
-    assert (read.instruments, read.times) == (block["instruments"].tolist(), block["times"].tolist())
-    assert bits(np.array(read.prices)) == bits(prices)
-    assert bits(np.array(read.variances)) == bits(variances)
-    assert sbe.encode(read) == message
+    assert message == expected(block)
 
     steps, width = prices.shape
     header = TicksHeader(block["fingerprint"], block["first_step"], steps, width, block["partition"])
@@ -119,13 +133,7 @@ def test_encoding_at_an_offset_touches_nothing_else(offset: int, block: dict[str
 
 
 def test_every_truncation_and_every_flipped_bit_is_an_error() -> None:
-    message = encoded(small_block())
-    damaged = [message[:length] for length in range(len(message))] + [message + b"\0"]
-    for bit in range(8 * len(message)):
-        flipped = bytearray(message)
-        flipped[bit // 8] ^= 1 << bit % 8
-        damaged.append(bytes(flipped))
-    for neighbour in damaged:
+    for neighbour in neighbours(encoded(small_block())):
         with pytest.raises(MalformedMessage):
             decoded(neighbour)
         with pytest.raises(MalformedMessage):
@@ -156,6 +164,14 @@ def test_a_wrong_field_with_a_fitting_checksum_is_named(at: int, layout: str, va
     with pytest.raises(MalformedMessage, match=re.escape(text)) as raised:
         decoded(good, good, bytes(message), good)
     assert raised.value.index == 2
+
+
+def test_a_newer_version_is_read_without_what_was_added() -> None:
+    block = small_block()
+    old, new = decoded(encoded(block)), decoded(expected(block, newer=b"added"))
+    assert (new.time.tolist(), new.sequence.tolist()) == (old.time.tolist(), old.sequence.tolist())
+    assert new.instrument.tolist() == old.instrument.tolist()
+    assert (bits(new.price), bits(new.variance)) == (bits(old.price), bits(old.variance))
 
 
 def test_decoding_takes_any_bytes_like_object_and_nothing_else() -> None:
@@ -223,11 +239,10 @@ def test_crc32_continues_like_zlibs(data: bytes, before: bytes) -> None:
     assert crc32(data, crc32(before)) == zlib.crc32(before + data)
 
 
-def test_the_reader_in_the_documentation_reads_a_block() -> None:
-    lines = re.search(r"```python\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.DOTALL)
-    assert lines is not None
+def test_the_readers_in_the_documentation_read_a_block_and_ticks() -> None:
     names: dict[str, Any] = {}
-    exec(lines[1], names)
+    for code in re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.DOTALL):
+        exec(code, names)
     block = small_block()
     message = encoded(block)
     fingerprint, partition, sequences, instruments, times, ticks = names["read_tick_block"](message)
@@ -239,3 +254,19 @@ def test_the_reader_in_the_documentation_reads_a_block() -> None:
     assert bits(ticks["variance"]) == bits(block["variances"])
     with pytest.raises(ValueError, match="damaged"):
         names["read_tick_block"](message[:-1] + b"\xff")
+    arguments: dict[str, Any] = {
+        "fingerprint": 5,
+        "partition": 3,
+        "time": 7,
+        "instrument": 2,
+        "price": -0.0,
+        "variance": 0.04,
+    }
+    singles = [encode_tick(sequence=sequence, **arguments) for sequence in (1, 2)]
+    rows = names["read_ticks"](singles)
+    assert rows["sequence"].tolist() == [1, 2]
+    assert rows["fingerprint"].tolist() == [5, 5]
+    assert bits(rows["price"]) == [1 << 63] * 2
+    assert [rows[name][1] for name in ("partition", "time", "number", "variance")] == [3, 7, 2, 0.04]
+    with pytest.raises(ValueError, match="damaged"):
+        names["read_ticks"]([singles[0], singles[1][:-1] + b"\xff"])

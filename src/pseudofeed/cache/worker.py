@@ -45,7 +45,7 @@ BATCH_ROWS = 200_000
 # a millisecond of each other; LONGEST_REST keeps one without from being flushed more often than that pays.
 BATCH_SECONDS = 0.001
 # A flush is followed by a rest of its own length, but 10 ms at most: at full speed it leaves the cores to the feed,
-# the store and the servers. At 200 steps a second of 100 instruments (20,000 ticks/s) the rest is over before the next step.
+# the store and the servers. At 200 steps a second of 100 instruments (20,000 ticks/s) it is over before the next step.
 LONGEST_REST = 0.01
 FIRST_BACK_OFF = 0.05
 LONGEST_BACK_OFF = 2.0
@@ -63,7 +63,7 @@ def cache_market(
 
     Quotes are flushed `batch_seconds` after the first that is not written yet, or earlier where `batch_rows` ticks
     have come; of several ticks of an instrument in a flush only the newest is written. Raises ServerError where a
-    server does not answer at the start (later it is waited for), TopicError and MalformedMessage.
+    server does not answer at the start (later it is waited for), and TopicError.
     """
     sink = CacheSink(record, connections)
     sink.open()

@@ -5,6 +5,17 @@ writes them beside it; sink.py is what a stage (store, cache) must offer to be s
 """
 
 from pseudofeed.consume.partitions import consume_ticks
-from pseudofeed.consume.sink import Batch, Sink, WorkerSummary, position_within
+from pseudofeed.consume.sink import Batch, Sink, Unreadable, WorkerSummary, position_within
+from pseudofeed.consume.stream import Stream, factor_stream, tick_stream
 
-__all__ = ["Batch", "Sink", "WorkerSummary", "consume_ticks", "position_within"]
+__all__ = [
+    "Batch",
+    "Sink",
+    "Stream",
+    "Unreadable",
+    "WorkerSummary",
+    "consume_ticks",
+    "factor_stream",
+    "position_within",
+    "tick_stream",
+]

@@ -5,26 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition, libversion
 
-__all__ = ["open_consumer"]
+from pseudofeed.errors import SettingsError
+
+__all__ = ["consumer_properties", "open_consumer"]
 
 # Everything that librdkafka wants to say goes here; without a handler of the user's nothing reaches the terminal.
 _log = logging.getLogger("pseudofeed.consume")
 _log.addHandler(logging.NullHandler())
 
 # What a user's properties file may change.
-_DEFAULTS: dict[str, str | int | bool] = {
-    "client.id": "pseudofeed",
+_DEFAULTS: dict[str, str | int | bool] = {"client.id": "pseudofeed", "fetch.wait.max.ms": 100}
+_CLASSIC_DEFAULTS: dict[str, str | int | bool] = {
     # How long a killed worker's partitions wait for another one; 6 s is the least that brokers allow by default.
     "session.timeout.ms": 6_000,
     "heartbeat.interval.ms": 1_500,
-    "fetch.wait.max.ms": 100,
 }
 # What the guarantees and the memory budget rest on.
 _FIXED: dict[str, str | int | bool] = {
-    "group.protocol": "classic",
-    "partition.assignment.strategy": "cooperative-sticky",
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
     "auto.offset.reset": "error",
@@ -36,11 +35,37 @@ _FIXED: dict[str, str | int | bool] = {
     # The default of 1 s stalls a consumer each time that its bounded queue was full.
     "fetch.queue.backoff.ms": 5,
 }
+_CLASSIC_FIXED: dict[str, str | int | bool] = {"partition.assignment.strategy": "cooperative-sticky"}
+
+# With KIP-848's protocol the broker has these: group.consumer.session.timeout.ms (45 s by default) and its fellows.
+_BROKERS_OWN = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
+_CONSUMER_PROTOCOL_SINCE = 0x020F0000  # before librdkafka 2.15 its groups stood still for minutes now and then
+
+
+def consumer_properties(kafka: Mapping[str, str], group: str) -> dict[str, str | int | bool]:
+    """Defaults, then the user's, then what must be; SettingsError for a group protocol that can't be used."""
+    protocol = kafka.get("group.protocol", "classic")
+    if protocol == "classic":
+        return {**_DEFAULTS, **_CLASSIC_DEFAULTS, **kafka, **_FIXED, **_CLASSIC_FIXED, "group.id": group}
+    if protocol != "consumer":
+        raise SettingsError(f"Kafka property group.protocol is {protocol!r}; it must be classic or consumer")
+    version, number = libversion()
+    if number < _CONSUMER_PROTOCOL_SINCE:
+        raise SettingsError(
+            f"Kafka property group.protocol=consumer needs librdkafka 2.15 or later, and this is {version}: use "
+            "group.protocol=classic, or install a newer confluent-kafka"
+        )
+    if wrong := [name for name in _BROKERS_OWN if name in kafka]:
+        raise SettingsError(
+            f"Kafka property {wrong[0]} can't be set beside group.protocol=consumer, with which the broker decides it: "
+            "take it out, or use group.protocol=classic"
+        )
+    return {**_DEFAULTS, **kafka, **_FIXED, "group.id": group}
 
 
 def open_consumer(
     kafka: Mapping[str, str], group: str, on_commit: Callable[[KafkaError | None, list[TopicPartition]], None]
 ) -> Consumer:
     """A member of `group` that commits nothing by itself and is told where to read."""
-    properties = {**_DEFAULTS, **kafka, **_FIXED, "group.id": group}
+    properties = consumer_properties(kafka, group)
     return Consumer(properties, logger=_log, error_cb=lambda problem: _log.info("%s", problem), on_commit=on_commit)

@@ -7,17 +7,21 @@ writing (which release the GIL) overlap with reading.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from pseudofeed.consume.sink import Batch, Sink
-from pseudofeed.encode import TickColumns, decode_ticks
+from pseudofeed.consume.sink import Batch, Sink, Unreadable
+from pseudofeed.consume.stream import Stream
+from pseudofeed.encode import TickColumns
 from pseudofeed.errors import MalformedMessage, ServerError
 from pseudofeed.publish.topics import TopicState
 
 __all__ = ["Lane", "Partition", "RawBatch", "Written"]
+
+_log = logging.getLogger("pseudofeed.consume")
 
 # A tick's share of a message: two doubles. Header and times come on top, so small blocks count for more than they have.
 BYTES_PER_TICK = 16
@@ -40,10 +44,11 @@ class RawBatch:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What one write has made last: ticks, their newest step, and each partition's next offset."""
+    """What one write has made last: ticks, their newest step, each partition's next offset. unreadable: messages."""
 
     ticks: int
     last_step: int
+    unreadable: int
     next_offsets: Mapping[int, int]
 
 
@@ -82,7 +87,7 @@ class Partition:
 class Lane:
     """One sink, its thread, and the partitions it serves."""
 
-    def __init__(self, sink: Sink, number: int, *, topic: str, fingerprint: int) -> None:
+    def __init__(self, sink: Sink, number: int, stream: Stream) -> None:
         self.sink = sink
         self.bytes = 0  # buffered for the next write
         self.since = 0.0  # when the oldest of them came
@@ -92,8 +97,7 @@ class Lane:
         self._idling: Future[None] | None = None
         self._idled_at = 0.0
         self._ending = False
-        self._topic = topic
-        self._fingerprint = fingerprint
+        self._stream = stream
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"pseudofeed-lane-{number}")
 
     @property
@@ -150,23 +154,51 @@ class Lane:
         self._thread.shutdown(wait=True)
 
     def _write(self, batches: Sequence[RawBatch]) -> Written:
-        decoded = [Batch(batch.partition, batch.from_offset, batch.to_offset, self._decode(batch)) for batch in batches]
+        decoded = [self._decode(batch) for batch in batches]
         self.sink.write(decoded)
         return Written(
             ticks=sum(len(batch.columns) for batch in decoded),
             last_step=max((int(batch.columns.sequence[-1]) for batch in decoded if len(batch.columns)), default=0),
+            unreadable=sum(len(batch.unreadable) for batch in decoded),
             next_offsets={batch.partition: batch.to_offset for batch in decoded},
         )
 
-    def _decode(self, batch: RawBatch) -> TickColumns:
+    def _decode(self, batch: RawBatch) -> Batch:
+        """The ticks of the messages that can be read, and the others as they came."""
+        parts: list[TickColumns] = []
+        unreadable: list[Unreadable] = []
+        ticks = begin = 0
+        while begin < len(batch.values):
+            end = len(batch.values)
+            problem = None
+            try:
+                part = self._ticks(batch, begin, end)
+            except MalformedMessage as error:
+                problem, end = error, begin + (error.index or 0)
+                part = self._ticks(batch, begin, end)
+            parts.append(part)
+            ticks += len(part)
+            begin = end
+            if problem is not None:
+                value = batch.values[end]
+                found = Unreadable(batch.offsets[end], value, str(problem), ticks, self._is_foreign(value))
+                unreadable.append(found)
+                _log.warning(
+                    "topic %s partition %d offset %d cannot be read: %s",
+                    self._stream.topic, batch.partition, found.offset, found.reason,
+                )  # fmt: skip
+                begin += 1
+        columns = TickColumns.concatenate(parts)
+        return Batch(batch.partition, batch.from_offset, batch.to_offset, columns, tuple(unreadable))
+
+    def _ticks(self, batch: RawBatch, begin: int, end: int) -> TickColumns:
+        return self._stream.decode(batch.values[begin:end], batch.partition)
+
+    def _is_foreign(self, value: bytes) -> bool:
         try:
-            return decode_ticks(batch.values, fingerprint=self._fingerprint, partition=batch.partition)
-        except MalformedMessage as problem:
-            at = batch.offsets[getattr(problem, "index", None) or 0]
-            raise MalformedMessage(
-                f"topic {self._topic} partition {batch.partition} offset {at}: {problem}. Nothing of this batch was "
-                f"taken; whatever wrote the message is not this market's feed"
-            ) from None
+            return self._stream.fingerprint_of(value) != self._stream.fingerprint
+        except MalformedMessage:
+            return False
 
     def _ask(self, describe: Callable[[], TopicState], partitions: Sequence[int]) -> Mapping[int, int]:
         topic = self._described(describe)

@@ -14,29 +14,49 @@ from pseudofeed.encode import TickColumns
 from pseudofeed.errors import TopicError
 from pseudofeed.publish.topics import TopicState
 
-__all__ = ["Batch", "Sink", "WorkerSummary", "position_within"]
+__all__ = ["Batch", "Sink", "Unreadable", "WorkerSummary", "position_within"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A message that is not what it claims to be.
+
+    before: how many of its batch's ticks came before it. foreign: it is whole, but carries another market's
+    fingerprint.
+    """
+
+    offset: int
+    value: bytes
+    reason: str
+    before: int
+    foreign: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Consecutive messages of one partition: from where reading went on, `from_offset`, to before `to_offset`."""
+    """Consecutive messages of one partition: from where reading went on, `from_offset`, to before `to_offset`.
+
+    columns: the ticks of those that could be read. unreadable: the others, by offset.
+    """
 
     partition: int
     from_offset: int
     to_offset: int
     columns: TickColumns
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSummary:
     """What a worker did. seconds: from the first tick's arrival to the last one's commit. last_step: 0 if no tick
-    came.
+    came. unreadable: messages that are no ticks of this market.
     """
 
     ticks: int
     seconds: float
     ticks_per_second: float
     last_step: int
+    unreadable: int
 
 
 class Sink(Protocol):

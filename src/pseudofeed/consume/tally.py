@@ -13,9 +13,12 @@ __all__ = ["Tally"]
 
 @dataclass(slots=True)
 class Tally:
-    """ticks written, the newest step among them, and when the first came and the last was written (0: none yet)."""
+    """ticks: written. unreadable: messages. first_at, last_at: when the first tick came and the last was written; 0:
+    none yet.
+    """
 
     ticks: int = 0
+    unreadable: int = 0
     last_step: int = 0
     first_at: float = 0.0
     last_at: float = 0.0
@@ -24,8 +27,9 @@ class Tally:
         if not self.first_at:
             self.first_at = time.monotonic()
 
-    def wrote(self, ticks: int, last_step: int) -> None:
+    def wrote(self, ticks: int, last_step: int, unreadable: int) -> None:
         self.ticks += ticks
+        self.unreadable += unreadable
         self.last_step = max(self.last_step, last_step)
         self.last_at = time.monotonic()
 
@@ -38,4 +42,5 @@ class Tally:
 
     def summary(self) -> WorkerSummary:
         seconds = self.seconds
-        return WorkerSummary(self.ticks, seconds, self.ticks / seconds if seconds else 0.0, self.last_step)
+        rate = self.ticks / seconds if seconds else 0.0
+        return WorkerSummary(self.ticks, seconds, rate, self.last_step, self.unreadable)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from pseudofeed.consume.stream import Stream
+from pseudofeed.control import Control
 from pseudofeed.errors import ServerError, TopicError
-from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.topics import TopicState, describe, tick_topic
+from pseudofeed.publish.topics import TopicState, describe
 
 __all__ = ["WatchedTopic"]
 
@@ -25,32 +25,35 @@ CHECK_SECONDS = 5.0
 
 
 class WatchedTopic:
-    """The market's tick topic, which must stay the one that it was at first sight."""
+    """A topic of a market, which must stay the one that it was at first sight."""
 
-    def __init__(self, kafka: dict[str, str], record: MarketRecord) -> None:
-        self.name = tick_topic(record.name)
-        self._kafka, self._record = kafka, record
+    def __init__(self, kafka: dict[str, str], stream: Stream) -> None:
+        self.name = stream.topic
+        self._kafka, self._stream = kafka, stream
         self._id: str | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pseudofeed-topic")
         self._checking: Future[TopicState] | None = None
         self._checked_at = 0.0
 
-    def wait_for(self, stopping: Callable[[], bool]) -> bool:
-        """Wait until the topic is there (the feed makes it); False if asked to stop before. Raises TopicError where it
-        does not come, or has another number of partitions than the market."""
+    def wait_for(self, control: Control) -> bool:
+        """Wait until the topic is there (the feed makes it); False if asked to stop before, or to drain a topic that
+        need not be there and is not. Raises TopicError where it does not come, or has another number of partitions."""
         deadline = time.monotonic() + WAIT_SECONDS
-        while not stopping():
+        while not control.stopping:
             try:
                 state = describe(self._kafka, self.name)
             except TopicError:
-                if time.monotonic() > deadline:
+                if self._stream.optional:
+                    if control.draining:
+                        return False
+                elif time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
                 continue
-            if len(state.high) != self._record.partitions:
+            if len(state.high) != self._stream.partitions:
                 raise TopicError(
-                    f"topic {self.name} has {len(state.high)} partitions, but market {self._record.name} was "
-                    f"registered with {self._record.partitions}: partitions must not be added to a market's topic"
+                    f"topic {self.name} has {len(state.high)} partitions, but it must have {self._stream.partitions}, "
+                    f"as its market was registered: partitions must not be added to a market's topic"
                 )
             self._id = state.topic_id
             self._checked_at = time.monotonic()

@@ -1,9 +1,19 @@
-"""Ticks as bytes and back: the wire's messages (SBE blocks and ticks, JSON) and PostgreSQL's binary COPY rows.
+"""Ticks, factors and bars as bytes and back: the wire's messages (SBE, JSON) and PostgreSQL's binary COPY rows.
 
 Codecs do no I/O. Numbers cross into the native core as whole arrays, once a batch, with the GIL released. The wire's
 schema is pseudofeed.sbe.xml in this folder; docs/wire.md explains it to those who write a reader in another language.
 """
 
+from pseudofeed.encode._blocks import (
+    bar_block_size,
+    decode_bar_blocks,
+    decode_factor_blocks,
+    encode_bar_block_into,
+    encode_factor_block_into,
+    factor_block_size,
+    peek_bar_block,
+    peek_factor_block,
+)
 from pseudofeed.encode._encode import (
     MAXIMUM_BLOCK_TICKS,
     TICK_SIZE,
@@ -15,20 +25,34 @@ from pseudofeed.encode._encode import (
     peek_ticks,
     tick_block_size,
 )
+from pseudofeed.encode.bars import BarBlockHeader, BarColumns
+from pseudofeed.encode.factors import FactorBlockHeader, FactorColumns
 from pseudofeed.encode.partitions import instrument_partitions, symbol_partition
 from pseudofeed.encode.ticks import TickColumns, TicksHeader
 
 __all__ = [
     "MAXIMUM_BLOCK_TICKS",
     "TICK_SIZE",
+    "BarBlockHeader",
+    "BarColumns",
+    "FactorBlockHeader",
+    "FactorColumns",
     "TickColumns",
     "TicksHeader",
+    "bar_block_size",
+    "decode_bar_blocks",
+    "decode_factor_blocks",
     "decode_ticks",
+    "encode_bar_block_into",
     "encode_copy_rows",
+    "encode_factor_block_into",
     "encode_tick",
     "encode_tick_block_into",
     "encode_tick_json",
+    "factor_block_size",
     "instrument_partitions",
+    "peek_bar_block",
+    "peek_factor_block",
     "peek_ticks",
     "symbol_partition",
     "tick_block_size",

@@ -5,23 +5,19 @@ Every function checks shapes and dtypes here, then makes one native call for the
 raises what the native status says. The caller owns the memory; a failure leaves it as it was.
 """
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libcpp.string_view cimport string_view
+from libcpp.vector cimport vector
 
 import json
 
-import numpy as np
-
 from pseudofeed._status cimport Status, check
+from pseudofeed.encode._messages cimport Bytes, Messages, Prefix, byte, int32_array
 from pseudofeed.encode.ticks import TickColumns, TicksHeader
 from pseudofeed.errors import MalformedMessage
 
-
-cdef extern from "<cstddef>" namespace "std" nogil:
-    ctypedef unsigned char byte
 
 cdef extern from "encode/crc32.h" namespace "pseudofeed::encode" nogil:
     uint32_t native_crc32 "pseudofeed::encode::crc32"(const byte* data, size_t size, uint32_t sum)
@@ -57,10 +53,6 @@ cdef extern from "encode/tick_block.h" namespace "pseudofeed::encode" nogil:
     Status native_encode_tick_block "pseudofeed::encode::encode_tick_block"(
         const TickBlockSource& source, byte* out, size_t capacity, size_t* written)
 
-cdef extern from "<string_view>" namespace "std" nogil:
-    cppclass string_view:
-        string_view(const char* data, size_t size)
-
 cdef extern from "encode/tick.h" namespace "pseudofeed::encode" nogil:
     size_t native_tick_size "pseudofeed::encode::tick_size"
     cppclass Tick:
@@ -75,15 +67,6 @@ cdef extern from "encode/tick.h" namespace "pseudofeed::encode" nogil:
     size_t tick_json_limit(size_t symbol_size)
     size_t native_encode_tick_json "pseudofeed::encode::encode_tick_json"(
         const Tick& tick, string_view symbol_json, byte* out)
-
-cdef extern from "encode/message.h" namespace "pseudofeed::encode" nogil:
-    cppclass Bytes:
-        const byte* data
-        size_t size
-    cppclass Prefix:
-        uint64_t fingerprint
-        int64_t sequence
-        uint32_t partition
 
 cdef extern from "encode/ticks.h" namespace "pseudofeed::encode" nogil:
     cdef enum class Shape(int):
@@ -114,67 +97,6 @@ MAXIMUM_BLOCK_TICKS = kMaximumBlockTicks
 TICK_SIZE = native_tick_size
 
 
-cdef class _Messages:
-    """The bytes of a batch of messages, held until it goes; and room for what each is found to be.
-
-    The batch keeps `bytes` alive, and nobody changes those; whatever else they are is exported as buffers.
-    """
-
-    cdef tuple batch
-    cdef Py_buffer* buffers
-    cdef Bytes* messages
-    cdef TickMessage* found
-    cdef size_t count
-    cdef size_t exported
-
-    def __cinit__(self, messages):
-        # A tuple: exporting a buffer may run other people's code, which could change a list's length meanwhile.
-        self.batch = tuple(messages)
-        self.count = len(self.batch)
-        self.exported = 0
-        cdef size_t others = 0
-        for message in self.batch:
-            if not PyBytes_CheckExact(message):
-                others += 1
-        # One more than needed: calloc(0) may answer NULL.
-        self.buffers = <Py_buffer*> calloc(others + 1, sizeof(Py_buffer))
-        self.messages = <Bytes*> calloc(self.count + 1, sizeof(Bytes))
-        self.found = <TickMessage*> calloc(self.count + 1, sizeof(TickMessage))
-        if self.buffers is NULL or self.messages is NULL or self.found is NULL:
-            raise MemoryError(f"no memory for the buffers of {self.count} messages")
-        cdef size_t m = 0
-        cdef Py_buffer* buffer
-        for message in self.batch:
-            if PyBytes_CheckExact(message):
-                self.messages[m].data = <const byte*> PyBytes_AS_STRING(message)
-                self.messages[m].size = <size_t> PyBytes_GET_SIZE(message)
-            else:
-                buffer = &self.buffers[self.exported]
-                PyObject_GetBuffer(message, buffer, PyBUF_SIMPLE)
-                self.exported += 1
-                self.messages[m].data = <const byte*> buffer.buf
-                self.messages[m].size = <size_t> buffer.len
-            m += 1
-
-    def __dealloc__(self):
-        cdef size_t i
-        for i in range(self.exported):
-            PyBuffer_Release(&self.buffers[i])
-        free(self.buffers)
-        free(self.messages)
-        free(self.found)
-
-
-cdef object _int32(object values, str name):
-    """`values` as a C-contiguous int32 array (n,), checked instead of wrapped."""
-    array = np.asarray(values)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise ValueError(f"{name} must be a one-dimensional array of integers, not {array.dtype} {array.shape}")
-    if array.dtype != np.int32 and array.size and (array.min() < -(1 << 31) or array.max() >= 1 << 31):
-        raise ValueError(f"{name} must fit 32 bits, found {array.min()} .. {array.max()}")
-    return np.ascontiguousarray(array, dtype=np.int32)
-
-
 def tick_block_size(size_t steps, size_t instruments):
     """Bytes of a tick block of that many steps and instruments.
 
@@ -199,8 +121,8 @@ def encode_tick_block_into(unsigned char[::1] buffer not None, size_t offset, *,
     Values are carried bit for bit, NaN and -0.0 too. Raises ValueError, with the buffer untouched, where shapes don't
     fit each other, an order or range is broken, or the buffer is too small (`tick_block_size` tells what is needed).
     """
-    cdef const int32_t[::1] numbers = _int32(instruments, "instruments")
-    cdef const int32_t[::1] chosen = None if columns is None else _int32(columns, "columns")
+    cdef const int32_t[::1] numbers = int32_array(instruments, "instruments")
+    cdef const int32_t[::1] chosen = None if columns is None else int32_array(columns, "columns")
     if (prices.shape[0] != times.shape[0] or variances.shape[0] != prices.shape[0]
             or variances.shape[1] != prices.shape[1]):
         raise ValueError(f"times ({times.shape[0]},), prices ({prices.shape[0]}, {prices.shape[1]}) and variances "
@@ -290,12 +212,12 @@ def peek_ticks(message):
 
     Raises MalformedMessage, saying what was found, what was expected, and at which byte.
     """
-    cdef _Messages batch = _Messages((message,))
+    cdef Messages batch = Messages((message,))
+    cdef TickMessage found
     cdef Status status
     with nogil:
-        status = check_tick_message(batch.messages[0], batch.found)
+        status = check_tick_message(batch.messages[0], &found)
     check(status)
-    cdef TickMessage* found = batch.found
     if found.shape == Shape.block:
         return TicksHeader(found.block.prefix.fingerprint, found.block.prefix.sequence, found.block.steps,
                            found.block.instruments, found.block.prefix.partition)
@@ -311,12 +233,14 @@ def decode_ticks(messages, *, uint64_t fingerprint, uint32_t partition):
     a block's sequences, times and instruments ascend. Raises MalformedMessage with the index of the first bad message
     in `.index`, saying what was found, what was expected, and at which byte; the caller knows topic and offset.
     """
-    cdef _Messages batch = _Messages(messages)
+    cdef Messages batch = Messages(messages)
+    cdef vector[TickMessage] found
+    found.resize(batch.count)
     cdef size_t ticks = 0
     cdef size_t failed = 0
     cdef Status status
     with nogil:
-        status = check_ticks(batch.messages, batch.count, fingerprint, partition, batch.found, &ticks, &failed)
+        status = check_ticks(batch.messages, batch.count, fingerprint, partition, found.data(), &ticks, &failed)
     try:
         check(status)
     except MalformedMessage as error:
@@ -337,7 +261,7 @@ def decode_ticks(messages, *, uint64_t fingerprint, uint32_t partition):
     columns.price = &price[0]
     columns.variance = &variance[0]
     with nogil:
-        read_ticks(batch.found, batch.count, columns)
+        read_ticks(found.data(), batch.count, columns)
     return result
 
 
@@ -354,7 +278,7 @@ def encode_copy_rows(columns, instrument_ids):
     cdef const int32_t[::1] instrument = columns.instrument
     cdef const double[::1] price = columns.price
     cdef const double[::1] variance = columns.variance
-    cdef const int32_t[::1] ids = _int32(instrument_ids, "instrument_ids")
+    cdef const int32_t[::1] ids = int32_array(instrument_ids, "instrument_ids")
     if not time.shape[0] == instrument.shape[0] == price.shape[0] == variance.shape[0]:
         raise ValueError("the columns of ticks have different lengths")
     cdef CopyRowsSource source

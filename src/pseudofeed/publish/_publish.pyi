@@ -27,21 +27,37 @@ class NativeProducer:
         properties: Mapping[str, str],
         topic: str,
         *,
+        symbols: Sequence[str],
         partitions: NDArray[np.int32],
         partition_count: int,
         fingerprint: int,
+        shape: str,
         block_ticks: int,
+        factor_topic: str,
+        factors: int,
     ) -> None: ...
-    def expect_offsets(self, next_offsets: NDArray[np.int64]) -> None: ...
+    def begin(
+        self, steps: NDArray[np.int64], ahead: NDArray[np.int64], next_offsets: NDArray[np.int64] | None
+    ) -> None: ...
     def publish(
         self,
         first_step: int,
         times: NDArray[np.int64],
         prices: NDArray[np.float64],
         variances: NDArray[np.float64],
-        published: NDArray[np.int64],
+        partition: int,
         timeout_ms: int,
     ) -> bool: ...
+    def begin_factors(self, step: int, next_offset: int) -> None: ...
+    def publish_factors(
+        self,
+        first_step: int,
+        times: NDArray[np.int64],
+        increments: NDArray[np.float64],
+        levels: NDArray[np.float64],
+        timeout_ms: int,
+    ) -> bool: ...
+    def factor_step(self) -> int: ...
     def poll(self) -> None: ...
     def flush(self, timeout_ms: int) -> int: ...
     def counts(self) -> tuple[int, int, int, int, int, int]: ...

@@ -6,6 +6,10 @@ Arguments are checked here; each native call runs with the GIL released and retu
 Python's signal handlers run while a producer waits for room in its queue.
 """
 
+import json
+
+import numpy as np
+
 from libc.stdint cimport int16_t, int32_t, int64_t, uint64_t
 from libcpp cimport bool as cbool
 from libcpp.memory cimport unique_ptr
@@ -35,6 +39,13 @@ cdef extern from "publish/mock_cluster.h" namespace "pseudofeed::publish" nogil:
         Status set_broker(int32_t broker, bint up)
 
 
+cdef extern from "encode/ticks.h" namespace "pseudofeed::encode" nogil:
+    cdef enum class Shape(int):
+        block
+        tick
+        json
+
+
 cdef extern from "publish/producer.h" namespace "pseudofeed::publish" nogil:
     ctypedef vector[pair[string, string]] Properties
 
@@ -43,7 +54,19 @@ cdef extern from "publish/producer.h" namespace "pseudofeed::publish" nogil:
         uint64_t fingerprint
         int32_t partition_count
         vector[int32_t] partitions
+        vector[string] symbols
+        Shape shape
+        vector[string] json_symbols
         size_t block_ticks
+        string factor_topic
+        size_t factors
+
+    cdef cppclass Factors:
+        int64_t first_step
+        size_t steps
+        const int64_t* times
+        const double* increments
+        const double* levels
 
     cdef cppclass Ticks:
         int64_t first_step
@@ -51,6 +74,7 @@ cdef extern from "publish/producer.h" namespace "pseudofeed::publish" nogil:
         const int64_t* times
         const double* prices
         const double* variances
+        int32_t partition
 
     cdef cppclass Counts:
         int64_t accepted_messages
@@ -64,8 +88,11 @@ cdef extern from "publish/producer.h" namespace "pseudofeed::publish" nogil:
         @staticmethod
         Status create(const Library& library, const Properties& properties, ProducerOptions options,
                       unique_ptr[CProducer]* producer)
-        void expect_offsets(const int64_t* next_offsets)
-        Status publish(const Ticks& block, const int64_t* published, int timeout_ms, cbool* done)
+        Status begin(const int64_t* steps, const int64_t* ahead, const int64_t* next_offsets)
+        Status begin_factors(int64_t step, int64_t next_offset)
+        Status publish(const Ticks& block, int timeout_ms, cbool* done)
+        Status publish_factors(const Factors& block, int timeout_ms, cbool* done)
+        int64_t factor_step()
         Status poll()
         Status flush(int timeout_ms, int64_t* left)
         Counts counts()
@@ -73,6 +100,8 @@ cdef extern from "publish/producer.h" namespace "pseudofeed::publish" nogil:
         string last_error()
         size_t message_steps(int32_t partition)
 
+
+_SHAPES = {"block": Shape.block, "sbe": Shape.tick, "json": Shape.json}
 
 cdef const Library* _library = NULL
 
@@ -156,9 +185,11 @@ cdef class NativeProducer:
     cdef unique_ptr[CProducer] _producer
     cdef Py_ssize_t _instruments
     cdef Py_ssize_t _partitions
+    cdef Py_ssize_t _factors
+    cdef int64_t[::1] _members  # instruments of each partition
 
-    def __init__(self, properties, str topic, *, const int32_t[::1] partitions, int32_t partition_count,
-                 uint64_t fingerprint, size_t block_ticks):
+    def __init__(self, properties, str topic, *, symbols, const int32_t[::1] partitions, int32_t partition_count,
+                 uint64_t fingerprint, str shape, size_t block_ticks, str factor_topic, size_t factors):
         cdef Properties native_properties
         cdef ProducerOptions options
         cdef Status status
@@ -172,36 +203,53 @@ cdef class NativeProducer:
         options.fingerprint = fingerprint
         options.partition_count = partition_count
         options.block_ticks = block_ticks
+        options.factor_topic = factor_topic.encode()
+        options.factors = factors
+        options.shape = _SHAPES[shape]
+        for symbol in symbols:
+            options.symbols.push_back(symbol.encode())
+            if options.shape == Shape.json:
+                options.json_symbols.push_back(json.dumps(symbol).encode())
         for i in range(partitions.shape[0]):
             options.partitions.push_back(partitions[i])
         with nogil:
             status = CProducer.create(table[0], native_properties, move(options), &self._producer)
         check(status)
         self._instruments = partitions.shape[0]
+        self._members = np.bincount(partitions, minlength=partition_count)
         self._partitions = partition_count
+        self._factors = factors
 
     cdef CProducer* _open(self) except NULL:
         if self._producer.get() == NULL:
             raise ValueError("the producer is closed")
         return self._producer.get()
 
-    def expect_offsets(self, const int64_t[::1] next_offsets):
-        """(P,) the offsets that the next messages must get."""
-        if next_offsets.shape[0] != self._partitions:
-            raise ValueError(f"there are {next_offsets.shape[0]} offsets for {self._partitions} partitions")
-        self._open().expect_offsets(&next_offsets[0])
+    def begin(self, const int64_t[::1] steps, const int64_t[::1] ahead, const int64_t[::1] next_offsets):
+        """(P,) each: steps and, of the next one, ticks that are there; the offsets that the next messages must get,
+        or None."""
+        cdef const int64_t* offsets = NULL
+        if next_offsets is not None:
+            offsets = &next_offsets[0]
+        if steps.shape[0] != self._partitions or ahead.shape[0] != self._partitions or (
+                next_offsets is not None and next_offsets.shape[0] != self._partitions):
+            raise ValueError(f"each array must have {self._partitions} entries")
+        cdef Status status = self._open().begin(&steps[0], &ahead[0], offsets)
+        check(status)
 
     def publish(self, int64_t first_step, const int64_t[::1] times, const double[:, ::1] prices,
-                const double[:, ::1] variances, const int64_t[::1] published, int timeout_ms):
-        """Enqueue; False where the queue is full after `timeout_ms`, and the same call again goes on."""
+                const double[:, ::1] variances, int32_t partition, int timeout_ms):
+        """Enqueue; False where the queue is full after `timeout_ms`, and the same call again goes on. partition: whose
+        instruments alone the columns are, or -1."""
         cdef CProducer* producer = self._open()
         cdef Py_ssize_t steps = times.shape[0]
+        if not -1 <= partition < self._partitions:
+            raise ValueError(f"partition {partition} is not one of {self._partitions}")
+        cdef Py_ssize_t columns = self._instruments if partition < 0 else self._members[partition]
         for name, array in (("prices", prices), ("variances", variances)):
-            if array.shape[0] != steps or array.shape[1] != self._instruments:
-                raise ValueError(f"{name} has the shape {(array.shape[0], array.shape[1])}, not {(steps, self._instruments)}")
-        if published.shape[0] != self._partitions:
-            raise ValueError(f"published has {published.shape[0]} entries for {self._partitions} partitions")
-        if steps == 0:
+            if array.shape[0] != steps or array.shape[1] != columns:
+                raise ValueError(f"{name} has the shape {(array.shape[0], array.shape[1])}, not {(steps, columns)}")
+        if steps == 0 or columns == 0:
             return True
         cdef Ticks ticks
         ticks.first_step = first_step
@@ -209,12 +257,44 @@ cdef class NativeProducer:
         ticks.times = &times[0]
         ticks.prices = &prices[0, 0]
         ticks.variances = &variances[0, 0]
+        ticks.partition = partition
         cdef Status status
         cdef cbool done = False
         with nogil:
-            status = producer.publish(ticks, &published[0], timeout_ms, &done)
+            status = producer.publish(ticks, timeout_ms, &done)
         check(status)
         return done
+
+    def begin_factors(self, int64_t step, int64_t next_offset):
+        """The last step that the factor topic holds, and the offset that its next message must get; -1: any."""
+        check(self._open().begin_factors(step, next_offset))
+
+    def publish_factors(self, int64_t first_step, const int64_t[::1] times, const double[:, ::1] increments,
+                        const double[:, ::1] levels, int timeout_ms):
+        """Enqueue; False where the queue is full after `timeout_ms`, and the same call again goes on."""
+        cdef CProducer* producer = self._open()
+        cdef Py_ssize_t steps = times.shape[0]
+        for name, array in (("increments", increments), ("levels", levels)):
+            if array.shape[0] != steps or array.shape[1] != self._factors:
+                raise ValueError(f"{name} has the shape {(array.shape[0], array.shape[1])}, not {(steps, self._factors)}")
+        if steps == 0 or self._factors == 0:
+            return True
+        cdef Factors factors
+        factors.first_step = first_step
+        factors.steps = steps
+        factors.times = &times[0]
+        factors.increments = &increments[0, 0]
+        factors.levels = &levels[0, 0]
+        cdef Status status
+        cdef cbool done = False
+        with nogil:
+            status = producer.publish_factors(factors, timeout_ms, &done)
+        check(status)
+        return done
+
+    def factor_step(self):
+        """The last step of the factors that is acknowledged; 0: none."""
+        return self._open().factor_step()
 
     def poll(self):
         """Serve the delivery reports that have come in; raise what stands."""

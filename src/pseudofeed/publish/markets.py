@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import (  # type: ignore[attr-defined, unused-ignore]
+    KafkaError,
     KafkaException,
     Producer,
 )
 
 from pseudofeed.errors import MalformedMessage, MarketChanged, TopicError, UnknownMarket
 from pseudofeed.publish.reader import TIMEOUT, TopicReader, server_error, silent_logger
-from pseudofeed.publish.topics import MARKETS_TOPIC, MARKETS_TOPIC_CONFIG, ensure_topic
+from pseudofeed.publish.topics import MARKETS_TOPIC, MARKETS_TOPIC_CONFIG, RECORD_BYTES, ensure_topic
 
 if TYPE_CHECKING:
     from pseudofeed.market import Market
@@ -148,8 +149,11 @@ def register_market(kafka: Mapping[str, str], market: Market, partitions: int | 
 
 
 def drop_market(kafka: Mapping[str, str], name: str) -> None:
-    """Take the record away. The market's topics stay: delete them first (topics.delete_topic)."""
-    read_market(kafka, name)
+    """Take the record away, also one that cannot be read. The market's topics stay: delete them first
+    (topics.delete_topic). UnknownMarket if there is none."""
+    with TopicReader(kafka) as reader:
+        if name not in _standing(reader):
+            raise UnknownMarket(f"no market {name!r} is registered")
     _write(kafka, name, None)
 
 
@@ -215,7 +219,7 @@ def _parse(name: str, offset: int, value: bytes, _is_last: bool) -> MarketRecord
 
 def _write(kafka: Mapping[str, str], name: str, value: bytes | None) -> None:
     """Returns when the broker has acknowledged it."""
-    failures: list[object] = []
+    failures: list[KafkaError] = []
     try:
         producer = Producer(
             {
@@ -226,6 +230,10 @@ def _write(kafka: Mapping[str, str], name: str, value: bytes | None) -> None:
                 "enable.idempotence": False,
                 "acks": "all",
                 "linger.ms": 0,
+                # 10,000 listed instruments take more than the megabyte that is the default on all sides. The broker
+                # counts what is compressed, and gzip is what every client can read.
+                "message.max.bytes": RECORD_BYTES,
+                "compression.type": "gzip",
             },
             logger=silent_logger(),
         )
@@ -240,5 +248,10 @@ def _write(kafka: Mapping[str, str], name: str, value: bytes | None) -> None:
     except (KafkaException, BufferError) as error:
         raise server_error(kafka, f"does not take the record of market {name}", str(error)) from None
     if failures or left:
-        reason = str(failures[0]) if failures else "no acknowledgement"
+        reason = failures[0].str() if failures else "no acknowledgement"
+        if failures and failures[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            reason += (
+                f" (it has {len(value or b''):,} bytes before compression; raise max.message.bytes of topic "
+                f"{MARKETS_TOPIC}, which new ones have at {RECORD_BYTES:,})"
+            )
         raise server_error(kafka, f"does not take the record of market {name}", reason)

@@ -15,7 +15,7 @@ What the settings are for:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -26,7 +26,20 @@ from numpy.typing import NDArray
 from pseudofeed.errors import PublishError, SettingsError
 from pseudofeed.publish import _publish
 
-__all__ = ["BLOCK_TICKS", "QUEUE_BYTES", "Delivered", "PartitionCounts", "Producer", "Ticks"]
+__all__ = [
+    "BLOCK_TICKS",
+    "ENCODINGS",
+    "MODES",
+    "QUEUE_BYTES",
+    "Delivered",
+    "FactorSteps",
+    "PartitionCounts",
+    "Producer",
+    "Ticks",
+]
+
+MODES = ("block", "tick")
+ENCODINGS = ("sbe", "json")
 
 BLOCK_TICKS = 8_192
 """At most this many ticks a message (a step has at least its instruments). Measured: 100 instruments, 4 partitions,
@@ -36,6 +49,9 @@ grow."""
 
 QUEUE_BYTES = 64 << 20
 """The memory that queued and unacknowledged messages may take; librdkafka's own default is 1 GiB."""
+
+MESSAGE_BYTES = 320
+"""What a queued message of one tick takes in librdkafka: 200 for its administration, and the allocator's share."""
 
 SLICE_MS = 100
 """The longest native call: Python's signal handlers run between two of them."""
@@ -62,15 +78,30 @@ class Ticks(Protocol):
     def variances(self) -> NDArray[np.float64]: ...
 
 
+class FactorSteps(Protocol):
+    """T steps of K factors: time (T,) as in Ticks, factor_increments and factor_levels (T, K) float64, C-contiguous."""
+
+    @property
+    def first_step(self) -> int: ...
+    @property
+    def time(self) -> NDArray[np.int64]: ...
+    @property
+    def factor_increments(self) -> NDArray[np.float64]: ...
+    @property
+    def factor_levels(self) -> NDArray[np.float64]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What the broker has acknowledged. in_flight: messages accepted and not acknowledged yet. last: time.monotonic()
+    """What the broker has acknowledged. in_flight: messages accepted and not reported yet. failed: messages that were
+    given up; `Producer` raises then. last: time.monotonic()
     at the last acknowledgement, 0.0 before the first."""
 
     ticks: int
     messages: int
     bytes: int
     in_flight: int
+    failed: int
     last: float
 
 
@@ -96,7 +127,7 @@ def producer_properties(kafka: Mapping[str, str], queue_bytes: int) -> dict[str,
         "linger.ms": "20",
         "message.timeout.ms": "0",
         "queue.buffering.max.kbytes": str(max(1, queue_bytes // 1024)),
-        "queue.buffering.max.messages": "1000000",
+        "queue.buffering.max.messages": str(max(1, queue_bytes // MESSAGE_BYTES)),
         **kafka,
     }
     if properties["enable.idempotence"] == "true":
@@ -104,13 +135,23 @@ def producer_properties(kafka: Mapping[str, str], queue_bytes: int) -> dict[str,
     return properties
 
 
-class Producer:
-    """Publishes tick blocks of a market with N instruments to a topic of P partitions.
+def _shape(mode: str, encoding: str) -> str:
+    """The native producer's word for it. ValueError for what there is not."""
+    if mode not in MODES or encoding not in ENCODINGS:
+        raise ValueError(f"mode is {mode!r} and encoding {encoding!r}; they must be of {MODES} and {ENCODINGS}")
+    if mode == "block" and encoding != "sbe":
+        raise ValueError("a block is encoded in sbe; json is for mode tick")
+    return "block" if mode == "block" else encoding
 
-    kafka: librdkafka properties, each overrides ours. partitions: (N,) int32, the partition of each instrument.
-    fingerprint: the market's. A message holds at most `block_ticks` ticks; `queue_bytes` is the memory budget of what
-    is queued and under way. A context manager: leaving it flushes (10 s at most) unless an exception is under way,
-    then closes.
+
+class Producer:
+    """Publishes the ticks of a market with N instruments to a topic of P partitions.
+
+    kafka: librdkafka properties, each overrides ours. symbols: N, the keys of single ticks. partitions: (N,) int32,
+    the partition of each instrument. fingerprint: the market's. mode: "block", messages of at most `block_ticks` ticks;
+    or "tick", a message each, its value in `encoding`, "sbe" or "json". factor_topic: of one partition, where the K =
+    `factors` factors go; "": nowhere. `queue_bytes` is the memory budget of what is queued and under way. A context
+    manager: leaving it flushes (10 s at most) unless an exception is under way, then closes.
 
     Raises SettingsError for properties that librdkafka refuses, PublishError where a step of a partition's
     instruments does not fit a message. Every later failure is a PublishError with partition, steps and librdkafka's
@@ -122,9 +163,14 @@ class Producer:
         kafka: Mapping[str, str],
         topic: str,
         *,
+        symbols: Sequence[str],
         partitions: NDArray[np.int32],
         partition_count: int,
         fingerprint: int,
+        mode: str = "block",
+        encoding: str = "sbe",
+        factor_topic: str = "",
+        factors: int = 0,
         block_ticks: int = BLOCK_TICKS,
         queue_bytes: int = QUEUE_BYTES,
         stall_seconds: float = 60.0,
@@ -134,47 +180,80 @@ class Producer:
         self._partition_count = partition_count
         self._stall_seconds = stall_seconds
         self._last_sign = 0.0
+        shape = _shape(mode, encoding)
         try:
             self._native = _publish.NativeProducer(
                 producer_properties(kafka, queue_bytes),
                 topic,
+                symbols=symbols,
                 partitions=np.ascontiguousarray(partitions, dtype=np.int32),
                 partition_count=partition_count,
                 fingerprint=fingerprint,
+                shape=shape,
                 block_ticks=block_ticks,
+                factor_topic=factor_topic,
+                factors=factors,
             )
         except ValueError as error:
             raise SettingsError(f"the producer for {topic} can't be made: {error}") from None
 
-    def expect_offsets(self, next_offsets: NDArray[np.int64]) -> None:
-        """Before the first `publish`, the topic's ends, (P,) int64: from now on an acknowledgement at another offset
-        than the one that is due is a failure, because somebody else writes to the topic. The producer connects in the
-        background meanwhile (an idempotent one needs half a second), so make it first and read the ends then."""
-        self._native.expect_offsets(np.ascontiguousarray(next_offsets, dtype=np.int64))
+    def begin(
+        self,
+        *,
+        steps: NDArray[np.int64] | None = None,
+        ahead: NDArray[np.int64] | None = None,
+        offsets: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Before the first `publish`, what the topic holds, (P,) int64 each (None: zeros): of each partition the steps
+        up to `steps`, and of the next one the ticks of the first `ahead` of its instruments. offsets: its end; from now
+        on an acknowledgement at another offset than the one that is due is a failure, because somebody else writes to
+        the topic. The producer connects in the background meanwhile (an idempotent one needs half a second), so make
+        it first and read the ends then."""
+        zeros = np.zeros(self._partition_count, dtype=np.int64)
+        self._native.begin(
+            zeros if steps is None else np.ascontiguousarray(steps, dtype=np.int64),
+            zeros if ahead is None else np.ascontiguousarray(ahead, dtype=np.int64),
+            None if offsets is None else np.ascontiguousarray(offsets, dtype=np.int64),
+        )
 
     def publish(
-        self,
-        block: Ticks,
-        *,
-        published: NDArray[np.int64],
-        stopping: Callable[[], bool] = lambda: False,
+        self, block: Ticks, *, partition: int | None = None, stopping: Callable[[], bool] = lambda: False
     ) -> bool:
-        """Enqueue a block's ticks, of each partition p the steps after published[p] ((P,) int64, the last step it
-        already holds) and after what this producer has enqueued before.
+        """Enqueue the ticks of a block that come after what each partition holds and this producer has enqueued.
 
-        Waits while the queue is full; False if `stopping()` said so meanwhile: then a part of the block, the first
-        steps of each partition, may be enqueued. Raises ValueError where a partition would get a gap.
+        partition: the columns are the instruments of this partition alone; None: all instruments. Waits while the queue
+        is full; False if `stopping()` said so meanwhile: then a part of the block, the first ticks of each partition,
+        may be enqueued. Raises ValueError where a partition would get a gap, or JSON can't hold a value.
         """
-        published = np.ascontiguousarray(published, dtype=np.int64)
         if self.delivered.in_flight == 0:
             self._last_sign = time.monotonic()
-        while not self._native.publish(
-            block.first_step, block.time, block.prices, block.variances, published, SLICE_MS
+        number = -1 if partition is None else partition
+        while not self._native.publish(block.first_step, block.time, block.prices, block.variances, number, SLICE_MS):
+            if stopping():
+                return False
+            self.check_moving()
+        return True
+
+    def begin_factors(self, *, step: int, offset: int) -> None:
+        """As `begin`, for the factor topic: it holds the steps up to `step`."""
+        self._native.begin_factors(step, offset)
+
+    def publish_factors(self, block: FactorSteps, *, stopping: Callable[[], bool] = lambda: False) -> bool:
+        """As `publish`, of the factors."""
+        if self.delivered.in_flight == 0:
+            self._last_sign = time.monotonic()
+        while not self._native.publish_factors(
+            block.first_step, block.time, block.factor_increments, block.factor_levels, SLICE_MS
         ):
             if stopping():
                 return False
             self.check_moving()
         return True
+
+    @property
+    def factor_step(self) -> int:
+        """The last step of the factors that is acknowledged; 0: none."""
+        return self._native.factor_step()
 
     def flush(self, timeout: float = 10.0) -> int:
         """Send what is queued and wait for its acknowledgement, at most `timeout` seconds; messages that are left."""
@@ -194,17 +273,17 @@ class Producer:
         """What is acknowledged by now; serves reports, so it is up to date between two blocks too."""
         accepted, messages, ticks, size, failed, silence_ns = self._native.counts()
         last = 0.0 if silence_ns < 0 else time.monotonic() - silence_ns / 1e9
-        return Delivered(ticks, messages, size, accepted - messages - failed, last)
+        return Delivered(ticks, messages, size, accepted - messages - failed, failed, last)
 
     def partition_counts(self) -> PartitionCounts:
         counts = PartitionCounts(*(np.zeros(self._partition_count, dtype=np.int64) for _ in range(3)))
         self._native.partition_counts(counts.acknowledged, counts.messages, counts.bytes)
         return counts
 
-    def message_steps(self) -> int:
-        """Steps of a full message of the partition with the most instruments: blocks of `publish` best hold a
+    def message_steps(self, partition: int) -> int:
+        """Steps of a full block of the partition, 0 where it has no instruments: what `publish` is given best holds a
         multiple."""
-        return min(filter(None, map(self._native.message_steps, range(self._partition_count))))
+        return self._native.message_steps(partition)
 
     def give_up(self, doing: str) -> PublishError:
         """The error for a server that does not acknowledge any more."""

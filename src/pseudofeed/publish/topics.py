@@ -27,17 +27,23 @@ from pseudofeed.publish.reader import TIMEOUT, TopicReader, admin_client, server
 __all__ = [
     "MARKETS_TOPIC",
     "MARKETS_TOPIC_CONFIG",
+    "RECORD_BYTES",
     "TICK_TOPIC_CONFIG",
     "TopicState",
     "check_broker",
     "delete_topic",
     "describe",
+    "ensure_market_topics",
     "ensure_topic",
+    "factor_topic",
     "tick_topic",
 ]
 
 MARKETS_TOPIC = "pseudofeed.markets"
-MARKETS_TOPIC_CONFIG = {"cleanup.policy": "compact"}
+RECORD_BYTES = 64 << 20
+"""The largest market record: a listed instrument takes about 120 bytes, half of it after compression."""
+
+MARKETS_TOPIC_CONFIG = {"cleanup.policy": "compact", "max.message.bytes": str(RECORD_BYTES)}
 
 _FOR_EVER = str(2**63 - 1)
 TICK_TOPIC_CONFIG = {
@@ -69,6 +75,11 @@ class TopicState:
 def tick_topic(market: str) -> str:
     """The topic of a market's ticks."""
     return f"ticks.{market}"
+
+
+def factor_topic(market: str) -> str:
+    """The topic of a market's factors, of one partition."""
+    return f"factors.{market}"
 
 
 def check_broker(kafka: Mapping[str, str], *, timeout: float = 5.0) -> None:
@@ -107,6 +118,12 @@ def ensure_topic(kafka: Mapping[str, str], name: str, partitions: int, config: M
             f"topic {name} has {found} partitions, not {partitions}, and where an instrument's ticks are depends on "
             "that number: use as many, or drop the market and its topic"
         )
+
+
+def ensure_market_topics(kafka: Mapping[str, str], market: str, partitions: int) -> None:
+    """The topics of a market's ticks and factors, as `ensure_topic` makes them."""
+    ensure_topic(kafka, tick_topic(market), partitions, TICK_TOPIC_CONFIG)
+    ensure_topic(kafka, factor_topic(market), 1, TICK_TOPIC_CONFIG)
 
 
 def _create(kafka: Mapping[str, str], name: str, partitions: int, config: dict[str, str]) -> None:

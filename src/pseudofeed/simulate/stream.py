@@ -8,6 +8,7 @@ given the state at the step before.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -23,13 +24,61 @@ from pseudofeed.simulate.paths import MarketState, Paths, TickBlock
 if TYPE_CHECKING:
     from pseudofeed.market import Market
 
-__all__ = ["simulate", "stream"]
+__all__ = ["simulate", "stream", "stream_factors"]
 
 # Ticks in a block: 1 MiB of prices and variances stays in the second-level cache on its way to the encoder.
 _BLOCK_TICKS = 65_536
 
 # Set in the counter's step, it marks the draws of the night before that step.
 _NIGHT = 1 << 63
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _FactorSteps:
+    """T steps of K factors: shocks (T, K) are the increments in trading time less their drift; increments and levels
+    (T, K). openings: rows that follow a night; nights (n, K): the increments in each."""
+
+    shocks: NDArray[np.float64]
+    increments: NDArray[np.float64]
+    levels: NDArray[np.float64]
+    openings: list[int]
+    nights: NDArray[np.float64]
+
+
+class _Factors:
+    """A market's factors and the levels (K,) that they have reached at a step."""
+
+    def __init__(self, market: Market, step: int, levels: NDArray[np.float64]) -> None:
+        self.clock = market.clock
+        self.model = _factor_model(market, self.clock.dt)
+        # A night is one step of the scheme, however many substeps a step of trading has.
+        self.night = _factor_model(market, self.clock.night_dt) if self.clock.night_dt else None
+        self.step = step
+        self.levels = array("state.factor_levels", levels, (len(market.factors.names),)).copy()
+
+    def walk(self, steps: int) -> _FactorSteps:
+        """Move on by `steps`."""
+        increments = np.empty((steps, len(self.levels)))
+        levels = np.empty_like(increments)
+        before = self.levels.copy()
+        self.model.paths(self.step + 1, self.levels, increments, levels)
+        shocks = self.model.shocks(increments)
+        openings: list[int] = []
+        if self.night is not None:
+            openings = np.flatnonzero(self.clock.gaps(self.step + 1, steps)).tolist()
+        nights = np.empty((len(openings), len(self.levels)))
+        for number, opening in enumerate(openings):
+            assert self.night is not None
+            night = nights[number : number + 1]
+            self.night.paths(
+                (self.step + 1 + opening) | _NIGHT, np.zeros_like(self.levels), night, np.empty_like(night)
+            )
+            increments[opening] += night[0]
+        if openings:  # a first step after a night has both increments
+            levels = np.cumsum(np.vstack([before, increments]), axis=0)[1:]
+            self.levels = levels[-1].copy()
+        self.step += steps
+        return _FactorSteps(shocks, increments, levels, openings, nights)
 
 
 class _Run:
@@ -39,10 +88,6 @@ class _Run:
         self, market: Market, instruments: NDArray[np.uint32], state: MarketState | None, threads: int
     ) -> None:
         self.threads = threads
-        self.clock = market.clock
-        self.factors, self.heston = _models(market, instruments, self.clock.dt, market.simulation.substeps)
-        # A night is one step of the scheme, however many substeps a step of trading has.
-        self.night = _models(market, instruments, self.clock.night_dt, 1) if self.clock.night_dt else None
         parameters, factors = market.instruments, market.factors
         if state is None:
             state = MarketState(
@@ -56,83 +101,66 @@ class _Run:
                 f"state: of {len(state.prices)} instruments and {len(state.factor_levels)} factors, "
                 f"expected {len(instruments)} and {len(factors.names)}"
             )
-        self.step = state.step
+        self.factors = _Factors(market, state.step, state.factor_levels)
+        self.heston = _heston(market, instruments, self.factors.model, market.simulation.substeps)
+        night = self.factors.night
+        self.night = None if night is None else _heston(market, instruments, night, 1)
         shape = instruments.shape
         least = 0.0 if market.simulation.scheme == "qe" else -np.inf
         self.prices = array("state.prices", state.prices, shape, low=np.finfo(np.float64).tiny).copy()
         self.variances = array("state.variances", state.variances, shape, low=least).copy()
-        self.levels = array("state.factor_levels", state.factor_levels, (len(factors.names),)).copy()
+
+    @property
+    def step(self) -> int:
+        return self.factors.step
 
     def walk(
         self, steps: int, prices: NDArray[np.float64] | None, variances: NDArray[np.float64] | None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Move on by `steps`, keeping prices and variances where given; the factors' increments and levels,
         (steps, K)."""
-        increments = np.empty((steps, len(self.levels)))
-        levels = np.empty_like(increments)
-        before = self.levels.copy()
-        self.factors.paths(self.step + 1, self.levels, increments, levels)
-        shocks = self.factors.shocks(increments)
-        openings: list[int] = []
-        if self.night is not None:
-            openings = np.flatnonzero(self.clock.gaps(self.step + 1, steps)).tolist()
-        for number, (begin, end) in enumerate(pairwise([0, *openings, steps])):
+        first_step = self.step + 1
+        factors = self.factors.walk(steps)
+        for number, (begin, end) in enumerate(pairwise([0, *factors.openings, steps])):
             if number > 0:
-                increments[begin] += self._walk_night(self.step + 1 + begin)
-            self._walk_trading(begin, end, shocks, prices, variances)
-        if openings:  # a first step after a night has both increments
-            levels = np.cumsum(np.vstack([before, increments]), axis=0)[1:]
-            self.levels = levels[-1].copy()
-        self.step += steps
-        return increments, levels
+                self._walk_night(first_step + begin, factors.nights[number - 1 : number])
+            if begin == end:
+                continue
+            rows = slice(begin, end)
+            self.heston.walk(
+                first_step + begin,
+                factors.shocks[rows],
+                self.prices,
+                self.variances,
+                None if prices is None else prices[rows],
+                None if variances is None else variances[rows],
+                threads=self.threads,
+            )
+        return factors.increments, factors.levels
 
-    def _walk_trading(
-        self,
-        begin: int,
-        end: int,
-        shocks: NDArray[np.float64],
-        prices: NDArray[np.float64] | None,
-        variances: NDArray[np.float64] | None,
-    ) -> None:
-        if begin == end:
-            return
-        rows = slice(begin, end)
-        price_rows = None if prices is None else prices[rows]
-        variance_rows = None if variances is None else variances[rows]
-        self.heston.walk(
-            self.step + 1 + begin,
-            shocks[rows],
-            self.prices,
-            self.variances,
-            price_rows,
-            variance_rows,
-            threads=self.threads,
-        )
-
-    def _walk_night(self, step: int) -> NDArray[np.float64]:
-        """Move prices and variances through the night before `step`; the factors' increments in it, (K,)."""
+    def _walk_night(self, step: int, increments: NDArray[np.float64]) -> None:
+        """Move prices and variances through the night before `step`, in which the factors have moved by `increments`,
+        (1, K)."""
         assert self.night is not None
-        factors, heston = self.night
-        increments = np.empty((1, len(self.levels)))
-        factors.paths(step | _NIGHT, np.zeros(len(self.levels)), increments, np.empty_like(increments))
+        assert self.factors.night is not None
+        shocks = self.factors.night.shocks(increments)
         try:
-            heston.walk(step | _NIGHT, factors.shocks(increments), self.prices, self.variances, threads=self.threads)
+            self.night.walk(step | _NIGHT, shocks, self.prices, self.variances, threads=self.threads)
         except SimulationError as problem:
             text = str(problem).replace(f"at step {step | _NIGHT}", f"in the night before step {step}")
             raise SimulationError(text) from None
-        total: NDArray[np.float64] = increments[0]
-        return total
 
 
-def _models(
-    market: Market, instruments: NDArray[np.uint32], dt: float, substeps: int
-) -> tuple[FactorModel, _simulate.Heston]:
-    """The market's models for steps of `dt` years."""
-    parameters, factors = market.instruments, market.factors
-    factor_model = FactorModel(
-        factors.volatilities, factors.correlations, dt=dt, seed=market.seed, drifts=factors.drifts
-    )
-    return factor_model, _simulate.Heston(
+def _factor_model(market: Market, dt: float) -> FactorModel:
+    """The market's factors for steps of `dt` years."""
+    factors = market.factors
+    return FactorModel(factors.volatilities, factors.correlations, dt=dt, seed=market.seed, drifts=factors.drifts)
+
+
+def _heston(market: Market, instruments: NDArray[np.uint32], factors: FactorModel, substeps: int) -> _simulate.Heston:
+    """The market's instruments for the steps of these factors."""
+    parameters = market.instruments
+    return _simulate.Heston(
         ids=instruments,
         drift=parameters.drift[instruments],
         kappa=parameters.kappa[instruments],
@@ -141,8 +169,8 @@ def _models(
         rho=parameters.rho[instruments],
         idiosyncratic_volatility=parameters.idiosyncratic_volatility[instruments],
         factor_loadings=np.ascontiguousarray(parameters.factor_loadings[instruments]),
-        factor_covariance=factor_model.covariance,
-        dt=dt,
+        factor_covariance=factors.covariance,
+        dt=factors.dt,
         seed=market.seed,
         scheme=market.simulation.scheme,
         substeps=substeps,
@@ -183,6 +211,20 @@ def _blocks(market: Market, run: _Run, start_step: int, steps: int | None, block
         variances = np.empty_like(prices)
         increments, levels = run.walk(count, prices, variances)
         yield TickBlock(first_step, market.clock.times(first_step, count), prices, variances, increments, levels)
+
+
+def stream_factors(
+    market: Market, *, start_step: int, steps: int, block_steps: int, levels: NDArray[np.float64]
+) -> Iterator[TickBlock]:
+    """The factors alone, in blocks without instruments: the steps from `start_step` on, from the levels (K,) that they
+    had before it."""
+    factors = _Factors(market, start_step - 1, levels)
+    end = start_step - 1 + steps
+    while factors.step < end:
+        first_step, count = factors.step + 1, min(block_steps, end - factors.step)
+        none = np.empty((count, 0))
+        walked = factors.walk(count)
+        yield TickBlock(first_step, market.clock.times(first_step, count), none, none, walked.increments, walked.levels)
 
 
 def simulate(market: Market, steps: int, *, threads: int | None = None) -> Paths:

@@ -1,6 +1,7 @@
 """The history of every tick, in PostgreSQL or TimescaleDB.
 
-schema.py applies sql/, registry.py knows the markets, chunks.py makes the table's chunks ahead, sink.py writes ticks
-and offsets in one transaction, worker.py runs it on a topic; history.py reads ticks back as arrays. docs/store.md
-shows the tables.
+schema.py applies sql/, registry.py knows the markets, chunks.py makes the tables' chunks ahead, sink.py writes ticks or
+factors (series.py) and offsets in one transaction, order.py checks that none is lost or repeated, quarantine.py keeps
+what cannot be read, upkeep.py drops and compresses what is old, forget.py a whole market; worker.py runs it all on a
+market's topics. history.py reads ticks back as arrays. docs/store.md shows the tables.
 """

@@ -1,10 +1,12 @@
 """Chunks of the table `tick`, made ahead of the ticks with a length that fits the market.
 
 The rule: the longest rung of LADDER_SECONDS on which a market has at most CHUNK_ROWS ticks, and at least the first
-rung. So a chunk has roughly one to eight million rows (about 100 bytes a row with its index entry: 100 to 800 MB)
-whatever the step: 1 s steps of 100 instruments give chunks of 6 hours, 1 day steps 1,000 days, 1 us steps of 100
-instruments 10 ms. Rungs divide each other and chunks start at multiples of their length since 1970, so those of
-different markets nest; where a market meets chunks that another has made, it uses them and fills what is left between.
+rung; fewer ticks where the server's shared_buffers would not hold a chunk with its index (TimescaleDB's advice is a
+quarter of the memory, which is what shared_buffers is where somebody has set it). So a chunk has roughly one to eight
+million rows (about 100 bytes a row with its index entry: 100 to 800 MB) whatever the step: 1 s steps of 100 instruments
+give chunks of 6 hours, 1 day steps 1,000 days, 1 us steps of 100 instruments 10 ms. Rungs divide each other and chunks
+start at multiples of their length since 1970, so those of different markets nest; where a market meets chunks that
+another has made, it uses them and fills what is left between. A market's own length can be set (settings.py).
 
 TimescaleDB has one interval for the whole hypertable. It is set, and the chunk made by a row that is deleted again, in
 one transaction under a lock, so two markets with different rules don't get each other's.
@@ -20,30 +22,39 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
 
+from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import SCHEMA_LOCK, Tier
+from pseudofeed.store.series import Series
 
-__all__ = ["Chunks", "chunk_length_us"]
+__all__ = ["Chunks", "chunk_length_us", "chunk_rows", "stored_chunks"]
 
 CHUNK_ROWS = 8_000_000
+LEAST_CHUNK_ROWS = 1_000_000  # more chunks than that cost more, in planning and in files, than a small cache
+ROW_BYTES = 100
 LADDER_SECONDS = (
     0.001, 0.01, 0.1, 1, 10, 60, 600, 3_600, 21_600, 86_400, 864_000, 8_640_000, 86_400_000,
 )  # fmt: skip
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
-def chunk_length_us(instruments: int, step_ns: int) -> int:
+def chunk_rows(shared_buffers: int) -> int:
+    """How many rows a chunk may have, for a server with so many bytes of shared_buffers."""
+    return min(CHUNK_ROWS, max(LEAST_CHUNK_ROWS, shared_buffers // ROW_BYTES))
+
+
+def chunk_length_us(instruments: int, step_ns: int, rows: int = CHUNK_ROWS) -> int:
     """The length of a chunk in microseconds for a market of so many instruments with one tick each a step."""
     rungs = [round(seconds * 1_000_000) for seconds in LADDER_SECONDS]
-    fitting = [rung for rung in rungs if rung * 1_000 * instruments <= CHUNK_ROWS * step_ns]
+    fitting = [rung for rung in rungs if rung * 1_000 * instruments <= rows * step_ns]
     return fitting[-1] if fitting else rungs[0]
 
 
 class Chunks:
-    """The chunks that one worker knows to be there."""
+    """The chunks of a table that one worker knows to be there."""
 
-    def __init__(self, tier: Tier, length_us: int) -> None:
-        self._tier = tier
-        self._length_us = length_us
+    def __init__(self, tier: Tier, series: Series, market: StoredMarket) -> None:
+        self._tier, self._series, self._market = tier, series, market
+        self._length_us = 0
         self._starts: list[int] = []
         self._ends: list[int] = []
 
@@ -65,6 +76,7 @@ class Chunks:
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
                 self._read(connection)
                 missing = self._first_missing(times)
+                self._length_us = self._length_us or self._choose_length(connection)
                 if missing is not None:
                     self._make_one(connection, missing)
                     self._read(connection)
@@ -84,37 +96,47 @@ class Chunks:
         missing = (at < 0) | (times_us >= np.array(self._ends)[at])
         return int(times_us[missing.argmax()]) if missing.any() else None
 
+    def _choose_length(self, connection: psycopg.Connection) -> int:
+        """In microseconds: what was set for the market, or by its rate and the server's memory."""
+        row = connection.execute(
+            """SELECT (extract(epoch FROM chunk_length) * 1000000)::int8,
+                      (SELECT setting::int8 * 8192 FROM pg_settings WHERE name = 'shared_buffers')
+               FROM market WHERE market_id = %s""",
+            (self._market.market_id,),
+        ).fetchone()
+        assert row is not None
+        chosen, buffers = row
+        if chosen is not None:
+            return int(chosen)
+        clock = self._market.record.market.clock
+        return chunk_length_us(len(self._series.ids(self._market)), clock.step_ns, chunk_rows(buffers))
+
     def _read(self, connection: psycopg.Connection) -> None:
-        if self._tier is Tier.TIMESCALEDB:
-            query = """SELECT range_start, range_end FROM timescaledb_information.chunks
-                       WHERE hypertable_schema = current_schema() AND hypertable_name = 'tick' ORDER BY range_start"""
-        else:
-            query = "SELECT range_start, range_end FROM tick_partition ORDER BY range_start"
-        rows = connection.execute(query.encode()).fetchall()
+        rows = stored_chunks(connection, self._tier, self._series.table)
         self._starts = [_microseconds(start) for start, _ in rows]
         self._ends = [_microseconds(end) for _, end in rows]
 
     def _make_one(self, connection: psycopg.Connection, time_us: int) -> None:
-        if self._tier is Tier.TIMESCALEDB:
+        table, key = sql.Identifier(self._series.table), sql.Identifier(self._series.key)
+        if self._tier.has_hypertables:
             length = datetime.timedelta(microseconds=self._length_us)
             at = _moment(time_us)
-            connection.execute("SELECT set_chunk_time_interval('tick', %s)", (length,))
-            connection.execute("INSERT INTO tick (time, instrument_id, price, variance) VALUES (%s, 0, 0, 0)", (at,))
-            connection.execute("DELETE FROM tick WHERE time = %s AND instrument_id = 0", (at,))
+            connection.execute("SELECT set_chunk_time_interval(%s::regclass, %s)", (self._series.table, length))
+            connection.execute(sql.SQL("INSERT INTO {} VALUES (%s, 0, 0, 0)").format(table), (at,))
+            connection.execute(sql.SQL("DELETE FROM {} WHERE time = %s AND {} = 0").format(table, key), (at,))
             return
         start, end = self._free_around(time_us)
-        name = "tick_" + _moment(start).strftime("%Y%m%d_%H%M%S_%f").removesuffix("_000000")
+        name = f"{self._series.table}_" + _moment(start).strftime("%Y%m%d_%H%M%S_%f").removesuffix("_000000")
         bounds = (_moment(start), _moment(end))
         # Made apart and attached: unlike CREATE TABLE ... PARTITION OF, that does not keep readers and writers waiting.
-        connection.execute(sql.SQL("CREATE TABLE {} (LIKE tick INCLUDING DEFAULTS)").format(sql.Identifier(name)))
+        connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS)").format(sql.Identifier(name), table))
         connection.execute(
-            sql.SQL("ALTER TABLE tick ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
-                sql.Identifier(name), *map(sql.Literal, bounds)
+            sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
+                table, sql.Identifier(name), *map(sql.Literal, bounds)
             )
         )
-        connection.execute(
-            "INSERT INTO tick_partition (name, range_start, range_end) VALUES (%s, %s, %s)", (name, *bounds)
-        )
+        register = sql.SQL("INSERT INTO {} (name, range_start, range_end) VALUES (%s, %s, %s)")
+        connection.execute(register.format(sql.Identifier(f"{self._series.table}_partition")), (name, *bounds))
 
     def _free_around(self, time_us: int) -> tuple[int, int]:
         """The chunk of our length that holds the time, cut where other chunks begin and end."""
@@ -126,6 +148,21 @@ class Chunks:
         if before + 1 < len(self._starts):
             end = min(end, self._starts[before + 1])
         return start, end
+
+
+def stored_chunks(
+    connection: psycopg.Connection, tier: Tier, table: str
+) -> list[tuple[datetime.datetime, datetime.datetime]]:
+    """(start, end) of each chunk of the table, by start."""
+    if tier.has_hypertables:
+        return connection.execute(
+            """SELECT range_start, range_end FROM timescaledb_information.chunks
+               WHERE hypertable_schema = current_schema() AND hypertable_name = %s ORDER BY range_start""",
+            (table,),
+        ).fetchall()
+    partitions = sql.Identifier(f"{table}_partition")
+    query = sql.SQL("SELECT range_start, range_end FROM {} ORDER BY range_start").format(partitions)
+    return connection.execute(query).fetchall()
 
 
 def _microseconds(moment: datetime.datetime) -> int:

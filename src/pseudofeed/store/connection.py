@@ -16,12 +16,12 @@ __all__ = ["may_pass", "open_connection", "store_error"]
 VARIABLE = "PSEUDOFEED_POSTGRES"
 CONNECT_SECONDS = 5
 
-# A worker that was frozen in the middle of a transaction holds the lock on its row of sink_offset: the server ends that
-# session after 30 s, and nobody waits longer than 10 s at a time for it (then tries again).
+# A worker that was frozen in the middle of a transaction holds the lock on its rows of sink_offset. The server ends its
+# session after 10 s (60 s in the middle of COPY), and nobody waits longer than 10 s at a time for it, then tries again.
 _WRITER_SETTINGS = {
-    "idle_in_transaction_session_timeout": "30s",
+    "idle_in_transaction_session_timeout": "10s",
     "lock_timeout": "10s",
-    "statement_timeout": "120s",
+    "statement_timeout": "60s",
 }
 
 

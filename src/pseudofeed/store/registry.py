@@ -18,11 +18,14 @@ __all__ = ["StoredMarket", "find_market", "read_market", "register_market"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredMarket:
-    """A market as the store knows it; instrument number i has the id instrument_ids[i], a run of consecutive ids."""
+    """A market as the store knows it; instrument number i has the id instrument_ids[i], a run of consecutive ids, and
+    so has factor number k the id factor_ids[k].
+    """
 
     market_id: int
     record: MarketRecord
     instrument_ids: NDArray[np.int32]
+    factor_ids: NDArray[np.int32]
 
 
 def register_market(connection: psycopg.Connection, record: MarketRecord) -> StoredMarket:
@@ -53,17 +56,19 @@ def find_market(connection: psycopg.Connection, name: str) -> StoredMarket | Non
     row = connection.execute(
         """SELECT market_id, specification, partitions, epoch, fingerprint,
                   (SELECT min(instrument_id) FROM instrument i WHERE i.market_id = m.market_id),
-                  (SELECT count(*) FROM instrument i WHERE i.market_id = m.market_id)
+                  (SELECT count(*) FROM instrument i WHERE i.market_id = m.market_id),
+                  (SELECT min(factor_id) FROM factor f WHERE f.market_id = m.market_id),
+                  (SELECT count(*) FROM factor f WHERE f.market_id = m.market_id)
            FROM market m WHERE name = %s""",
         (name,),
     ).fetchone()
     if row is None:
         return None
-    market_id, specification, partitions, epoch, fingerprint, first, count = row
+    market_id, specification, partitions, epoch, fingerprint, first, count, first_factor, factors = row
     record = MarketRecord(
         name=name, specification=specification, partitions=partitions, epoch=epoch, fingerprint=int(fingerprint)
     )
-    return StoredMarket(market_id, record, np.arange(first, first + count, dtype=np.int32))
+    return StoredMarket(market_id, record, _run(first, count), _run(first_factor or 0, factors))
 
 
 def _compare(stored: MarketRecord, record: MarketRecord) -> None:
@@ -120,5 +125,9 @@ def _insert(connection: psycopg.Connection, record: MarketRecord) -> StoredMarke
                 for number, name in enumerate(factors.names)
             ],
         )  # fmt: skip
-    ids = np.arange(first_instrument, first_instrument + len(market.symbols), dtype=np.int32)
-    return StoredMarket(market_id, record, ids)
+    ids = _run(first_instrument, len(market.symbols))
+    return StoredMarket(market_id, record, ids, _run(first_factor, len(factors.names)))
+
+
+def _run(first: int, count: int) -> NDArray[np.int32]:
+    return np.arange(first, first + count, dtype=np.int32)

@@ -1,37 +1,61 @@
 """The store's tables: numbered SQL files, each applied once, and the tier of the database found by probing.
 
-`NNN_name.sql` is for every database; `NNN_name.timescaledb.sql` and `NNN_name.plain.sql` for the tier that they name.
+`NNN_name.sql` is for every database; `NNN_name.timescaledb.sql` and `NNN_name.plain.sql` for the tier that they name;
+`NNN_name.community.sql` for TimescaleDB's Community edition, on top.
 The files are shipped inside the package (pseudofeed/store/sql), from the repository's `sql/`.
 
 A hypertable where the database has the extension timescaledb when the store is made; else PostgreSQL's own partitions.
 Which it is can be read from the table `tick` ever after, so an extension that comes later changes nothing. The
-Community edition needs nothing else so far.
+Community edition is one whose licence says so and which then takes our file for it; one that comes later is used from
+the next start on.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from enum import Enum
 from importlib import resources
 from typing import NamedTuple
 
 import psycopg
+from psycopg import sql
 
 from pseudofeed.errors import StoreError
 
-__all__ = ["Tier", "find_tier", "migrate", "schema_files"]
+__all__ = ["READER", "Tier", "applied_files", "find_tier", "migrate", "schema_files"]
 
 # One advisory lock for all that changes the schema or hands out ids; its number has no meaning.
 SCHEMA_LOCK = 7_364_110_401
 
-_NAME = re.compile(r"(?P<number>\d{3})_(?P<name>\w+?)(\.(?P<tier>timescaledb|plain))?\.sql")
+READER = "pseudofeed_reader"
+_READABLE = (
+    "market", "instrument", "factor", "tick", "factor_level", "bar", "sink_offset", "quarantine", "migration",
+    "quote_history", "factor_history", "bar_history",
+)  # fmt: skip
+
+_log = logging.getLogger("pseudofeed.store")
+
+_NAME = re.compile(r"(?P<number>\d{3})_(?P<name>\w+?)(\.(?P<tier>timescaledb|plain|community))?\.sql")
 
 
 class Tier(Enum):
     """What the database offers for ticks; the value is the word in file names and messages."""
 
-    TIMESCALEDB = "timescaledb"
+    COMMUNITY = "community"
+    TIMESCALEDB = "timescaledb"  # the Apache edition, or a Community edition that is not used as one
     PLAIN = "plain"
+
+    @property
+    def has_hypertables(self) -> bool:
+        return self is not Tier.PLAIN
+
+
+_TIERS = {
+    Tier.COMMUNITY: (None, Tier.TIMESCALEDB, Tier.COMMUNITY),
+    Tier.TIMESCALEDB: (None, Tier.TIMESCALEDB),
+    Tier.PLAIN: (None, Tier.PLAIN),
+}
 
 
 class SchemaFile(NamedTuple):
@@ -55,15 +79,22 @@ def schema_files() -> list[SchemaFile]:
 
 
 def find_tier(connection: psycopg.Connection) -> Tier:
-    """The tier of the store, or, before there is one, of the database."""
+    """The tier of the store, or, before there is one, of the database. StoreError where its extension is gone."""
     row = connection.execute(
         """SELECT (SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass('tick')),
-                  EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')"""
+                  EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb'),
+                  current_setting('timescaledb.license', true)"""
     ).fetchone()
     assert row is not None
-    partitioned, extension = row
-    plain = partitioned if partitioned is not None else not extension
-    return Tier.PLAIN if plain else Tier.TIMESCALEDB
+    partitioned, extension, licence = row
+    if partitioned is False and not extension:
+        raise StoreError(
+            "the store's tables were made as hypertables, but the database has no extension timescaledb any more: have "
+            "an administrator restore it (and the tables with it), or use another database"
+        )
+    if partitioned if partitioned is not None else not extension:
+        return Tier.PLAIN
+    return Tier.COMMUNITY if licence == "timescale" else Tier.TIMESCALEDB
 
 
 def migrate(connection: psycopg.Connection) -> Tier:
@@ -83,12 +114,45 @@ def migrate(connection: psycopg.Connection) -> Tier:
                 f"install the version that made it, or a newer one"
             )
         tier = find_tier(connection)
-        missing = [file for file in files if file.number not in applied and file.tier in (None, tier)]
-        for file in missing:
-            # Our own files, sent as they are: no parameters, so a percent sign is one.
-            connection.execute(file.text.encode())
-            connection.execute("INSERT INTO migration (number, name) VALUES (%s, %s)", (file.number, file.name))
+        for file in files:
+            if file.number in applied or file.tier not in _TIERS[tier]:
+                continue
+            try:
+                with connection.transaction():
+                    # Our own files, sent as they are: no parameters, so a percent sign is one.
+                    connection.execute(file.text.encode())
+                    connection.execute("INSERT INTO migration (number, name) VALUES (%s, %s)", (file.number, file.name))
+            except psycopg.Error as problem:
+                if file.tier is not Tier.COMMUNITY:
+                    raise
+                # Nothing of the store rests on it.
+                _log.warning("TimescaleDB says it is the Community edition and refuses %s: %s", file.name, problem)
+                tier = Tier.TIMESCALEDB
+        _let_readers_in(connection)
     return tier
+
+
+def applied_files(connection: psycopg.Connection) -> dict[int, str]:
+    """number -> name of what was applied, by number; empty where there is no store."""
+    known = connection.execute("SELECT to_regclass('migration') IS NOT NULL").fetchone()
+    if known is None or not known[0]:
+        return {}
+    return dict(connection.execute("SELECT number, name FROM migration ORDER BY number").fetchall())
+
+
+def _let_readers_in(connection: psycopg.Connection) -> None:
+    """Give the role of readers, where there is one, what it lacks; an administrator may have made it just now."""
+    row = connection.execute(
+        """SELECT current_schema() FROM pg_roles
+           WHERE rolname = %s AND NOT has_table_privilege(oid, 'factor_history', 'SELECT')""",
+        (READER,),
+    ).fetchone()
+    if row is None:
+        return
+    reader = sql.Identifier(READER)
+    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(row[0]), reader))
+    tables = sql.SQL(", ").join(map(sql.Identifier, _READABLE))
+    connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(tables, reader))
 
 
 def _applied(connection: psycopg.Connection) -> set[int]:

@@ -5,27 +5,32 @@
 The update must hit one row for each partition of the batch; if another worker has moved one, nothing is written and the
 batch is dropped (OffsetConflict). When a connection breaks at any point, also after COMMIT was sent, the rows of
 sink_offset tell on a new connection whether the batch is in: so one way serves server restarts, failovers and lost
-answers alike.
+answers alike. Messages that cannot be read go to the table quarantine in the same transaction.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import psycopg
 
 from pseudofeed.consume import Batch, position_within
-from pseudofeed.encode import TickColumns, encode_copy_rows
+from pseudofeed.encode import TickColumns, encode_copy_rows, instrument_partitions
 from pseudofeed.errors import OffsetConflict, ServerError, TopicError
-from pseudofeed.publish.topics import TopicState, tick_topic
+from pseudofeed.publish.topics import TopicState
 from pseudofeed.settings import Connections
-from pseudofeed.store.chunks import Chunks, chunk_length_us
+from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import may_pass, open_connection, store_error
+from pseudofeed.store.order import TickOrder
+from pseudofeed.store.quarantine import quarantine
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import Tier
+from pseudofeed.store.series import TICKS, Series
+from pseudofeed.store.upkeep import keep_up
 
 __all__ = ["StoreSink"]
 
@@ -34,21 +39,40 @@ _log.addHandler(logging.NullHandler())
 
 FIRST_BACK_OFF = 0.1
 LONGEST_BACK_OFF = 5.0
-COPY_TICKS = "COPY tick (time, instrument_id, price, variance) FROM STDIN (FORMAT binary)"
+UPKEEP_SECONDS = 60.0
 
 
 class StoreSink:
-    """One connection that stores the partitions it is given; see `pseudofeed.consume.Sink` for when what is called."""
+    """One connection that stores the partitions it is given; see `pseudofeed.consume.Sink` for when what is called.
 
-    def __init__(self, connections: Connections, market: StoredMarket, tier: Tier) -> None:
+    series: the market's ticks or its factors. keeps_up: drop and compress old chunks while there is nothing to write
+    (upkeep.py).
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        market: StoredMarket,
+        tier: Tier,
+        *,
+        series: Series = TICKS,
+        keeps_up: bool = False,
+    ) -> None:
+        self._tier, self._keeps_up, self._kept_up_at = tier, keeps_up, 0.0
         self._connections = connections
         self._market = market
-        self._topic = tick_topic(market.record.name)
-        clock = market.record.market.clock
-        self._chunks = Chunks(tier, chunk_length_us(len(market.instrument_ids), clock.step_ns))
+        self._topic = f"{series.stream}.{market.record.name}"
+        self._series, self._ids = series, series.ids(market)
+        self._chunks = Chunks(tier, series, market)
+        if series is TICKS:
+            count = market.record.partitions
+            self._order = TickOrder(instrument_partitions(market.record.market.symbols, count), count)
+        else:
+            self._order = TickOrder(np.zeros(len(self._ids), np.int32), 1, what="factor")
         self._connection: psycopg.Connection | None = None
         self._gave_up = threading.Event()
-        self._last_sequence: dict[int, int | None] = {}
+        self._topic_id: str | None = None
+        self._told = ""
 
     # --- pseudofeed.consume.Sink ---------------------------------------------------------------------------------
 
@@ -65,8 +89,11 @@ class StoreSink:
     def write(self, batches: Sequence[Batch]) -> None:
         columns = TickColumns.concatenate([batch.columns for batch in batches])
         for batch in batches:
-            self._check_sequence(batch)
-        rows = encode_copy_rows(columns, self._market.instrument_ids)
+            self._check(batch)
+        try:
+            rows = encode_copy_rows(columns, self._ids)
+        except ValueError as problem:  # a time between two microseconds: the market's clock has none such
+            raise TopicError(f"topic {self._topic}: {problem}; these ticks are not its market's") from None
         back_off = FIRST_BACK_OFF
         unsettled = False
         while True:
@@ -85,18 +112,25 @@ class StoreSink:
                 unsettled = True
                 back_off = self._wait_or_raise(problem, back_off)
         for batch in batches:
-            if len(batch.columns):
-                self._last_sequence[batch.partition] = int(batch.columns.sequence[-1])
+            self._order.take(batch)
 
     def rewind(self, topic: TopicState, partition: int, reached: int) -> int | None:  # noqa: ARG002
         return None
 
     def drop(self, partitions: Sequence[int]) -> None:
         for partition in partitions:
-            self._last_sequence.pop(partition, None)
+            self._order.forget(partition)
 
     def idle(self) -> None:
-        pass
+        if not self._keeps_up or time.monotonic() - self._kept_up_at < UPKEEP_SECONDS:
+            return
+        self._kept_up_at = time.monotonic()
+        try:
+            if keep_up(self._connected(), self._tier):
+                self._chunks.forget()
+        except psycopg.Error as problem:
+            _log.warning("old ticks stay for now: %s", store_error(problem, self._connections))
+            self._disconnect()
 
     def give_up(self) -> None:
         self._gave_up.set()
@@ -113,18 +147,18 @@ class StoreSink:
         numbers = sorted(partitions)
         market_id = self._market.market_id
         connection.execute(
-            """INSERT INTO sink_offset (market_id, partition, topic_id, next_offset, last_sequence)
-               SELECT %s, p, %s, o, CASE o WHEN 0 THEN 0 END FROM unnest(%s::int4[], %s::int8[]) AS n (p, o)
+            """INSERT INTO sink_offset (market_id, stream, partition, topic_id, next_offset, last_sequence)
+               SELECT %s, %s, p, %s, o, CASE o WHEN 0 THEN 0 END FROM unnest(%s::int4[], %s::int8[]) AS n (p, o)
                ORDER BY p ON CONFLICT DO NOTHING""",
-            (market_id, topic.topic_id, numbers, [int(topic.low[number]) for number in numbers]),
+            (market_id, self._series.stream, topic.topic_id, numbers, [int(topic.low[number]) for number in numbers]),
         )
         rows = connection.execute(
-            """SELECT partition, topic_id, next_offset, last_sequence FROM sink_offset
-               WHERE market_id = %s AND partition = ANY (%s) ORDER BY partition FOR UPDATE""",
-            (market_id, numbers),
+            """SELECT partition, topic_id, next_offset, last_sequence, last_number, may_skip FROM sink_offset
+               WHERE market_id = %s AND stream = %s AND partition = ANY (%s) ORDER BY partition FOR UPDATE""",
+            (market_id, self._series.stream, numbers),
         ).fetchall()
         found: dict[int, int] = {}
-        for partition, topic_id, next_offset, last_sequence in rows:
+        for partition, topic_id, next_offset, last_sequence, last_number, may_skip in rows:
             if topic_id is not None and topic.topic_id is not None and topic_id != topic.topic_id:
                 raise TopicError(
                     f"topic {self._topic} was deleted and made anew: the store has it up to offset {next_offset} of "
@@ -132,57 +166,60 @@ class StoreSink:
                     f"cannot be continued from it: give the market another name, or use another database"
                 )
             found[partition] = position_within(self._topic, topic, partition, next_offset, "the store")
-            self._last_sequence[partition] = last_sequence
+            self._order.begin(partition, last_sequence, last_number, may_skip=may_skip)
+        self._topic_id = topic.topic_id
         return found
 
-    def _check_sequence(self, batch: Batch) -> None:
-        """Each partition holds its steps in order, once each; else there was a second feed, or messages were lost."""
-        sequence = batch.columns.sequence
-        if not len(sequence):
-            return
-        last = self._last_sequence.get(batch.partition)
-        if last is not None and sequence[0] != last + 1:
-            raise self._out_of_order(batch, last + 1, int(sequence[0]))
-        steps = np.diff(sequence)
-        wrong = (steps != 0) & (steps != 1)
-        if wrong.any():
-            at = int(wrong.argmax())
-            raise self._out_of_order(batch, int(sequence[at]) + 1, int(sequence[at + 1]))
-
-    def _out_of_order(self, batch: Batch, expected: int, found: int) -> TopicError:
-        return TopicError(
-            f"topic {self._topic} partition {batch.partition}, between offsets {batch.from_offset} and "
-            f"{batch.to_offset - 1}: step {expected} should come, step {found} is there. The topic has lost or "
-            f"repeated ticks (were two feeds of this market running?); nothing of them was stored"
-        )
+    def _check(self, batch: Batch) -> None:
+        """Refuse what no quarantine is for: another market's topic, and ticks that are lost or repeated."""
+        stranger = next((message for message in batch.unreadable if message.foreign), None)
+        if stranger is not None and stranger.before == 0 and self._order.is_at_the_beginning(batch.partition):
+            raise TopicError(
+                f"topic {self._topic} partition {batch.partition} offset {stranger.offset}: {stranger.reason}. The "
+                f"partition begins with another market's ticks; nothing of it was stored. Delete the topic, or drop "
+                f"the market and feed it anew"
+            )
+        problem = self._order.problem(batch)
+        if problem is not None:
+            raise TopicError(
+                f"topic {self._topic} partition {batch.partition}, between offsets {batch.from_offset} and "
+                f"{batch.to_offset - 1}: {problem}. The topic has lost or repeated ticks (were two feeds of this "
+                f"market running?); nothing of them was stored"
+            )
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def _commit(self, connection: psycopg.Connection, batches: Sequence[Batch], rows: bytes) -> None:
         with connection.transaction():
             self._move_offsets(connection, batches)
+            quarantine(connection, self._market.market_id, self._topic, self._topic_id, batches)
             self._copy(connection, rows)
 
     def _move_offsets(self, connection: psycopg.Connection, batches: Sequence[Batch]) -> None:
         moved = connection.execute(
-            """UPDATE sink_offset s SET next_offset = b.upto, updated_at = now(),
-                      last_sequence = coalesce(b.last_sequence, s.last_sequence)
-               FROM unnest(%s::int4[], %s::int8[], %s::int8[], %s::int8[])
-                    AS b (partition, beginning, upto, last_sequence)
-               WHERE s.market_id = %s AND s.partition = b.partition AND s.next_offset = b.beginning""",
+            """UPDATE sink_offset s SET next_offset = b.upto, updated_at = now(), may_skip = b.may_skip,
+                      last_sequence = coalesce(b.last_sequence, s.last_sequence),
+                      last_number = coalesce(b.last_number, s.last_number)
+               FROM unnest(%s::int4[], %s::int8[], %s::int8[], %s::int8[], %s::int4[], %s::bool[])
+                        AS b (partition, beginning, upto, last_sequence, last_number, may_skip)
+               WHERE s.market_id = %s AND s.stream = %s AND s.partition = b.partition
+                 AND s.next_offset = b.beginning""",
             (
                 [batch.partition for batch in batches],
                 [batch.from_offset for batch in batches],
                 [batch.to_offset for batch in batches],
                 [int(batch.columns.sequence[-1]) if len(batch.columns) else None for batch in batches],
+                [int(batch.columns.instrument[-1]) if len(batch.columns) else None for batch in batches],
+                [self._order.may_skip_after(batch) for batch in batches],
                 self._market.market_id,
+                self._series.stream,
             ),
         )
         if moved.rowcount != len(batches):
             raise self._conflict(batches)
 
     def _copy(self, connection: psycopg.Connection, rows: bytes) -> None:
-        with connection.cursor().copy(COPY_TICKS) as copy:
+        with connection.cursor().copy(self._series.copy.encode()) as copy:
             copy.write(memoryview(rows))
 
     def _is_in(self, connection: psycopg.Connection, batches: Sequence[Batch]) -> bool:
@@ -190,8 +227,8 @@ class StoreSink:
         found: dict[int, int] = dict(
             connection.execute(
                 """SELECT partition, next_offset FROM sink_offset
-                   WHERE market_id = %s AND partition = ANY (%s) ORDER BY partition FOR UPDATE""",
-                (self._market.market_id, [batch.partition for batch in batches]),
+                   WHERE market_id = %s AND stream = %s AND partition = ANY (%s) ORDER BY partition FOR UPDATE""",
+                (self._market.market_id, self._series.stream, [batch.partition for batch in batches]),
             ).fetchall()
         )
         if all(found.get(batch.partition) == batch.to_offset for batch in batches):
@@ -203,8 +240,8 @@ class StoreSink:
     def _conflict(self, batches: Sequence[Batch]) -> OffsetConflict:
         ranges = ", ".join(f"{batch.partition}: {batch.from_offset}" for batch in batches)
         return OffsetConflict(
-            f"another worker has stored partitions of {self._topic} beyond where this one was (partition: offset "
-            f"{ranges}); this batch was dropped"
+            f"the store is not where this worker was in {self._topic} (partition: offset {ranges}): another worker "
+            f"goes on with these partitions, or the server lost its newest commits. This batch was dropped"
         )
 
     # --- the connection ----------------------------------------------------------------------------------------------
@@ -228,7 +265,9 @@ class StoreSink:
             raise store_error(problem, self._connections) from None
         meaning = store_error(problem, self._connections)
         self._disconnect()
-        if back_off == FIRST_BACK_OFF:
+        # Once an outage, and again when it is another one: a server that comes back read-only, say.
+        if back_off == FIRST_BACK_OFF or str(meaning) != self._told:
+            self._told = str(meaning)
             _log.warning("%s. Trying again until it passes; nothing is lost meanwhile", meaning)
         if self._gave_up.wait(back_off):
             raise ServerError(f"{meaning}. The batch in hand was not stored; it is read again at the next start")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
 import psycopg
 
-from pseudofeed.consume import WorkerSummary, consume_ticks
+from pseudofeed.consume import WorkerSummary, consume_ticks, factor_stream
 from pseudofeed.control import Control
 from pseudofeed.errors import StoreError
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.registry import StoredMarket, register_market
-from pseudofeed.store.schema import Tier, migrate
+from pseudofeed.store.schema import Tier, applied_files, migrate
+from pseudofeed.store.series import FACTORS
+from pseudofeed.store.settings import StoreSettings, change_settings
+from pseudofeed.store.side_by_side import run_side_by_side
 from pseudofeed.store.sink import StoreSink
 
-__all__ = ["prepare_store", "store_market"]
+__all__ = ["Migrated", "migrate_store", "prepare_store", "store_market"]
 
 # One worker, one connection, a full topic of 2 million ticks of 100 instruments into a TimescaleDB hypertable with its
 # index; 2 cores with everything on them, and busy with other things besides (load 8), so that only the ratios count:
@@ -35,33 +41,83 @@ def store_market(
     batch_rows: int = BATCH_ROWS,
     batch_seconds: float = BATCH_SECONDS,
     lanes: int | None = None,
+    settings: StoreSettings | None = None,
 ) -> WorkerSummary:
-    """Store the market's ticks until `control` asks to stop, or, draining, all that the topic has.
+    """Store the market's ticks and factors until `control` asks to stop, or, draining, all that the topics have.
 
     A batch is committed when about `batch_rows` ticks have come or the first of them is `batch_seconds` old. lanes:
     how many connections share the partitions; by default two, and never more than there are partitions. Start as many
-    workers as there are partitions, on any machines: Kafka shares the partitions out.
+    workers as there are partitions, on any machines: Kafka shares the partitions out. settings: changed in the store
+    before.
 
-    Raises ServerError where a server does not answer at the start (later it is waited for), StoreError, MarketChanged,
-    TopicError and MalformedMessage: nothing was written of what is wrong.
+    Raises ServerError where a server does not answer at the start (later it is waited for), StoreError, MarketChanged
+    and TopicError: nothing was written of what is wrong. Messages that cannot be read go to the table quarantine.
     """
     connections.require_kafka()
-    market, tier = prepare_store(record, connections)
+    market, tier = prepare_store(record, connections, settings)
     count = min(LANES if lanes is None else lanes, record.partitions)
-    sinks = [StoreSink(connections, market, tier) for _ in range(count)]
-    return consume_ticks(
-        record, connections, control, sinks, stage="store", batch_rows=batch_rows, batch_seconds=batch_seconds
-    )
+
+    def store_ticks(control: Control) -> WorkerSummary:
+        sinks = [StoreSink(connections, market, tier, keeps_up=lane == 0) for lane in range(count)]
+        return consume_ticks(
+            record, connections, control, sinks, stage="store", batch_rows=batch_rows, batch_seconds=batch_seconds
+        )
+
+    def store_factors(control: Control) -> WorkerSummary:
+        return consume_ticks(
+            record,
+            connections,
+            control,
+            [StoreSink(connections, market, tier, series=FACTORS)],
+            stage="store-factors",
+            batch_rows=batch_rows,
+            batch_seconds=batch_seconds,
+            stream=factor_stream(record),
+        )
+
+    if not len(market.factor_ids):
+        return store_ticks(control)
+    ticks, factors = run_side_by_side(control, store_ticks, store_factors)
+    return replace(ticks, unreadable=ticks.unreadable + factors.unreadable)
 
 
-def prepare_store(record: MarketRecord, connections: Connections) -> tuple[StoredMarket, Tier]:
-    """Make or update the schema and register the market. Raises as `store_market` does."""
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """number: of the schema now. tier: the database's. applied: files that were applied this time."""
+
+    number: int
+    tier: str
+    applied: tuple[str, ...]
+
+
+def migrate_store(connections: Connections, on_notice: Callable[[str], None]) -> Migrated:
+    """Make or update the schema. Raises ServerError and StoreError. on_notice: takes what the server remarks on it."""
+    try:
+        with open_connection(connections, application="pseudofeed store --migrate", writer=True) as connection:
+            connection.add_notice_handler(lambda notice: on_notice(notice.message_primary or ""))
+            connection.execute("SET client_min_messages = notice")
+            before = applied_files(connection)
+            tier = migrate(connection)
+            after = applied_files(connection)
+            names = tuple(name for number, name in after.items() if number not in before)
+            return Migrated(max(after), tier.value, names)
+    except psycopg.Error as problem:
+        raise store_error(problem, connections) from None
+
+
+def prepare_store(
+    record: MarketRecord, connections: Connections, settings: StoreSettings | None = None
+) -> tuple[StoredMarket, Tier]:
+    """Make or update the schema, register the market, change its settings. Raises as `store_market` does."""
     unfit = record.market.store_problem()
     if unfit is not None:
         raise StoreError(unfit)
     try:
         with open_connection(connections, application="pseudofeed store", writer=True) as connection:
             tier = migrate(connection)
-            return register_market(connection, record), tier
+            market = register_market(connection, record)
+            if settings is not None:
+                change_settings(connection, market, settings)
+            return market, tier
     except psycopg.Error as problem:
         raise store_error(problem, connections) from None

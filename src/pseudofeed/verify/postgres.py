@@ -14,7 +14,9 @@ from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.history import StoredTicks, read_window
+from pseudofeed.store.quarantine import count_quarantined
 from pseudofeed.store.registry import StoredMarket, find_market
+from pseudofeed.store.settings import kept_from
 from pseudofeed.verify.compare import Comparison
 from pseudofeed.verify.report import StageTally
 
@@ -41,12 +43,20 @@ def newest_postgres(record: MarketRecord, connections: Connections) -> int:
 
 
 def compare_postgres(record: MarketRecord, connections: Connections, tally: StageTally, last_step: int) -> None:
-    """Compare all rows; those before the first step, between steps or behind `last_step` are unexpected."""
+    """Compare all rows; those before the first step, between steps or behind `last_step` are unexpected. What the
+    market's retention has dropped is not looked for.
+    """
     market = record.market
     members = np.arange(len(market.symbols))
     with _reading(record, connections) as (connection, stored):
-        comparison = Comparison(market, members, stage=_STAGE, tally=tally, last_step=last_step)
-        start_ns: int | None = None
+        if stored is not None:
+            tally.quarantined = count_quarantined(connection, stored.market_id)
+        kept_ns = None if stored is None else kept_from(connection, stored)
+        first_step = 1 if kept_ns is None else market.clock.step_at(kept_ns - 1) + 1
+        comparison = Comparison(
+            market, members, stage=_STAGE, tally=tally, first_step=max(1, first_step), last_step=last_step
+        )
+        start_ns = kept_ns
         while stored is not None:
             block = comparison.window()
             # The stretch before the first step and that behind the last are windows too: nothing may be there.

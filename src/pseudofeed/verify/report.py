@@ -37,7 +37,9 @@ class Difference:
 
 @dataclass(slots=True)
 class StageTally:
-    """Counts of one stage. ticks: those looked at; expected: those that must be there."""
+    """Counts of one stage. ticks: those looked at; expected: those that must be there. quarantined: messages that
+    could not be read and are kept aside (the store's).
+    """
 
     ticks: int = 0
     expected: int = 0
@@ -45,6 +47,7 @@ class StageTally:
     repeated: int = 0
     altered: int = 0
     unexpected: int = 0
+    quarantined: int = 0
     first_difference: Difference | None = None
 
     @property

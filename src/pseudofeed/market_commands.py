@@ -1,0 +1,120 @@
+"""`pseudofeed market`: its commands. Where markets are registered is publish/markets.py."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from pseudofeed.options import Json, Kafka, MarketName, Postgres, Redis
+from pseudofeed.results import print_json, result_table, stdout
+from pseudofeed.settings import Connections
+
+if TYPE_CHECKING:
+    from pseudofeed.publish.markets import MarketRecord
+
+__all__ = ["market_app", "registered"]
+
+market_app = typer.Typer(help="The markets that are registered.", no_args_is_help=True)
+
+_stderr = Console(stderr=True, highlight=False)
+
+
+@market_app.command("list")
+def market_list(kafka: Kafka = None, json_output: Json = False) -> None:
+    """List the registered markets. Exit code 1 where a record cannot be read."""
+    from pseudofeed.errors import MalformedMessage
+    from pseudofeed.publish.markets import read_markets
+    from pseudofeed.publish.topics import check_broker
+
+    properties = Connections.resolve(kafka=kafka).require_kafka()
+    check_broker(properties)
+    found = read_markets(properties)
+    unreadable = [
+        {"name": name, "reason": str(record)} for name, record in found.items() if isinstance(record, MalformedMessage)
+    ]
+    rows = [
+        {
+            "name": r.name,
+            "instruments": len(r.market.symbols),
+            "factors": len(r.market.factors.names),
+            "partitions": r.partitions,
+        }
+        for r in found.values()
+        if not isinstance(r, MalformedMessage)
+    ]
+    if json_output:
+        print_json({"markets": rows, "unreadable": unreadable})
+    else:
+        table = result_table("name", right=("instruments", "factors", "partitions"))
+        for row in rows:
+            table.add_row(*(str(value) for value in row.values()))
+        stdout.print(table if found else "No market is registered: feed one (pseudofeed feed MARKET.toml).")
+        for record in unreadable:
+            _stderr.print(f"pseudofeed: {record['reason']}", markup=False, soft_wrap=True)
+    sys.exit(1 if unreadable else 0)
+
+
+@market_app.command("show")
+def market_show(name: MarketName, kafka: Kafka = None) -> None:
+    """Print a registered market: its specification, number of partitions and fingerprint, as JSON."""
+
+    record = registered(Connections.resolve(kafka=kafka), name)
+    shown = {
+        "name": record.name,
+        "partitions": record.partitions,
+        "fingerprint": f"{record.fingerprint:016x}",
+        "specification": record.specification,
+    }
+    sys.stdout.write(json.dumps(shown, indent=2) + "\n")
+
+
+@market_app.command("drop")
+def market_drop(
+    name: MarketName,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    postgres: Postgres = None,
+    json_output: Json = False,
+) -> None:
+    """Remove a market from Kafka, Redis and the store, with all its ticks; also one whose record cannot be read."""
+    from pseudofeed.drop import drop_everywhere, find_traces
+
+    connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
+    traces = find_traces(name, connections)
+    if not yes:
+        places = [*(["the market's record"] if traces.registered else []), *traces.topics]
+        places += ["its keys in Redis"] if traces.cached else []
+        places += ["all its rows in the store"] if traces.stored else []
+        typer.confirm(f"Remove {', '.join(places) or 'its consumer groups'} for ever?", abort=True, err=True)
+    dropped = drop_everywhere(traces, connections)
+    unset = [
+        variable
+        for variable, found in (("PSEUDOFEED_REDIS", traces.cached), ("PSEUDOFEED_POSTGRES", traces.stored))
+        if found is None
+    ]
+    if unset:
+        _stderr.print(f"pseudofeed: not looked at, since {' and '.join(unset)} is not set", soft_wrap=True)
+    if json_output:
+        print_json(asdict(dropped))
+        return
+    removed = [*(["the market's record"] if dropped.record else []), *(f"topic {topic}" for topic in dropped.topics)]
+    removed += [f"consumer group {group}" for group in dropped.groups]
+    removed += [f"{dropped.keys:,} keys in Redis"] if dropped.keys else []
+    removed += [f"{dropped.chunks:,} chunks and {dropped.rows:,} single rows of the store"] if traces.stored else []
+    stdout.print(f"removed: {', '.join(removed)}", soft_wrap=True)
+
+
+def registered(connections: Connections, name: str) -> MarketRecord:
+    """The market's record; a server that does not answer is told sooner, and with its reason, than by reading."""
+    from pseudofeed.publish.markets import read_market
+    from pseudofeed.publish.topics import check_broker
+
+    kafka = connections.require_kafka()
+    check_broker(kafka)
+    return read_market(kafka, name)

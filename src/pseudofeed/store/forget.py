@@ -1,0 +1,109 @@
+"""A market taken out of the store: chunks that are its alone are dropped whole, its rows in shared ones deleted."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from pseudofeed.store.chunks import stored_chunks
+from pseudofeed.store.schema import SCHEMA_LOCK, Tier, find_tier, migrate
+
+__all__ = ["Forgotten", "forget_market", "knows_market"]
+
+# table, column of ids, table that has the market's
+_SERIES = (
+    ("tick", "instrument_id", "instrument"),
+    ("bar", "instrument_id", "instrument"),
+    ("factor_level", "factor_id", "factor"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """chunks: dropped whole. rows: deleted from the others."""
+
+    chunks: int
+    rows: int
+
+
+def knows_market(connection: psycopg.Connection, name: str) -> bool:
+    known = connection.execute("SELECT to_regclass('market') IS NOT NULL").fetchone()
+    if known is None or not known[0]:
+        return False
+    return connection.execute("SELECT FROM market WHERE name = %s", (name,)).fetchone() is not None
+
+
+def forget_market(connection: psycopg.Connection, name: str) -> Forgotten:
+    """Remove a market with all that hangs on it, in one transaction; writers of other markets wait for it.
+
+    Raises StoreError where the schema is newer than this program, psycopg.Error where the server refuses.
+    """
+    migrate(connection)
+    tier = find_tier(connection)
+    chunks = rows = 0
+    with connection.transaction():
+        connection.execute("SET LOCAL statement_timeout = 0")
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
+        found = connection.execute("SELECT market_id FROM market WHERE name = %s", (name,)).fetchone()
+        if found is None:
+            return Forgotten(0, 0)
+        for table, key, holder in _SERIES:
+            # Nobody may write into a chunk between the look at it and its end.
+            connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier(table)))
+            ids = connection.execute(
+                sql.SQL("SELECT min({0}), max({0}) FROM {1} WHERE market_id = %s").format(
+                    sql.Identifier(key), sql.Identifier(holder)
+                ),
+                found,
+            ).fetchone()
+            if ids is None or ids[0] is None:
+                continue
+            for begin, end in stored_chunks(connection, tier, table):
+                whole, deleted = _empty(connection, tier, table, key, begin, end, *ids)
+                chunks += whole
+                rows += deleted
+        for table in ("quarantine", "sink_offset", "instrument", "factor", "market"):
+            query = sql.SQL("DELETE FROM {} WHERE market_id = %s").format(sql.Identifier(table))
+            rows += connection.execute(query, found).rowcount
+    return Forgotten(chunks, rows)
+
+
+def _empty(
+    connection: psycopg.Connection,
+    tier: Tier,
+    table: str,
+    key: str,
+    begin: datetime.datetime,
+    end: datetime.datetime,
+    first: int,
+    last: int,
+) -> tuple[int, int]:
+    """(1 if the chunk was dropped, rows deleted from it otherwise)."""
+    place = sql.SQL("FROM {} WHERE time >= %s AND time < %s AND").format(sql.Identifier(table))
+    column = sql.Identifier(key)
+    ours = connection.execute(
+        sql.SQL("SELECT EXISTS (SELECT {} {} BETWEEN %s AND %s), EXISTS (SELECT {} {} NOT BETWEEN %s AND %s)").format(
+            place, column, place, column
+        ),
+        (begin, end, first, last) * 2,
+    ).fetchone()
+    assert ours is not None
+    if not ours[0]:
+        return 0, 0
+    if ours[1]:
+        delete = sql.SQL("DELETE {} {} BETWEEN %s AND %s").format(place, column)
+        return 0, connection.execute(delete, (begin, end, first, last)).rowcount
+    if tier.has_hypertables:
+        connection.execute(
+            "SELECT drop_chunks(%s::regclass, older_than => %s::timestamptz, newer_than => %s::timestamptz)",
+            (table, end, begin),
+        )
+        return 1, 0
+    remove = sql.SQL("DELETE FROM {} WHERE range_start = %s RETURNING name")
+    gone = connection.execute(remove.format(sql.Identifier(f"{table}_partition")), (begin,)).fetchone()
+    assert gone is not None
+    connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(gone[0])))
+    return 1, 0

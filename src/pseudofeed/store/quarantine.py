@@ -1,0 +1,38 @@
+"""Messages that could not be read: kept with their place and reason, in the transaction that moves past them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+
+from pseudofeed.consume import Batch
+
+__all__ = ["count_quarantined", "quarantine"]
+
+
+def quarantine(
+    connection: psycopg.Connection, market_id: int, topic: str, topic_id: str | None, batches: Sequence[Batch]
+) -> None:
+    """Put the batches' unreadable messages aside, in the transaction under way."""
+    # PostgreSQL's texts have no NUL; a reason may quote bytes of its message.
+    rows = [
+        (market_id, topic, topic_id, batch.partition, found.offset, found.reason.replace("\0", "\\0"), found.value)
+        for batch in batches
+        for found in batch.unreadable
+    ]
+    if rows:
+        connection.cursor().executemany(
+            """INSERT INTO quarantine (market_id, topic, topic_id, partition, "offset", reason, message)
+               VALUES (%s, %s, %s, %s, %s, %s, %s)""",
+            rows,
+        )
+
+
+def count_quarantined(connection: psycopg.Connection, market_id: int) -> int:
+    """How many messages of the market are aside; 0 in a store whose schema has no such table yet."""
+    known = connection.execute("SELECT to_regclass('quarantine') IS NOT NULL").fetchone()
+    if known is None or not known[0]:
+        return 0
+    row = connection.execute("SELECT count(*) FROM quarantine WHERE market_id = %s", (market_id,)).fetchone()
+    return 0 if row is None else int(row[0])

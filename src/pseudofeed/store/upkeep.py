@@ -1,0 +1,124 @@
+"""What a market's settings in the store say about old ticks: dropped by retention, compressed where the server can.
+
+Ages count back from a market's newest tick, not from the wall clock: a market may lie years back or run ahead. That is
+why TimescaleDB's own policies, which know the wall clock only, are not used even where there are some. Whole chunks go,
+and the markets of a database share them: a chunk is dropped when none of them needs it any longer.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from pseudofeed.publish.markets import MarketRecord
+from pseudofeed.store.chunks import stored_chunks
+from pseudofeed.store.schema import SCHEMA_LOCK, Tier
+
+__all__ = ["Extent", "compression_end", "keep_up", "read_extents", "retention_end"]
+
+TABLES = ("tick", "factor_level", "bar")
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A market's stored time, from its first tick to that which every partition has, and its settings."""
+
+    begin: datetime.datetime
+    end: datetime.datetime
+    retention: datetime.timedelta | None
+    compress_after: datetime.timedelta | None
+
+
+def read_extents(connection: psycopg.Connection) -> list[Extent]:
+    """Of all markets; one without ticks yet needs what is to come. One that cannot be read (another version's) counts
+    as needed for ever.
+    """
+    rows = connection.execute(
+        """SELECT name, specification, partitions, epoch, fingerprint, retention, compress_after, reached
+           FROM market JOIN LATERAL (
+               SELECT min(last_sequence) AS reached FROM sink_offset s
+               WHERE s.market_id = market.market_id AND stream = 'ticks' AND next_offset > 0) progress ON true"""
+    ).fetchall()
+    extents = []
+    for name, specification, partitions, epoch, fingerprint, retention, compress_after, reached in rows:
+        record = MarketRecord(name, specification, partitions, epoch, int(fingerprint))
+        try:
+            clock = record.market.clock
+        except Exception:  # whatever makes it unreadable, its ticks are not ours to drop
+            extents.append(Extent(_EPOCH, _EPOCH, None, None))
+            continue
+        first, last = clock.times(1, 1)[0], clock.times(max(1, reached or 0), 1)[0]
+        extents.append(Extent(_moment(int(first)), _moment(int(last)), retention, compress_after))
+    return extents
+
+
+def retention_end(extents: Sequence[Extent]) -> datetime.datetime | None:
+    """No market needs what lies before; None: nothing is to be dropped."""
+    if all(extent.retention is None for extent in extents):
+        return None
+    return min(e.begin if e.retention is None else e.end - e.retention for e in extents)
+
+
+def compression_end(extents: Sequence[Extent]) -> datetime.datetime | None:
+    """What lies before is old enough to be compressed, and no market writes there any longer; None: nothing is."""
+    if all(extent.compress_after is None for extent in extents):
+        return None
+    return min(e.end - (e.compress_after or datetime.timedelta()) for e in extents)
+
+
+def keep_up(connection: psycopg.Connection, tier: Tier) -> int:
+    """Drop and compress what is due; how many chunks were dropped. Outside of a transaction. Raises psycopg.Error."""
+    extents = read_extents(connection)
+    end = retention_end(extents)
+    dropped = 0 if end is None else sum(_drop(connection, tier, table, end) for table in TABLES)
+    end = compression_end(extents)
+    if end is not None and tier is Tier.COMMUNITY:
+        _compress(connection, end)
+    return dropped
+
+
+def _drop(connection: psycopg.Connection, tier: Tier, table: str, end: datetime.datetime) -> int:
+    ends = [chunk_end for _, chunk_end in stored_chunks(connection, tier, table) if chunk_end <= end]
+    if not ends:
+        return 0
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
+        if tier.has_hypertables:
+            connection.execute("SELECT drop_chunks(%s::regclass, older_than => %s::timestamptz)", (table, max(ends)))
+        else:
+            partitions = sql.Identifier(f"{table}_partition")
+            gone = connection.execute(
+                sql.SQL("DELETE FROM {} WHERE range_end <= %s RETURNING name").format(partitions), (max(ends),)
+            ).fetchall()
+            for (name,) in gone:
+                connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
+        if table == "tick":
+            connection.execute(
+                "UPDATE market SET dropped_before = greatest(dropped_before, %s) WHERE retention IS NOT NULL",
+                (max(ends),),
+            )
+    return len(ends)
+
+
+def _compress(connection: psycopg.Connection, end: datetime.datetime) -> None:
+    """Each chunk in a transaction of its own: it locks what it compresses."""
+    chunks = connection.execute(
+        """SELECT format('%%I.%%I', chunk_schema, chunk_name), range_start, range_end
+           FROM timescaledb_information.chunks
+           WHERE hypertable_schema = current_schema() AND hypertable_name = 'tick' AND NOT is_compressed
+             AND range_end <= %s ORDER BY range_start""",
+        (end,),
+    ).fetchall()
+    for name, begin, chunk_end in chunks:
+        # The bars of a chunk are made before it is compressed, which is when reading it is cheap.
+        connection.execute("CALL refresh_continuous_aggregate('bar_minute', %s, %s)", (begin, chunk_end))
+        connection.execute("SELECT compress_chunk(%s::regclass, if_not_compressed => true)", (name,))
+
+
+def _moment(time_ns: int) -> datetime.datetime:
+    return _EPOCH + datetime.timedelta(microseconds=time_ns // 1_000)

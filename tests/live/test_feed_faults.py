@@ -1,0 +1,105 @@
+"""What may happen to a feed: it is killed, its broker is killed. Every step is in the topic once all the same."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from live.feeder import sample, start_feeder
+from live.own_servers import own_broker
+from live.topic import assert_topic_holds
+from pseudofeed.control import Progress, SignalControl
+from pseudofeed.publish.feed import FeedSummary, feed
+from pseudofeed.publish.resume import read_end
+from pseudofeed.settings import Connections
+
+SHAPES = [{"mode": "block"}, {"mode": "tick"}, {"mode": "tick", "encoding": "json"}]
+
+
+@pytest.mark.time_limit(400)
+def test_killed_50_times_every_step_is_there_once(
+    connections: Connections, market_name: str, repeats: Callable[[int], int]
+) -> None:
+    seed = secrets.randbits(32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    market, kafka = sample(market_name), connections.require_kafka()
+    ends: Counter[str] = Counter()
+    for number in range(repeats(50)):
+        # Unpaced, it has full queues to lose; paced, the topic stays small enough to be read in a test.
+        rate = None if chance.random() < 0.4 else 200_000.0
+        with start_feeder(connections, market_name, rate=rate, **chance.choice(SHAPES)) as feeder:
+            if number == 0 or chance.random() < 0.8:
+                feeder.wait_until_going()
+                time.sleep(chance.uniform(0.0, 0.08))
+            else:
+                time.sleep(chance.uniform(0.0, 1.2))
+            feeder.kill()
+        end = read_end(kafka, market, 4, settle=False)
+        ends["apart"] += len(set(end.steps.tolist())) > 1
+        ends["within a step"] += bool(end.ahead.any())
+    print(ends)
+    assert ends["apart"] > 5, "no kill left the partitions at different steps: it proves little"
+    assert ends["within a step"] > 5, "no kill left a step cut in the middle: it proves little"
+    steps = end.newest + 1_000
+    feed(market, connections, SignalControl(), steps=steps)
+    assert_topic_holds(connections, market, steps=steps)
+
+
+class Running:
+    """A feed in a thread of this process."""
+
+    def __init__(self, connections: Connections, name: str, **options: float) -> None:
+        self.stopping = self.draining = False
+        self.ticks = 0
+        self._summary: FeedSummary | None = None
+        self._thread = threading.Thread(target=self._run, args=(connections, name, options))
+        self._thread.start()
+
+    def _run(self, connections: Connections, name: str, options: dict[str, float]) -> None:
+        self._summary = feed(sample(name), connections, self, **options)  # type: ignore[arg-type]
+
+    def report(self, progress: Progress) -> None:
+        self.ticks = progress.ticks
+
+    def wait_for(self, ticks: int) -> None:
+        """Until so many are acknowledged."""
+        while self.ticks < ticks:
+            assert self._thread.is_alive(), "the feed ended"
+            time.sleep(0.01)
+
+    def stop(self) -> FeedSummary:
+        self.stopping = True
+        self._thread.join(60)
+        assert self._summary is not None
+        return self._summary
+
+
+@pytest.mark.time_limit(400)
+def test_the_broker_killed_five_times_in_mid_stream(repeats: Callable[[int], int]) -> None:
+    seed = secrets.randbits(32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    with own_broker() as broker:
+        feeding = Running(broker.connections, "killed-broker", rate=200_000.0)
+        try:
+            for _ in range(repeats(5)):
+                feeding.wait_for(feeding.ticks + 20_000)
+                time.sleep(chance.uniform(0.0, 0.1))
+                broker.kill()
+                time.sleep(chance.uniform(0.0, 0.5))
+                broker.start()
+            feeding.wait_for(feeding.ticks + 20_000)
+        finally:
+            summary = feeding.stop()
+        market = sample("killed-broker")
+        end = read_end(broker.kafka, market, 4)
+        assert int(end.steps[end.steps > 0].min()) == summary.last_step
+        feed(market, broker.connections, SignalControl(), steps=end.newest + 100)
+        assert_topic_holds(broker.connections, market, steps=end.newest + 100)
