@@ -42,7 +42,7 @@ _log.addHandler(logging.NullHandler())
 
 BATCH_ROWS = 200_000
 # What a tick waits at most for others to be flushed with. A feed at a pace sends the messages of all partitions within
-# a millisecond of each other; LONGEST_REST keeps a feed without one from being flushed more often than that pays.
+# a millisecond of each other; LONGEST_REST keeps one without from being flushed more often than that pays.
 BATCH_SECONDS = 0.001
 # A flush is followed by a rest of its own length, but 10 ms at most: at full speed it leaves the cores to the feed,
 # the store and the servers. At 200 steps a second of 100 instruments (20,000 ticks/s) it is over before the next step.
