@@ -14,7 +14,7 @@ import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 from psycopg.conninfo import conninfo_to_dict
 
-from live.pipe import Until, fed_market
+from live.pipe import START, Until, fed_market
 from pseudofeed.cache.worker import cache_market
 from pseudofeed.encode import instrument_partitions
 from pseudofeed.settings import Connections
@@ -50,7 +50,7 @@ def test_psql_reads_the_history_by_symbol(
 def test_redis_cli_shows_a_quote(connections: Connections, market_name: str, client: Callable[..., str]) -> None:
     record = fed_market(connections, market_name, steps=STEPS)
     cache_market(record, connections, Until())
-    (block,) = record.market.stream(start_step=STEPS, steps=1)
+    ticks = record.market.simulate(steps=STEPS).ticks()
     partitions = instrument_partitions(record.market.symbols, record.partitions)
     url = urlsplit(connections.require_redis())
     environ = {"REDISCLI_AUTH": unquote(url.password)} if url.password else {}
@@ -62,9 +62,13 @@ def test_redis_cli_shows_a_quote(connections: Connections, market_name: str, cli
             "epoch": str(record.epoch),
             "sequence": str(STEPS),
             "time": "2026-03-02T14:35:00.000000000Z",
-            "time_ns": str(block.time[0]),
-            "price": repr(float(block.prices[0, number])),
-            "variance": repr(float(block.variances[0, number])),
+            "time_ns": str(ticks.time[-1]),
+            "price": repr(float(ticks.prices[-1, number])),
+            "variance": repr(float(ticks.variances[-1, number])),
+            "session": START,
+            "open": repr(float(ticks.prices[0, number])),
+            "high": repr(float(ticks.prices[:, number].max())),
+            "low": repr(float(ticks.prices[:, number].min())),
         }
     assert client("redis-cli", *address, "GET", f"pseudofeed:{market_name}:ready", environ=environ).strip() == str(
         record.epoch
