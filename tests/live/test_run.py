@@ -166,7 +166,6 @@ def test_processes_end_with_their_supervisor_and_ctrl_c_drains(
     process.kill()
     assert_nothing_runs(process, within=20)
     assert process.communicate()[1] == ""
-    fed = int(describe(connections.require_kafka(), tick_topic(market_name)).high.sum())
 
     # Ctrl-C while processes start: ends without a word of any of them.
     process = start(connections, tmp_path, "run", file, "--rate", "10000", "--json")
@@ -177,6 +176,7 @@ def test_processes_end_with_their_supervisor_and_ctrl_c_drains(
     os.killpg(process.pid, signal.SIGINT)
     result(process)
     assert_nothing_runs(process, within=5)
+    fed = int(describe(connections.require_kafka(), tick_topic(market_name)).high.sum())
 
     process = start(connections, tmp_path, "run", file, "--rate", "10000", "--json")
     wait_until_fed(connections, market_name, process, beyond=fed)
