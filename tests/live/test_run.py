@@ -32,7 +32,7 @@ __all__ = ["no_command_stays"]
 pytestmark = pytest.mark.usefixtures("no_command_stays")
 
 STAGES = ("kafka", "redis", "postgres")
-RIGHT = {"missing": 0, "repeated": 0, "altered": 0, "unexpected": 0}
+RIGHT = {"missing": 0, "repeated": 0, "altered": 0, "unexpected": 0, "quarantined": 0}
 
 
 def assert_equal(connections: Connections, name: str, *, steps: int, instruments: int) -> None:
