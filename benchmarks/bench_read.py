@@ -32,6 +32,8 @@ from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import open_connection
 from pseudofeed.store.registry import StoredMarket, register_market
 from pseudofeed.store.schema import migrate
+from pseudofeed.store.series import TICKS as TICK_SERIES
+from pseudofeed.store.settings import StoreSettings, change_settings
 
 INSTRUMENTS, DAYS, DAY = 100, 9, 23_400
 DATABASE = "pseudofeed_bench_read"
@@ -74,7 +76,8 @@ def _load(connections: Connections) -> StoredMarket:
         if connection.execute("SELECT to_regclass('plain_tick')").fetchone() != (None,):
             return stored
         connection.execute("TRUNCATE tick")
-        chunks = Chunks(tier, 86_400_000_000)
+        change_settings(connection, stored, StoreSettings(chunk_length="1d"))
+        chunks = Chunks(tier, TICK_SERIES, stored)
         number = np.arange(INSTRUMENTS, dtype=np.int32)
         for block in market.stream(steps=DAYS * DAY, block_steps=DAY // 4):
             steps = len(block.time)

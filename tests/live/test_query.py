@@ -248,7 +248,7 @@ def test_queries_touch_one_chunk_by_its_index(
     del client
     begin = pd.Timestamp("2027-01-04", tz="UTC")
     with open_connection(store_connections, application="test", writer=True) as connection:
-        market = read_market(connection, record.name)
+        market = read_stored_market(connection, record.name)
         change_settings(connection, market, StoreSettings(chunk_length="1d"))
         chunks = Chunks(find_tier(connection), TICK_SERIES, market)
         chunks.make(connection, np.array([(begin + pd.Timedelta(days=day)).value for day in range(6)]))
