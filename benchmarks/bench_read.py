@@ -28,11 +28,11 @@ from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.query.client import Client
 from pseudofeed.query.stored import BARS, TICKS
 from pseudofeed.settings import Connections
-from pseudofeed.store import series
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import open_connection
 from pseudofeed.store.registry import StoredMarket, register_market
 from pseudofeed.store.schema import migrate
+from pseudofeed.store.series import TICKS as TICK_SERIES
 from pseudofeed.store.settings import StoreSettings, change_settings
 
 INSTRUMENTS, DAYS, DAY = 100, 9, 23_400
@@ -77,7 +77,7 @@ def _load(connections: Connections) -> StoredMarket:
             return stored
         connection.execute("TRUNCATE tick")
         change_settings(connection, stored, StoreSettings(chunk_length="1d"))
-        chunks = Chunks(tier, series.TICKS, stored)
+        chunks = Chunks(tier, TICK_SERIES, stored)
         number = np.arange(INSTRUMENTS, dtype=np.int32)
         for block in market.stream(steps=DAYS * DAY, block_steps=DAY // 4):
             steps = len(block.time)

@@ -139,6 +139,8 @@ def test_a_topic_of_single_ticks_is_begun_with_like_one_of_blocks(
                     time=int(block.time[row]), instrument=number, price=price, variance=variance,
                 )  # fmt: skip
                 producer.produce(tick_topic(market_name), message, partition=partition_of[number])
+        for partition in range(2):
+            producer.produce(tick_topic(market_name), b"no ticks", partition=partition)  # passed over
     assert producer.flush(20) == 0
     summary = cache_market(record, connections, Until())
     assert summary.ticks == (160 - 99) * 12  # the session's first step is 100

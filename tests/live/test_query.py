@@ -17,14 +17,16 @@ from pseudofeed.cache.keys import quote_key
 from pseudofeed.cache.worker import cache_market
 from pseudofeed.encode import instrument_partitions
 from pseudofeed.errors import DamagedQuote, LibraryError, UnknownMarket, UnknownSymbol
-from pseudofeed.publish.markets import MarketRecord
+from pseudofeed.market import Market
+from pseudofeed.publish.feed import feed
+from pseudofeed.publish.markets import MarketRecord, read_market
 from pseudofeed.query.client import Client, connect
 from pseudofeed.query.stored import BARS, NEWEST, TICKS
 from pseudofeed.settings import Connections
 from pseudofeed.store import history
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import open_connection
-from pseudofeed.store.registry import read_market
+from pseudofeed.store.registry import read_market as read_stored_market
 from pseudofeed.store.schema import find_tier
 from pseudofeed.store.series import TICKS as TICK_SERIES
 from pseudofeed.store.settings import StoreSettings, change_settings
@@ -84,7 +86,7 @@ def test_a_window_is_ordered_by_instrument_and_time(
     del client
     paths = record.market.simulate(steps=STEPS)
     with open_connection(store_connections, application="test", writer=False) as connection:
-        market = read_market(connection, record.name)
+        market = read_stored_market(connection, record.name)
         window = history.read_window(connection, market, start_ns=int(paths.time[101]), end_ns=int(paths.time[151]))
     assert (window.instrument == np.repeat(np.arange(20), 50)).all()
     assert (window.time == np.tile(paths.time[101:151], 20)).all()
@@ -177,6 +179,19 @@ def test_simulated_ticks_and_factors_are_the_stores(client: Client, record: Mark
         client.ticks(symbol, source="simulated")  # type: ignore[call-overload]
 
 
+def test_stored_factors_are_the_simulations(store_connections: Connections, market_name: str) -> None:
+    market = Market.sample(instruments=4, factors=3, seed=3, name=market_name, step="1s", start=START)
+    feed(market, store_connections, Until(), steps=120, partitions=1)
+    store_market(read_market(store_connections.require_kafka(), market_name), store_connections, Until())
+    with connect(market_name, connections=store_connections) as client:
+        stored = client.factors()
+        assert len(stored) == 120
+        assert stored.equals(client.factors(end="2026-03-02 14:32:00.5", source="simulation"))
+        part = client.factors("2026-03-02 14:30:10", "2026-03-02 14:30:20")
+        assert part.equals(stored.iloc[9:19])
+        assert len(client.factors("2027-01-01")) == 0
+
+
 def test_bars_are_those_of_the_ticks(client: Client, record: MarketRecord) -> None:
     symbol = record.market.symbols[4]
     ticks = client.ticks(symbol)
@@ -233,7 +248,7 @@ def test_queries_touch_one_chunk_by_its_index(
     del client
     begin = pd.Timestamp("2027-01-04", tz="UTC")
     with open_connection(store_connections, application="test", writer=True) as connection:
-        market = read_market(connection, record.name)
+        market = read_stored_market(connection, record.name)
         change_settings(connection, market, StoreSettings(chunk_length="1d"))
         chunks = Chunks(find_tier(connection), TICK_SERIES, market)
         chunks.make(connection, np.array([(begin + pd.Timedelta(days=day)).value for day in range(6)]))

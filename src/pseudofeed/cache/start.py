@@ -23,11 +23,12 @@ from pseudofeed.cache.quotes import NewestQuotes, SessionState
 from pseudofeed.cache.reader import QUOTE_FIELDS, parse_quotes
 from pseudofeed.cache.stored import stored_session
 from pseudofeed.clock import Session
-from pseudofeed.encode import TickColumns, decode_ticks
+from pseudofeed.consume import tick_stream
+from pseudofeed.encode import TickColumns
 from pseudofeed.errors import DamagedQuote, MalformedMessage
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.publish.reader import TopicReader
-from pseudofeed.publish.topics import TopicState, tick_topic
+from pseudofeed.publish.topics import TopicState
 from pseudofeed.settings import Connections
 
 __all__ = ["Beginning", "ColdStart"]
@@ -50,7 +51,8 @@ class ColdStart:
         self, record: MarketRecord, connections: Connections, client: redis.Redis, partition_of: NDArray[np.integer]
     ) -> None:
         self._record, self._connections, self._redis = record, connections, client
-        self._topic = tick_topic(record.name)
+        self._stream = tick_stream(record)
+        self._topic = self._stream.topic
         self._partition_of = partition_of
         self._symbols = record.market.symbols
 
@@ -116,15 +118,19 @@ class ColdStart:
         return found
 
     def _decode(self, partition: int, messages: Sequence[Message]) -> TickColumns:
-        try:
-            return decode_ticks(
-                [message.value() or b"" for message in messages],
-                fingerprint=self._record.fingerprint,
-                partition=partition,
-            )
-        except MalformedMessage as problem:
-            at = messages[problem.index or 0].offset()
-            raise MalformedMessage(f"topic {self._topic} partition {partition} offset {at}: {problem}") from None
+        """The ticks of those that can be read; of the others the worker tells when it comes to them."""
+        values = [message.value() or b"" for message in messages]
+        parts = []
+        begin = 0
+        while begin < len(values):
+            end = len(values)
+            try:
+                parts.append(self._stream.decode(values[begin:], partition))
+            except MalformedMessage as problem:
+                end = begin + (problem.index or 0) + 1
+                parts.append(self._stream.decode(values[begin : end - 1], partition))
+            begin = end
+        return TickColumns.concatenate(parts)
 
     def _cached(
         self, topic: TopicState, partition: int, numbers: NDArray[np.intp], session: Session
@@ -162,13 +168,19 @@ class ColdStart:
         same number of steps, so it is guessed by proportion, and halved between guesses."""
 
         def steps(offset: int) -> tuple[int, int, int]:
-            """Of the first message at or behind the offset: its own offset, first and last step."""
-            message = reader.first(self._topic, partition, offset)
-            sequence = self._decode(partition, [message]).sequence
-            return message.offset() or 0, int(sequence.min()), int(sequence.max())
+            """Of the first readable message at or behind the offset: its own offset, first and last step."""
+            while offset < last:
+                message = reader.first(self._topic, partition, offset)
+                sequence = self._decode(partition, [message]).sequence
+                if len(sequence):
+                    return message.offset() or 0, int(sequence.min()), int(sequence.max())
+                offset = (message.offset() or 0) + 1
+            return last, last_step, last_step
 
         wanted = session.first_step
         offset, first, low_step = steps(int(topic.low[partition]))
+        if offset == last:
+            return last
         if first > wanted:
             _log.info(
                 "topic %s partition %d does not reach back to the session's first step %d: its open, high and low are "
