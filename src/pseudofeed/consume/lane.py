@@ -23,8 +23,9 @@ __all__ = ["Lane", "Partition", "RawBatch", "Written"]
 
 _log = logging.getLogger("pseudofeed.consume")
 
-# A tick's share of a message: two doubles. Header and times come on top, so small blocks count for more than they have.
+# A tick's share of a block: two doubles. Header and times come on top, so small blocks count for more than they have.
 BYTES_PER_TICK = 16
+LONGEST_SINGLE_TICK = 72  # in SBE, and the shortest block; a tick as JSON is longer
 IDLE_SECONDS = 1.0
 
 
@@ -89,7 +90,7 @@ class Lane:
 
     def __init__(self, sink: Sink, number: int, stream: Stream) -> None:
         self.sink = sink
-        self.bytes = 0  # buffered for the next write
+        self.rows = 0  # about how many ticks are buffered for the next write
         self.since = 0.0  # when the oldest of them came
         self.writing: Future[Written] | None = None
         self.writing_partitions: frozenset[int] = frozenset()
@@ -100,26 +101,21 @@ class Lane:
         self._stream = stream
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"pseudofeed-lane-{number}")
 
-    @property
-    def rows(self) -> int:
-        """About how many ticks are buffered."""
-        return self.bytes // BYTES_PER_TICK
-
     def add(self, partition: Partition, offset: int, value: bytes) -> None:
-        if not self.bytes:
+        if not self.rows:
             self.since = time.monotonic()
         partition.values.append(value)
         partition.offsets.append(offset)
-        self.bytes += len(value)
+        self.rows += _rows(value)
 
     def recount(self, partitions: Sequence[Partition]) -> None:
         """After buffers were dropped: `partitions` are all that this lane still serves."""
-        self.bytes = sum(len(value) for partition in partitions for value in partition.values)
+        self.rows = sum(_rows(value) for partition in partitions for value in partition.values)
 
     def write(self, partitions: Sequence[Partition]) -> None:
         """Hand all that is buffered to the thread."""
         batches = [partition.take() for partition in partitions if partition.values]
-        self.bytes = 0
+        self.rows = 0
         self.writing_partitions = frozenset(batch.partition for batch in batches)
         self.writing = self._thread.submit(self._write, batches)
 
@@ -217,3 +213,10 @@ class Lane:
             except ServerError:
                 time.sleep(0.5)
         return None
+
+
+def _rows(message: bytes) -> int:
+    """About how many ticks it holds; one at least."""
+    if len(message) <= LONGEST_SINGLE_TICK or message[:1] == b"{":
+        return 1
+    return len(message) // BYTES_PER_TICK

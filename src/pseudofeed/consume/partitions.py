@@ -323,7 +323,7 @@ class _Loop:
         if any(lane.writing is not None or lane.asking is not None for lane in self._lanes):
             timeout = 0.005
         for lane in self._lanes:
-            if lane.bytes and lane.writing is None:
+            if lane.rows and lane.writing is None:
                 timeout = min(timeout, max(0.0, lane.since + self._batch_seconds - time.monotonic()))
         message = self._consumer.poll(timeout)
         if message is None:
@@ -393,7 +393,7 @@ class _Loop:
     def _hand_over(self, lane: Lane) -> None:
         if lane.writing is not None or lane.asking is not None:
             return
-        if not lane.bytes:
+        if not lane.rows:
             lane.idle()
             return
         served = self._served_by(lane)

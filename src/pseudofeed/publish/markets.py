@@ -14,7 +14,7 @@ import difflib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import (  # type: ignore[attr-defined, unused-ignore]
@@ -45,13 +45,16 @@ class MarketRecord:
     partitions: int
     epoch: int
     fingerprint: int
+    _market: list[Market] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def market(self) -> Market:
-        """The market itself, made from the specification."""
-        from pseudofeed.market import Market
+        """The market itself, made from the specification at first use."""
+        if not self._market:
+            from pseudofeed.market import Market
 
-        return Market.from_specification(self.specification)
+            self._market.append(Market.from_specification(self.specification))
+        return self._market[0]
 
     def to_json(self) -> bytes:
         # The fingerprint is text because many JSON readers keep only 53 bits of a number.
