@@ -14,7 +14,13 @@ namespace {
 constexpr std::int64_t kLargestStep = std::int64_t{1} << 60;  // far from overflow in any sum
 static_assert(sizeof(void*) == 8, "a message's number travels in its opaque pointer");
 
-// Kafka has no times before 1970, and librdkafka takes 0 for "now".
+// The record's timestamp of blocks. A broker forgets an idempotent producer whose newest batch is a day old by its
+// timestamps (producer.id.expiration.ms), and after a restart at once; then it writes a retried batch twice (seen with
+// Kafka 4.3). So blocks, which hold their own times, are stamped by the clock. librdkafka takes 0 for "now".
+constexpr std::int64_t kNow = 0;
+
+// The record's timestamp of a single tick, which is what stream processors go by: its event time. Kafka has no times
+// before 1970.
 std::int64_t timestamp_ms(std::int64_t time_ns) { return std::max<std::int64_t>(1, time_ns / 1'000'000); }
 
 }  // namespace
@@ -128,10 +134,9 @@ Status Producer::publish_block(const Ticks& block, std::int32_t number, std::siz
 
 Status Producer::hand_over(Topic* topic, std::int32_t number, Pending* pending, bool* accepted) {
     Partition& partition = partition_of(pending->sent.kind, number);
-    const int error =
-        library_.producev(client_, kTopic, topic, kPartition, static_cast<int>(number), kMessageFlags, kFreePayload,
-                          kValue, static_cast<void*>(pending->payload.get()), pending->size, kOpaque,
-                          pack(partition, pending->sent.kind), kTimestamp, pending->timestamp_ms, kEnd);
+    const int error = library_.producev(client_, kTopic, topic, kPartition, static_cast<int>(number), kMessageFlags,
+                                        kFreePayload, kValue, static_cast<void*>(pending->payload.get()), pending->size,
+                                        kOpaque, pack(partition, pending->sent.kind), kTimestamp, kNow, kEnd);
     if (error != kNoError) return refused(error, number, pending->sent, accepted);
     (void)pending->payload.release();  // librdkafka frees it
     accept(partition, pending->sent, pending->size);
@@ -153,7 +158,6 @@ Status Producer::encode_factors(const Factors& block, std::size_t row, Pending* 
     if (Status status = pending->make_room(encode::factor_block_size(source.steps, source.factors)); !status.ok())
         return status;
     pending->sent = {source.first_sequence, static_cast<std::uint32_t>(source.steps), Kind::factors};
-    pending->timestamp_ms = timestamp_ms(source.times[source.steps - 1]);
     return encode::encode_factor_block(source, pending->payload.get(), pending->size, &pending->size);
 }
 
@@ -177,7 +181,6 @@ Status Producer::encode_block(const Ticks& block, std::int32_t number, std::size
     if (Status status = pending->make_room(encode::tick_block_size(source.steps, source.instruments)); !status.ok())
         return status;
     pending->sent = {source.first_sequence, static_cast<std::uint32_t>(source.steps), Kind::block};
-    pending->timestamp_ms = timestamp_ms(source.times[source.steps - 1]);
     return encode::encode_tick_block(source, pending->payload.get(), pending->size, &pending->size);
 }
 

@@ -151,7 +151,6 @@ class Producer {
         std::unique_ptr<std::byte, decltype(&std::free)> payload{nullptr, &std::free};
         std::size_t size = 0;
         Sent sent;
-        std::int64_t timestamp_ms = 0;  // the last step's time
 
         Status make_room(std::size_t bytes);
     };

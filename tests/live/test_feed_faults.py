@@ -81,6 +81,7 @@ class Running:
         return self._summary
 
 
+# In blocks alone: docs/publish.md says what may happen to single ticks of the past, which the sample market's are.
 @pytest.mark.time_limit(400)
 def test_the_broker_killed_five_times_in_mid_stream(repeats: Callable[[int], int]) -> None:
     seed = secrets.randbits(32)

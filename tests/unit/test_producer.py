@@ -137,12 +137,8 @@ def test_what_goes_in_comes_out_bit_for_bit(cluster: MockCluster) -> None:
         size = tick_block_size(500 // int((partition_of == partition).sum()), int((partition_of == partition).sum()))
         assert max(len(m.value() or b"") for m in own) == size
         assert all(m.key() is None for m in own)
-        # The record's timestamp is the event time of its last step, in milliseconds.
-        ends = np.cumsum(
-            [(len(m.value() or b"") - 40) // (8 + 16 * int((partition_of == partition).sum())) for m in own]
-        )
-        times = np.concatenate([block.time for block in blocks])
-        assert [m.timestamp()[1] for m in own] == (times[ends - 1] // 1_000_000).tolist()
+        # Stamped by the clock, whatever the market's time: a broker forgets a producer whose records are old.
+        assert all(abs(m.timestamp()[1] / 1000 - time.time()) < 60 for m in own)
 
 
 @pytest.mark.parametrize("encoding", ["sbe", "json"])
