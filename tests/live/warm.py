@@ -65,8 +65,7 @@ class Orders:
     draining: bool = True
     consume: int = 1  # messages at a time: small batches are many places to die at
     notes: str | None = (
-        None  # a file that gets a line for each of SERVER_WAS_AWAY = 3  # exit code of a worker that was told to end while it waited for a server
-    )
+        None  # a file that gets a line for each of     )
 
 
 REFUSED, ASSIGNED, LOST
