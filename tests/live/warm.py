@@ -64,11 +64,7 @@ class Orders:
     lanes: int = 2
     draining: bool = True
     consume: int = 1  # messages at a time: small batches are many places to die at
-    notes: str | None = (
-        None  # a file that gets a line for each of     )
-
-
-REFUSED, ASSIGNED, LOST
+    notes: str | None = None  # a file that gets a line for each of REFUSED, ASSIGNED, LOST
 
 
 class WarmWorkers:
