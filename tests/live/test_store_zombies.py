@@ -15,7 +15,7 @@ import pytest
 
 from live.cutting_proxy import CuttingProxy
 from live.pipe import SteadyFeed, Until, differences, fed_market
-from live.warm import AFTER_OFFSETS, BEFORE_OFFSETS, REFUSED, Orders, WarmWorkers, warm_workers
+from live.warm import AFTER_OFFSETS, BEFORE_OFFSETS, REFUSED, SERVER_WAS_AWAY, Orders, WarmWorkers, warm_workers
 from pseudofeed.settings import Connections
 from pseudofeed.store.worker import prepare_store, store_market
 
@@ -49,14 +49,12 @@ def test_frozen_workers_and_changing_groups_leave_every_tick_once(
                 ]
                 for pid in frozen:
                     _wait_until_frozen(pid)
-                leaving = running.pop(moments.randrange(len(running)))
-                assert workers.end(leaving) == 0
+                _end(workers, running.pop(moments.randrange(len(running))))
                 time.sleep(FROZEN_SECONDS)
                 for pid in frozen:
                     psutil.Process(pid).send_signal(signal.SIGCONT)
                 running += frozen
-                leaving = running.pop(moments.randrange(len(running)))
-                assert workers.end(leaving) == 0
+                _end(workers, running.pop(moments.randrange(len(running))))
                 _end_all_but(workers, running, 3)
             time.sleep(2)
             _end_all_but(workers, running, 0)
@@ -79,7 +77,12 @@ def _wait_until_frozen(pid: int) -> None:
 
 def _end_all_but(workers: WarmWorkers, running: list[int], left: int) -> None:
     while len(running) > left:
-        assert workers.end(running.pop(0)) == 0
+        _end(workers, running.pop(0))
+
+
+def _end(workers: WarmWorkers, pid: int) -> None:
+    # PostgreSQL has ended the sessions of those that were frozen, and one may be told to end before it has a new one.
+    assert workers.end(pid) in (0, SERVER_WAS_AWAY)
 
 
 @pytest.mark.time_limit(120)
@@ -91,6 +94,7 @@ def test_connections_that_break_at_commit_leave_every_tick_once(
     record = fed_market(connections, market_name, steps=steps, instruments=INSTRUMENTS)
     seed = secrets.randbelow(2**32)
     print(f"seed {seed}")
+    prepare_store(record, connections)  # what is asked at the start is not asked again when a server goes away
     with CuttingProxy(connections.require_postgres(), cuts=cuts, seed=seed) as proxy:
         through = replace(connections, postgres=proxy.dsn)
         with warm_workers(through, record) as workers:

@@ -26,7 +26,7 @@ import psycopg
 
 from pseudofeed.consume import Batch, consume_ticks, consumer
 from pseudofeed.control import SignalControl
-from pseudofeed.errors import OffsetConflict
+from pseudofeed.errors import OffsetConflict, ServerError
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
 from pseudofeed.store.series import TICKS
@@ -42,6 +42,7 @@ COMMIT_SENT = "after COMMIT was sent"
 BEFORE_KAFKA = "before Kafka's commit"
 BEFORE_OFFSETS = "before the offset update"  # where a frozen worker holds no lock: for zombies, not for kills
 FAILPOINTS = (ANY_TIME, AFTER_POLL, AFTER_OFFSETS, MID_COPY, BEFORE_COMMIT, COMMIT_SENT, BEFORE_KAFKA)
+SERVER_WAS_AWAY = 3  # exit code of a worker that was told to end while it waited for a server
 REFUSED, ASSIGNED, LOST = "refused", "assigned", "lost"
 
 
@@ -265,6 +266,9 @@ def _fork(order: dict[str, Any]) -> int:
         os.close(0)
         _work(order)
         code = 0
+    except ServerError as problem:
+        print(problem, file=sys.stderr)
+        code = SERVER_WAS_AWAY
     except BaseException:
         traceback.print_exc()
     finally:
