@@ -21,8 +21,8 @@ def own_redis(tmp_path: Path) -> Iterator[Callable[..., OwnRedis]]:
     """Call it for a Redis of the test's own; it is ended after the test."""
     servers: list[OwnRedis] = []
 
-    def started(*, append_only: bool = False, tls: tuple[Path, Path] | None = None) -> OwnRedis:
-        servers.append(OwnRedis(tmp_path, append_only=append_only, tls=tls))
+    def started(*, tls: tuple[Path, Path] | None = None) -> OwnRedis:
+        servers.append(OwnRedis(tmp_path, tls=tls))
         return servers[-1]
 
     yield started

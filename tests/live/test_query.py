@@ -138,6 +138,7 @@ def test_a_damaged_quote_is_named(client: Client, record: MarketRecord, store_co
         # A server that has come back with older quotes does not take the client back.
         server.hset(key, mapping={"sequence": "7", "price": "1.0"})
         assert client.latest(symbol)["sequence"].to_numpy()[0] == STEPS + 1
+        assert (client.latest()["sequence"] == STEPS + 1).all()
 
 
 def test_instruments_carry_their_parameters(client: Client, record: MarketRecord) -> None:
