@@ -51,10 +51,6 @@ class Recorder:
             self.next[batch.partition] = batch.to_offset
         self.batches += batches
 
-    def rewind(self, topic: TopicState, partition: int, reached: int) -> int | None:
-        del topic, partition, reached
-        return None
-
     def drop(self, partitions: Sequence[int]) -> None:
         del partitions
 

@@ -118,11 +118,6 @@ class CacheSink:
         self._flush()
         return {partition: beginning.offset for partition, beginning in begun.items()}
 
-    def rewind(self, topic: TopicState, partition: int, reached: int) -> int | None:
-        """The cold start has looked behind gaps already."""
-        del topic, partition, reached
-        return None
-
     def write(self, batches: Sequence[Batch]) -> None:
         # All partitions at once: their instruments differ, and small arrays cost NumPy a microsecond a call.
         self._quotes.take(TickColumns.concatenate([batch.columns for batch in batches]))

@@ -65,7 +65,6 @@ class Partition:
     position: int | None = None
     done: int = 0
     wanted: int | None = None  # where the sink wants to go on, until the consumer is there
-    empty: bool = True  # no message came since the consumer was put to `position`
     asked: bool = False
     from_offset: int = 0
     values: list[bytes] = field(default_factory=list)
@@ -122,10 +121,6 @@ class Lane:
     def ask(self, describe: Callable[[], TopicState], partitions: Sequence[int]) -> None:
         """Ask the sink where to go on; the answer is `asking`'s result."""
         self.asking = self._thread.submit(self._ask, describe, tuple(partitions))
-
-    def ask_earlier(self, describe: Callable[[], TopicState], partition: int, reached: int) -> None:
-        """Ask the sink whether to look for a message before `reached`; no answer for the partition means no."""
-        self.asking = self._thread.submit(self._ask_earlier, describe, partition, reached)
 
     def idle(self) -> None:
         """Call while there is nothing to write: once a second the sink is told."""
@@ -197,22 +192,15 @@ class Lane:
             return False
 
     def _ask(self, describe: Callable[[], TopicState], partitions: Sequence[int]) -> Mapping[int, int]:
-        topic = self._described(describe)
-        return {} if topic is None else self.sink.positions(topic, partitions)
-
-    def _ask_earlier(self, describe: Callable[[], TopicState], partition: int, reached: int) -> Mapping[int, int]:
-        topic = self._described(describe)
-        earlier = None if topic is None else self.sink.rewind(topic, partition, reached)
-        return {} if earlier is None else {partition: earlier}
-
-    def _described(self, describe: Callable[[], TopicState]) -> TopicState | None:
-        """The topic's state, however long the broker is away; None if the worker ends meanwhile."""
+        """However long the broker is away; no answer if the worker ends meanwhile."""
         while not self._ending:
             try:
-                return describe()
+                topic = describe()
             except ServerError:
                 time.sleep(0.5)
-        return None
+                continue
+            return self.sink.positions(topic, partitions)
+        return {}
 
 
 def _rows(message: bytes) -> int:

@@ -228,7 +228,6 @@ class _Loop:
             return
         partition.forget()
         partition.position = partition.from_offset = partition.done = offset
-        partition.empty = True
         self._commits[partition.number] = offset
         partition.lane.recount(self._served_by(partition.lane))
 
@@ -351,7 +350,6 @@ class _Loop:
             return
         self._tally.came()
         partition.position = offset + 1
-        partition.empty = False
         # An empty value is no tick either: the decoder says so.
         partition.lane.add(partition, offset, value or b"")
 
@@ -360,10 +358,6 @@ class _Loop:
         if code == KafkaError._PARTITION_EOF:
             if partition is None or partition.position is None or offset is None or offset < partition.position:
                 return
-            if partition.empty and partition.lane.asking is None:
-                partition.empty = False
-                partition.asked = True
-                partition.lane.ask_earlier(self._watched.describe, partition.number, partition.position)
             partition.position = offset
         elif code == KafkaError._AUTO_OFFSET_RESET:
             # Out of the topic's range: the sink's answer to a fresh look at the topic says what that means.

@@ -72,10 +72,6 @@ class Sink(Protocol):
         """Make the batches (one a partition at most) last, all or none."""
         ...
 
-    def rewind(self, topic: TopicState, partition: int, reached: int) -> int | None:
-        """`partition` was read from `reached` to its end and no message came: an earlier offset to try, or None."""
-        ...
-
     def drop(self, partitions: Sequence[int]) -> None:
         """Another worker has these partitions now: forget them."""
         ...

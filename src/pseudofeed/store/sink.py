@@ -114,9 +114,6 @@ class StoreSink:
         for batch in batches:
             self._order.take(batch)
 
-    def rewind(self, topic: TopicState, partition: int, reached: int) -> int | None:  # noqa: ARG002
-        return None
-
     def drop(self, partitions: Sequence[int]) -> None:
         for partition in partitions:
             self._order.forget(partition)
