@@ -14,7 +14,8 @@ import difflib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import (  # type: ignore[attr-defined, unused-ignore]
@@ -35,7 +36,7 @@ __all__ = ["DEFAULT_PARTITIONS", "MarketRecord", "drop_market", "read_market", "
 DEFAULT_PARTITIONS = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: cached_property
 class MarketRecord:
     """A registered market. partitions: of its topics, no part of the fingerprint. epoch: ms since 1970 when it was
     registered; a market that is dropped and made anew under its old name has a later one."""
@@ -45,16 +46,13 @@ class MarketRecord:
     partitions: int
     epoch: int
     fingerprint: int
-    _market: list[Market] = field(default_factory=list, init=False, repr=False, compare=False)
 
-    @property
+    @cached_property
     def market(self) -> Market:
         """The market itself, made from the specification at first use."""
-        if not self._market:
-            from pseudofeed.market import Market
+        from pseudofeed.market import Market
 
-            self._market.append(Market.from_specification(self.specification))
-        return self._market[0]
+        return Market.from_specification(self.specification)
 
     def to_json(self) -> bytes:
         # The fingerprint is text because many JSON readers keep only 53 bits of a number.
