@@ -42,7 +42,7 @@ class WatchedTopic:
         while not control.stopping:
             try:
                 state = describe(self._kafka, self.name)
-            except TopicError:
+            except (TopicError, ServerError):  # a broker that answered a moment ago may be away for another
                 if self._stream.optional:
                     if control.draining:
                         return False
@@ -62,7 +62,12 @@ class WatchedTopic:
 
     def describe(self) -> TopicState:
         """Its state now. Raises TopicError where it is another one by now, ServerError where Kafka does not answer."""
-        state = describe(self._kafka, self.name)
+        try:
+            state = describe(self._kafka, self.name)
+        except TopicError:
+            raise TopicError(
+                f"topic {self.name} was deleted while it was read: what was written from it cannot be continued"
+            ) from None
         if state.topic_id != self._id:
             raise TopicError(
                 f"topic {self.name} was deleted and made anew (its id was {self._id}, now it is {state.topic_id}) "
