@@ -30,6 +30,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_stderr] = os.dup(2)  # the real one: while tests run, descriptor 2 is captured
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """A thread that a failed test has left behind must not keep the run from ending."""
+    faulthandler.dump_traceback_later(GRACE, exit=True, file=config.stash[_stderr])
+
+
 @pytest.fixture
 def repeats() -> Callable[[int], int]:
     """How often to repeat something that a run in CI repeats n times."""

@@ -101,7 +101,7 @@ def test_quotes_survive_kills_and_flushes(
                 if ending.is_set():
                     return
 
-    readers = [threading.Thread(target=call) for call in (poll, push, lambda: asyncio.run(wait()))]
+    readers = [threading.Thread(target=call, daemon=True) for call in (poll, push, lambda: asyncio.run(wait()))]
     with _cached(record, connections):
         for reader in readers:
             reader.start()
