@@ -13,6 +13,7 @@ import redis
 from confluent_kafka import KafkaException
 
 from pseudofeed.cache.connection import cache_error, open_redis
+from pseudofeed.cache.keys import market_patterns
 from pseudofeed.errors import PseudofeedError, UnknownMarket
 from pseudofeed.publish.markets import drop_market, read_markets
 from pseudofeed.publish.reader import TIMEOUT, admin_client, server_error
@@ -124,7 +125,7 @@ def _redis_keys(name: str, connections: Connections, *, remove: bool) -> int:
     client = open_redis(connections, name="pseudofeed-drop")
     count = 0
     try:
-        for pattern in (f"pseudofeed:{{{name}.*", f"pseudofeed:{name}:*"):
+        for pattern in market_patterns(name):
             for key in client.scan_iter(match=pattern, count=1_000):
                 count += 1
                 if remove:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -185,24 +185,40 @@ control = SignalControl().listen()
 
 
 def differences(connections: Connections, record: MarketRecord, steps: int) -> tuple[int, int, int]:
+    """Of the ticks: see `history_differences`."""
+    market, paths = record.market, record.market.simulate(steps=steps)
+    rows = (
+        (paths.time[j], symbol, paths.prices[j, i], paths.variances[j, i])
+        for j in range(1, steps + 1)
+        for i, symbol in enumerate(market.symbols)
+    )
+    return history_differences(connections, record, "quote_history", ("symbol", "price", "variance"), rows)
+
+
+def history_differences(
+    connections: Connections,
+    record: MarketRecord,
+    view: str,
+    columns: tuple[str, str, str],
+    simulated: Iterable[tuple[np.int64, str, np.float64, np.float64]],
+) -> tuple[int, int, int]:
     """Rows of the store, how many of them the simulation has not, and how many of the simulation's the store has not.
 
-    Compared by PostgreSQL with EXCEPT ALL, doubles by their bytes; the simulation's rows travel as text, so that
-    no encoder of ours is on both sides.
+    columns: of the view, beside the time: a name and two doubles. Compared by PostgreSQL with EXCEPT ALL, doubles by
+    their bytes; the simulation's rows travel as text, so that no encoder of ours is on both sides.
     """
-    market = record.market
-    paths = market.simulate(steps=steps)
+    name, first, second = columns
     with psycopg.connect(connections.require_postgres()) as connection, connection.cursor() as cursor:
         cursor.execute("SET TimeZone = 'UTC'")
-        cursor.execute("CREATE TEMP TABLE expected (time timestamptz, symbol text, price float8, variance float8)")
+        table = f"CREATE TEMP TABLE expected (time timestamptz, {name} text, {first} float8, {second} float8)"
+        cursor.execute(table.encode())
         with cursor.copy("COPY expected FROM STDIN") as copy:
-            for j in range(1, steps + 1):
-                time = f"{np.datetime64(int(paths.time[j]), 'ns')}+00"
-                for i, symbol in enumerate(market.symbols):
-                    copy.write_row((time, symbol, repr(float(paths.prices[j, i])), repr(float(paths.variances[j, i]))))
-        columns = "time, symbol, float8send(price), float8send(variance)"
-        stored = f"SELECT {columns} FROM quote_history WHERE market = '{record.name}'"
-        expected = f"SELECT {columns} FROM expected"
+            for time_ns, of, *values in simulated:
+                time = f"{np.datetime64(int(time_ns), 'ns')}+00"
+                copy.write_row((time, of, *(repr(float(value)) for value in values)))
+        listed = f"time, {name}, float8send({first}), float8send({second})"
+        stored = f"SELECT {listed} FROM {view} WHERE market = '{record.name}'"
+        expected = f"SELECT {listed} FROM expected"
         counts = []
         for query in (stored, f"{stored} EXCEPT ALL {expected}", f"{expected} EXCEPT ALL {stored}"):
             row = cursor.execute(f"SELECT count(*) FROM ({query}) rows".encode()).fetchone()

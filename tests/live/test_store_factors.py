@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import psycopg
 import pytest
 from confluent_kafka import Producer
 
-from live.pipe import Until, differences, fed_market
+from live.pipe import Until, differences, fed_market, history_differences
 from pseudofeed.encode import encode_factor_block_into, factor_block_size
 from pseudofeed.errors import TopicError
 from pseudofeed.publish.markets import MarketRecord
@@ -38,27 +37,13 @@ def _feed_factors(connections: Connections, record: MarketRecord, first: int, st
 
 
 def _factor_differences(connections: Connections, record: MarketRecord, steps: int) -> tuple[int, int, int]:
-    """Rows of the store, how many of them the simulation has not, and the other way round, by EXCEPT ALL."""
-    market = record.market
-    paths = market.simulate(steps=steps)
-    with psycopg.connect(connections.require_postgres()) as connection, connection.cursor() as cursor:
-        cursor.execute("SET TimeZone = 'UTC'")
-        cursor.execute("CREATE TEMP TABLE expected (time timestamptz, factor text, increment float8, level float8)")
-        with cursor.copy("COPY expected FROM STDIN") as copy:
-            for j in range(1, steps + 1):
-                time = f"{np.datetime64(int(paths.time[j]), 'ns')}+00"
-                for k, name in enumerate(market.factors.names):
-                    values = (paths.factor_increments[j - 1, k], paths.factor_levels[j, k])
-                    copy.write_row((time, name, *(repr(float(value)) for value in values)))
-        columns = "time, factor, float8send(increment), float8send(level)"
-        stored = f"SELECT {columns} FROM factor_history WHERE market = '{record.name}'"
-        expected = f"SELECT {columns} FROM expected"
-        counts = []
-        for query in (stored, f"{stored} EXCEPT ALL {expected}", f"{expected} EXCEPT ALL {stored}"):
-            row = cursor.execute(f"SELECT count(*) FROM ({query}) rows".encode()).fetchone()
-            assert row is not None
-            counts.append(int(row[0]))
-    return counts[0], counts[1], counts[2]
+    market, paths = record.market, record.market.simulate(steps=steps)
+    rows = (
+        (paths.time[j], name, paths.factor_increments[j - 1, k], paths.factor_levels[j, k])
+        for j in range(1, steps + 1)
+        for k, name in enumerate(market.factors.names)
+    )
+    return history_differences(connections, record, "factor_history", ("factor", "increment", "level"), rows)
 
 
 def test_factors_are_stored_once_beside_the_ticks(store_connections: Connections, market_name: str) -> None:

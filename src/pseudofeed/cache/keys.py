@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["channel", "progress_key", "quote_key", "ready_key"]
+__all__ = ["channel", "market_patterns", "progress_key", "quote_key", "ready_key"]
 
 
 def quote_key(market: str, partition: int, symbol: str) -> str:
@@ -19,6 +19,11 @@ def progress_key(market: str, partition: int) -> str:
 def channel(market: str, partition: int) -> str:
     """Where the quotes of the partition are published as they change."""
     return f"pseudofeed:{{{market}.{partition}}}:quotes"
+
+
+def market_patterns(market: str) -> tuple[str, ...]:
+    """What SCAN matches all keys of a market by, and no other market's: a name has no dot and no colon."""
+    return f"pseudofeed:{{{market}.*", f"pseudofeed:{market}:*"
 
 
 def ready_key(market: str) -> str:

@@ -13,10 +13,9 @@ from libcpp.vector cimport vector
 import numpy as np
 
 from pseudofeed._status cimport Status, check
-from pseudofeed.encode._messages cimport Bytes, Messages, Prefix, byte, kMaximumEntries
+from pseudofeed.encode._messages cimport Bytes, Messages, Prefix, byte, check_batch, kMaximumEntries, room_in
 from pseudofeed.encode.bars import BarBlockHeader, BarColumns
 from pseudofeed.encode.factors import FactorBlockHeader, FactorColumns
-from pseudofeed.errors import MalformedMessage
 
 
 cdef extern from "encode/message.h" namespace "pseudofeed::encode" nogil:
@@ -90,23 +89,6 @@ cdef extern from "encode/bar_block.h" namespace "pseudofeed::encode" nogil:
     void read_bar_blocks(const BarBlockView* views, size_t count, const NativeBarColumns& columns)
 
 
-cdef byte* _room(unsigned char[::1] buffer, size_t offset, size_t* capacity) except? NULL:
-    """Where to write, and how much there is room for."""
-    if offset > <size_t> buffer.shape[0]:
-        raise ValueError(f"offset {offset} is beyond the buffer of {buffer.shape[0]} bytes")
-    capacity[0] = buffer.shape[0] - offset
-    return <byte*> &buffer[offset] if capacity[0] else NULL
-
-
-cdef int _check_batch(const Status& status, size_t failed) except -1:
-    """As `check`; a MalformedMessage gets the index of its message."""
-    try:
-        return check(status)
-    except MalformedMessage as error:
-        error.index = failed
-        raise
-
-
 def factor_block_size(size_t steps, size_t factors):
     """Bytes of a factor block. Raises ValueError where there is no such block: steps x factors must lie in 1 .. 65534."""
     cdef size_t size = native_factor_block_size(steps, factors)
@@ -130,7 +112,7 @@ def encode_factor_block_into(unsigned char[::1] buffer not None, size_t offset, 
                          f"levels ({levels.shape[0]}, {levels.shape[1]}) don't fit each other")
     factor_block_size(times.shape[0], increments.shape[1])
     cdef size_t capacity = 0
-    cdef byte* out = _room(buffer, offset, &capacity)
+    cdef byte* out = room_in(buffer, offset, &capacity)
     cdef FactorBlockSource source
     source.fingerprint = fingerprint
     source.partition = partition
@@ -178,7 +160,7 @@ def decode_factor_blocks(messages, *, uint64_t fingerprint, uint32_t partition, 
     with nogil:
         status = check_factor_blocks(batch.messages, batch.count, fingerprint, partition, factors, views.data(), &steps,
                                      &failed)
-    _check_batch(status, failed)
+    check_batch(status, failed)
     result = FactorColumns.empty(steps, factors)
     if steps == 0:
         return result
@@ -216,7 +198,7 @@ def encode_bar_block_into(unsigned char[::1] buffer not None, size_t offset, bar
     if (bars.length != bars.length[0]).any() or (bars.final != bars.final[0]).any():
         raise ValueError("the bars of a block have one length and are all final or all updates")
     cdef size_t capacity = 0
-    cdef byte* out = _room(buffer, offset, &capacity)
+    cdef byte* out = room_in(buffer, offset, &capacity)
     cdef const int64_t[::1] opening_time = bars.opening_time
     cdef const int32_t[::1] instrument = bars.instrument
     cdef const double[::1] open = bars.open
@@ -280,7 +262,7 @@ def decode_bar_blocks(messages, *, uint64_t fingerprint, uint32_t partition):
     cdef Status status
     with nogil:
         status = check_bar_blocks(batch.messages, batch.count, fingerprint, partition, views.data(), &bars, &failed)
-    _check_batch(status, failed)
+    check_batch(status, failed)
     result = BarColumns.empty(bars)
     if bars == 0:
         return result

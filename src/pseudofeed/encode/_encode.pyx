@@ -14,9 +14,8 @@ from libcpp.vector cimport vector
 import json
 
 from pseudofeed._status cimport Status, check
-from pseudofeed.encode._messages cimport Bytes, Messages, Prefix, byte, int32_array
+from pseudofeed.encode._messages cimport Bytes, Messages, Prefix, byte, check_batch, int32_array, room_in
 from pseudofeed.encode.ticks import TickColumns, TicksHeader
-from pseudofeed.errors import MalformedMessage
 
 
 cdef extern from "encode/crc32.h" namespace "pseudofeed::encode" nogil:
@@ -129,8 +128,8 @@ def encode_tick_block_into(unsigned char[::1] buffer not None, size_t offset, *,
                          f"({variances.shape[0]}, {variances.shape[1]}) don't fit each other")
     if chosen is not None and chosen.shape[0] != numbers.shape[0]:
         raise ValueError(f"{chosen.shape[0]} columns for {numbers.shape[0]} instruments")
-    if offset > <size_t> buffer.shape[0]:
-        raise ValueError(f"offset {offset} is beyond the buffer of {buffer.shape[0]} bytes")
+    cdef size_t capacity = 0
+    cdef byte* out = room_in(buffer, offset, &capacity)
     tick_block_size(times.shape[0], numbers.shape[0])
     if prices.shape[1] == 0:
         raise ValueError("prices and variances have no columns")
@@ -148,10 +147,6 @@ def encode_tick_block_into(unsigned char[::1] buffer not None, size_t offset, *,
     if chosen is not None:
         source.columns = &chosen[0]
     cdef size_t written = 0
-    cdef size_t capacity = buffer.shape[0] - offset
-    cdef byte* out = NULL
-    if capacity:
-        out = <byte*> &buffer[offset]
     cdef Status status
     with nogil:
         status = native_encode_tick_block(source, out, capacity, &written)
@@ -241,11 +236,7 @@ def decode_ticks(messages, *, uint64_t fingerprint, uint32_t partition):
     cdef Status status
     with nogil:
         status = check_ticks(batch.messages, batch.count, fingerprint, partition, found.data(), &ticks, &failed)
-    try:
-        check(status)
-    except MalformedMessage as error:
-        error.index = failed
-        raise
+    check_batch(status, failed)
     result = TickColumns.empty(ticks)
     if ticks == 0:
         return result

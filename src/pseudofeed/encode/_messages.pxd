@@ -1,7 +1,9 @@
-# The bytes of a batch of messages. Other modules: `from pseudofeed.encode._messages cimport Bytes, Messages, Prefix, byte`.
+# What the modules that encode and decode messages share.
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from pseudofeed._status cimport Status
 
 
 cdef extern from "<cstddef>" namespace "std" nogil:
@@ -26,3 +28,5 @@ cdef class Messages:
     cdef size_t exported
 
 cdef object int32_array(object values, str name)
+cdef byte* room_in(unsigned char[::1] buffer, size_t offset, size_t* capacity) except? NULL
+cdef int check_batch(const Status& status, size_t failed) except -1

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""What the modules that decode share."""
+"""What the modules that encode and decode messages share."""
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
@@ -7,6 +7,9 @@ from libc.stddef cimport size_t
 from libc.stdlib cimport calloc, free
 
 import numpy as np
+
+from pseudofeed._status cimport Status, check
+from pseudofeed.errors import MalformedMessage
 
 
 cdef class Messages:
@@ -59,3 +62,20 @@ cdef object int32_array(object values, str name):
     if array.dtype != np.int32 and array.size and (array.min() < -(1 << 31) or array.max() >= 1 << 31):
         raise ValueError(f"{name} must fit 32 bits, found {array.min()} .. {array.max()}")
     return np.ascontiguousarray(array, dtype=np.int32)
+
+
+cdef byte* room_in(unsigned char[::1] buffer, size_t offset, size_t* capacity) except? NULL:
+    """Where to write, and how much there is room for."""
+    if offset > <size_t> buffer.shape[0]:
+        raise ValueError(f"offset {offset} is beyond the buffer of {buffer.shape[0]} bytes")
+    capacity[0] = buffer.shape[0] - offset
+    return <byte*> &buffer[offset] if capacity[0] else NULL
+
+
+cdef int check_batch(const Status& status, size_t failed) except -1:
+    """As `check`; a MalformedMessage gets the index of its message."""
+    try:
+        return check(status)
+    except MalformedMessage as error:
+        error.index = failed
+        raise
