@@ -89,20 +89,25 @@ void factor_paths(const double* root, const double* drift_dt, double sqrt_dt, st
     }
     std::vector<double> normals(factors * factor_chunk);
     for (std::size_t start = 0; start < steps; start += factor_chunk) {
+        const std::size_t chunk = std::min(factor_chunk, steps - start);
         for (std::size_t k = 0; k < factors; ++k) {
             kernels().factor_normals(seed, k, first_step + start, &normals[k * factor_chunk]);
         }
-        for (std::size_t t = start; t < std::min(start + factor_chunk, steps); ++t) {
-            for (std::size_t k = 0; k < factors; ++k) {
-                double correlated = 0.0;
-                for (std::size_t j = 0; j < used[k]; ++j) {
-                    correlated += root[k * factors + j] * normals[j * factor_chunk + (t - start)];
-                }
-                const double increment = drift_dt[k] + sqrt_dt * correlated;
-                level_state[k] += increment;
-                increments[t * factors + k] = increment;
-                levels[t * factors + k] = level_state[k];
+        for (std::size_t k = 0; k < factors; ++k) {
+            double correlated[factor_chunk] = {};
+            for (std::size_t j = 0; j < used[k]; ++j) {
+                const double entry = root[k * factors + j];
+                const double* normal = &normals[j * factor_chunk];
+                for (std::size_t t = 0; t < factor_chunk; ++t) correlated[t] += entry * normal[t];
             }
+            double level = level_state[k];
+            for (std::size_t t = 0; t < chunk; ++t) {
+                const double increment = drift_dt[k] + sqrt_dt * correlated[t];
+                level += increment;
+                increments[(start + t) * factors + k] = increment;
+                levels[(start + t) * factors + k] = level;
+            }
+            level_state[k] = level;
         }
     }
 }
