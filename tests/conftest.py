@@ -14,6 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["live_servers"]
 
@@ -23,6 +24,10 @@ TIME_LIMIT = 120.0  # seconds, unless a mark says otherwise
 GRACE = 30.0  # what a test stuck in native code gets on top, before the whole run is ended
 
 _stderr = pytest.StashKey[int]()
+
+# How long an example takes says more about the machine's other users than about the code.
+settings.register_profile("pseudofeed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pseudofeed")
 
 
 def pytest_configure(config: pytest.Config) -> None:

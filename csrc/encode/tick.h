@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "encode/message.h"
+#include "encode/text.h"
 #include "status.h"
 
 namespace pseudofeed::encode {
@@ -53,14 +54,13 @@ inline constexpr std::string_view instrument = ",\"instrument\":";
 inline constexpr std::string_view fingerprint = ",\"market_fingerprint\":\"";
 inline constexpr std::string_view end = "\"}";
 
-inline constexpr std::size_t time_size = 30;         // 2026-03-02T14:30:01.000000000Z
 inline constexpr std::size_t sequence_limit = 19;    // 2^63 - 1
-inline constexpr std::size_t double_limit = 24;      // -2.2250738585072014e-308
 inline constexpr std::size_t instrument_limit = 10;  // 2^31 - 1
 inline constexpr std::size_t fingerprint_size = 16;
-inline constexpr std::size_t tail_limit = time.size() + time_size + sequence.size() + sequence_limit + price.size() +
-                                          double_limit + variance.size() + double_limit + instrument.size() +
-                                          instrument_limit + fingerprint.size() + fingerprint_size + end.size();
+inline constexpr std::size_t tail_limit = time.size() + time_text_size + sequence.size() + sequence_limit +
+                                          price.size() + double_text_limit + variance.size() + double_text_limit +
+                                          instrument.size() + instrument_limit + fingerprint.size() + fingerprint_size +
+                                          end.size();
 }  // namespace json
 
 constexpr std::size_t tick_json_limit(std::size_t symbol_size) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "encode/text.h"
 #include "encode/tick.h"
 
 namespace pseudofeed::encode {
@@ -14,56 +15,18 @@ namespace {
 constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kDay = 86'400;
 
-char* put(char* at, std::string_view text) { return std::copy(text.begin(), text.end(), at); }
-
-// The last `digits` decimal digits of the value.
-char* put_digits(char* at, std::uint64_t value, int digits) {
-    for (int i = digits - 1; i >= 0; --i, value /= 10) at[i] = static_cast<char>('0' + value % 10);
-    return at + digits;
-}
-
-template <typename Number>
-char* put_number(char* at, Number value, std::size_t limit) {
-    return std::to_chars(at, at + limit, value).ptr;
-}
-
 // Parsers that tell integers from doubles would read "-0" as the integer 0 and lose the sign.
 char* put_double(char* at, double value) {
-    return value == 0.0 && std::signbit(value) ? put(at, "-0.0") : put_number(at, value, json::double_limit);
-}
-
-// Any int64 of nanoseconds lies in the years 1677 to 2262, so a year has four digits.
-char* put_time(char* at, std::int64_t time) {
-    using namespace std::chrono;
-    const auto whole = floor<seconds>(nanoseconds{time});
-    const auto day = floor<days>(whole);
-    const year_month_day date{sys_days{day}};
-    const auto second = static_cast<std::uint64_t>((whole - day).count());
-    at = put_digits(at, static_cast<std::uint64_t>(static_cast<int>(date.year())), 4);
-    *at++ = '-';
-    at = put_digits(at, static_cast<unsigned>(date.month()), 2);
-    *at++ = '-';
-    at = put_digits(at, static_cast<unsigned>(date.day()), 2);
-    *at++ = 'T';
-    at = put_digits(at, second / 3600, 2);
-    *at++ = ':';
-    at = put_digits(at, second / 60 % 60, 2);
-    *at++ = ':';
-    at = put_digits(at, second % 60, 2);
-    *at++ = '.';
-    // Unsigned: the seconds of the earliest times, in nanoseconds, lie below the least int64.
-    at = put_digits(at, static_cast<std::uint64_t>(time) - static_cast<std::uint64_t>(whole.count()) * kSecond, 9);
-    *at++ = 'Z';
-    return at;
+    return value == 0.0 && std::signbit(value) ? put(at, "-0.0") : put_shortest(at, value);
 }
 
 // All that stands behind the symbol.
 char* put_tail(const Tick& tick, char* at) {
     at = put_time(put(at, json::time), tick.time);
-    at = put_number(put(at, json::sequence), tick.sequence, json::sequence_limit);
+    at = put_integer(put(at, json::sequence), tick.sequence);
     at = put_double(put(at, json::price), tick.price);
     at = put_double(put(at, json::variance), tick.variance);
-    at = put_number(put(at, json::instrument), tick.number, json::instrument_limit);
+    at = put_integer(put(at, json::instrument), tick.number);
     at = put(at, json::fingerprint);
     for (int shift = 60; shift >= 0; shift -= 4) *at++ = "0123456789abcdef"[tick.fingerprint >> shift & 15];
     return put(at, json::end);
@@ -92,7 +55,7 @@ struct Text {
     // Reads on where it can't be a time: writing it again tells.
     bool take_time(std::int64_t* time) {
         using namespace std::chrono;
-        if (left() < json::time_size) return false;
+        if (left() < time_text_size) return false;
         const auto number = [this](std::size_t from, std::size_t digits) {
             std::uint64_t value = 0;
             for (std::size_t i = from; i < from + digits; ++i) {
@@ -107,7 +70,7 @@ struct Text {
         const std::uint64_t second = number(11, 2) * 3600 + number(14, 2) * 60 + number(17, 2) +
                                      static_cast<std::uint64_t>(date.time_since_epoch().count() * kDay);
         *time = static_cast<std::int64_t>(second * kSecond + number(20, 9));
-        at += json::time_size;
+        at += time_text_size;
         return true;
     }
 

@@ -99,7 +99,7 @@ def test_there_is_a_gap_even_where_the_start_leaves_no_step_of_its_session() -> 
     assert after_nights(late, 8) == ["2026-03-03T15:30:00Z", "2026-03-04T15:30:00Z"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 3_000), st.integers(1, 400), st.sampled_from(["XNYS", "XTKS", "CMES"]))
 def test_gaps_are_where_the_session_changes_wherever_one_asks(first_step: int, count: int, calendar: str) -> None:
     some = Clock(parse_time("2026-03-05T15:00:00Z"), 47 * MINUTE, calendar, 0.25)
@@ -116,7 +116,7 @@ def test_an_overnight_variance_needs_an_exchange(calendar: str, variance: float)
         Clock(0, SECOND, calendar, variance)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(["24/7", "XNYS", "XTKS", "CMES"]), st.integers(0, 30_000), st.integers(0, 10**13), st.data())
 def test_step_at_is_the_inverse_of_times(calendar: str, step: int, offset: int, data: st.DataObject) -> None:
     some = Clock(parse_time("2026-03-05T00:00:00Z") + offset, 13 * MINUTE + 7, calendar)

@@ -40,7 +40,7 @@ WHOLE_MARKET = market(0.5)
 WHOLE = WHOLE_MARKET.simulate(STEPS)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_blocks_starts_subsets_and_states_change_no_bit(data: st.DataObject) -> None:
     start = data.draw(st.integers(1, STEPS), label="start_step")

@@ -201,7 +201,7 @@ PLACES = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), JUNK), min_size=1, max_size=4))
 def test_whatever_stands_in_a_file_it_is_a_market_or_a_list_of_mistakes_in_our_words(changes: list[Any]) -> None:
     tables = copy.deepcopy(GOOD)

@@ -33,7 +33,7 @@ batches = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(batches)
 def test_a_session_is_known_only_if_all_of_it_was_seen(given: list[tuple[int, int, int, set[int]]]) -> None:
     quotes = NewestQuotes(CLOCK, INSTRUMENTS)

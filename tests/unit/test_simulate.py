@@ -54,7 +54,7 @@ def parameters(n: int, seed: int) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     n=st.integers(1, 140),
     steps=st.integers(1, 12),
@@ -225,7 +225,7 @@ def test_the_nearest_correlation_matrix_is_taken_when_asked_for() -> None:
     assert np.allclose(np.corrcoef(increments.T), [[1, 0.5, -0.5], [0.5, 1, 0.5], [-0.5, 0.5, 1]], atol=0.03)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     count=st.integers(2, 30),
     rank=st.integers(1, 30),

@@ -32,7 +32,7 @@ def equal(block: TickBlock, columns: np.ndarray | slice = slice(None)) -> bool:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_blocks_starts_subsets_and_states_change_no_bit(data: st.DataObject) -> None:
     start = data.draw(st.integers(1, STEPS), label="start_step")

@@ -128,7 +128,7 @@ def damaged(rows: list[Row], what: list[tuple[Any, ...]]) -> list[Row]:
     return rows
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     what=st.lists(damages, max_size=10),
     members=st.sets(st.integers(0, N - 1), min_size=1).map(sorted),

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pseudofeed.clock import Clock, Session
-from pseudofeed.encode import TickColumns
+from pseudofeed.encode import QuoteEncoder, TickColumns
 from pseudofeed.times import format_time
 
 __all__ = ["FIELDS", "NewestQuotes", "SessionState", "iso_time"]
 
-# The fields of a quote behind its epoch, in the order in which quote.lua takes them (behind the symbol).
+# The fields of a quote behind its epoch, in the order in which quote.lua takes them.
 FIELDS = ("sequence", "time", "time_ns", "price", "variance", "session", "open", "high", "low")
 
 
@@ -58,6 +58,7 @@ class NewestQuotes:
     low: NDArray[np.float64] = field(init=False)
     changed: NDArray[np.bool_] = field(init=False)
     _session: Session = field(init=False, default=Session(0, 0, 0))
+    _opening_of: tuple[int, str] = field(init=False, default=(0, ""))
 
     def __post_init__(self) -> None:
         for name in ("sequence", "time", "first", "covered"):
@@ -139,26 +140,28 @@ class NewestQuotes:
         self.sequence[instruments] = self.first[instruments] = self.covered[instruments] = 0
         self.changed[instruments] = False
 
-    def texts(self, instruments: NDArray[np.intp]) -> list[str]:
-        """The quotes of these instruments: FIELDS in order, a space between two; session, open, high and low are -
-        where they are not known. One text a quote: redis-py packs an argument about as fast as this makes a quote."""
-        sequence = self.sequence[instruments].tolist()
-        columns = [
-            getattr(self, name)[instruments].tolist() for name in ("time", "price", "variance", "open", "high", "low")
-        ]
-        known = self.known[instruments].tolist()
-        # Most instruments tick at the same time.
-        stamps = {time: iso_time(time) for time in set(columns[0])}
-        openings = {step: self.opening(step) for step in set(sequence)}
-        return [
-            f"{step} {stamps[time]} {time} {price!r} {variance!r} "
-            + (f"{openings[step]} {first!r} {high!r} {low!r}" if is_known else "- - - -")
-            for step, is_known, time, price, variance, first, high, low in zip(sequence, known, *columns, strict=True)
-        ]
+    def encode(self, encoder: QuoteEncoder, instruments: NDArray[np.intp]) -> tuple[bytes, bytes]:
+        """The quotes of these instruments, as quote.lua takes them: for the hashes, and to publish."""
+        first = set(self.first[instruments].tolist()) - {0}
+        return encoder.encode(
+            instruments.astype(np.int64, copy=False),
+            sequence=self.sequence,
+            time=self.time,
+            price=self.price,
+            variance=self.variance,
+            first=self.first,
+            known=self.known.view(np.uint8),
+            openings={step: self._opening(step) for step in first},
+            open=self.open,
+            high=self.high,
+            low=self.low,
+        )
 
-    def opening(self, step: int) -> str:
-        """When the step's session opens, as text."""
-        return format_time(self.session(step).opening_ns)
+    def _opening(self, first_step: int) -> str:
+        """When the session with that first step opens, as text."""
+        if self._opening_of[0] != first_step:
+            self._opening_of = first_step, format_time(self.clock.session(first_step).opening_ns)
+        return self._opening_of[1]
 
 
 def _chosen(columns: TickColumns, mask: NDArray[np.bool_]) -> TickColumns:

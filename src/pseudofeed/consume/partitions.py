@@ -322,8 +322,16 @@ class _Loop:
         if any(lane.writing is not None or lane.asking is not None for lane in self._lanes):
             timeout = 0.005
         for lane in self._lanes:
-            if lane.rows and lane.writing is None:
-                timeout = min(timeout, max(0.0, lane.since + self._batch_seconds - time.monotonic()))
+            if not lane.rows:
+                continue
+            left = max(0.0, lane.since + self._batch_seconds - time.monotonic())
+            if lane.writing is None:
+                timeout = min(timeout, left)
+            elif left == 0.0:
+                # The next batch is due, and goes as soon as this one is written: that is what to wait for. Meanwhile
+                # librdkafka reads on.
+                wait([lane.writing], timeout=0.005)
+                timeout = 0.0
         message = self._consumer.poll(timeout)
         if message is None:
             return

@@ -1,4 +1,5 @@
-"""Ticks, factors and bars as bytes and back: the wire's messages (SBE, JSON) and PostgreSQL's binary COPY rows.
+"""Ticks, factors and bars as bytes and back: the wire's messages (SBE, JSON), PostgreSQL's binary COPY rows, and the
+quotes that the cache's script writes into Redis.
 
 Codecs do no I/O. Numbers cross into the native core as whole arrays, once a batch, with the GIL released. The wire's
 schema is pseudofeed.sbe.xml in this folder; docs/wire.md explains it to those who write a reader in another language.
@@ -25,6 +26,7 @@ from pseudofeed.encode._encode import (
     peek_ticks,
     tick_block_size,
 )
+from pseudofeed.encode._quotes import QUOTE_TEXTS, QuoteEncoder
 from pseudofeed.encode.bars import BarBlockHeader, BarColumns
 from pseudofeed.encode.factors import FactorBlockHeader, FactorColumns
 from pseudofeed.encode.partitions import instrument_partitions, symbol_partition
@@ -32,11 +34,13 @@ from pseudofeed.encode.ticks import TickColumns, TicksHeader
 
 __all__ = [
     "MAXIMUM_BLOCK_TICKS",
+    "QUOTE_TEXTS",
     "TICK_SIZE",
     "BarBlockHeader",
     "BarColumns",
     "FactorBlockHeader",
     "FactorColumns",
+    "QuoteEncoder",
     "TickColumns",
     "TicksHeader",
     "bar_block_size",

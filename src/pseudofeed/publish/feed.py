@@ -100,7 +100,7 @@ def feed(
     of_instrument = instrument_partitions(market.symbols, record.partitions)
 
     if rate is not None or speed is not None:
-        kafka = {"linger.ms": "0.5", **kafka}
+        kafka = {"linger.ms": "0", **kafka}  # what a step waits for is the next one
     with ExitStack() as stack:
         producer = Producer(
             kafka,
