@@ -1,5 +1,6 @@
 // The producer's way in: rows of ticks become messages in librdkafka's queue.
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <memory>
 
@@ -19,9 +20,14 @@ static_assert(sizeof(void*) == 8, "a message's number travels in its opaque poin
 // Kafka 4.3). So blocks, which hold their own times, are stamped by the clock. librdkafka takes 0 for "now".
 constexpr std::int64_t kNow = 0;
 
-// The record's timestamp of a single tick, which is what stream processors go by: its event time. Kafka has no times
-// before 1970.
-std::int64_t timestamp_ms(std::int64_t time_ns) { return std::max<std::int64_t>(1, time_ns / 1'000'000); }
+// The record's timestamp of a single tick, which is what stream processors go by: its event time, but for the same
+// reason not older than half a day. The greater of two clocks that never go back never goes back.
+constexpr std::int64_t kOldestMs = 12 * 3'600'000;
+
+std::int64_t oldest_timestamp_ms() {
+    const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(since_1970).count() - kOldestMs;
+}
 
 }  // namespace
 
@@ -193,6 +199,7 @@ Status Producer::publish_step(const Ticks& block, std::int32_t number, std::size
     tick.sequence = block.first_step + static_cast<std::int64_t>(row);
     tick.time = block.times[row];
     tick.partition = static_cast<std::uint32_t>(number);
+    const std::int64_t timestamp_ms = std::max(tick.time / 1'000'000, oldest_timestamp_ms());
     for (; partition.ahead < partition.numbers.size(); ++partition.ahead) {
         tick.number = partition.numbers[partition.ahead];
         const std::size_t column = all ? std::size_t(tick.number) : partition.ahead;
@@ -210,10 +217,10 @@ Status Producer::publish_step(const Ticks& block, std::int32_t number, std::size
         }
         const std::string& key = options_.symbols[std::size_t(tick.number)];
         const Sent sent{tick.sequence, static_cast<std::uint32_t>(partition.ahead), Kind::tick};
-        const int error = library_.producev(client_, kTopic, topic_, kPartition, static_cast<int>(number),
-                                            kMessageFlags, kCopyPayload, kValue, static_cast<void*>(scratch_.data()),
-                                            size, kKey, key.data(), key.size(), kOpaque, pack(partition, Kind::tick),
-                                            kTimestamp, timestamp_ms(tick.time), kEnd);
+        const int error =
+            library_.producev(client_, kTopic, topic_, kPartition, static_cast<int>(number), kMessageFlags,
+                              kCopyPayload, kValue, static_cast<void*>(scratch_.data()), size, kKey, key.data(),
+                              key.size(), kOpaque, pack(partition, Kind::tick), kTimestamp, timestamp_ms, kEnd);
         if (error != kNoError) return refused(error, number, sent, accepted);
         accept(partition, sent, size);
     }

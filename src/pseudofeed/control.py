@@ -22,7 +22,8 @@ class Progress:
 
     ticks: published and acknowledged, cached, or committed. sequence: the newest step among them (0: none yet).
     lag: messages of the topic that a worker has not processed yet; for the feed, messages not yet acknowledged.
-    seconds: from the first tick's arrival to the last one's acknowledgement or commit.
+    seconds: from the first tick's arrival to the last one's acknowledgement or commit. unreadable: messages that a
+    worker could not read.
     """
 
     stage: str
@@ -30,6 +31,7 @@ class Progress:
     sequence: int
     lag: int | None
     seconds: float
+    unreadable: int = 0
 
 
 class Control(Protocol):

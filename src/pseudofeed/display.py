@@ -96,12 +96,12 @@ def quotes_table(rows: Sequence[tuple[str, float, float, datetime]]) -> Table:
 def verify_table(report: VerifyReport) -> RenderableType:
     """A row a stage, and under it the first difference, or that there is none."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("stage", min_width=10)
+    table.add_column("stage", min_width=16)
     for heading in ("ticks", "expected", "missing", "repeated", "altered", "unexpected"):
         table.add_column(heading, justify="right", min_width=9)
     for stage, tally in report.stages.items():
         counts = (tally.ticks, tally.expected, tally.missing, tally.repeated, tally.altered, tally.unexpected)
-        table.add_row(stage, *(f"{count:,}" for count in counts))
+        table.add_row(stage.replace("_", " "), *(f"{count:,}" for count in counts))
     aside = sum(tally.quarantined for tally in report.stages.values())
     notes = [Text(f"messages that could not be read, in the table quarantine: {aside:,}")] if aside else []
     if report.equal:

@@ -121,20 +121,26 @@ def _delete_groups(kafka: Mapping[str, str], groups: tuple[str, ...]) -> None:
 
 
 def _redis_keys(name: str, connections: Connections, *, remove: bool) -> int:
-    """How many keys the market has; they are deleted if so asked."""
+    """How many keys the market has; they are deleted if so asked: as many as a SCAN finds in one round trip, each by a
+    command of its own, since those of two partitions lie in two slots of a cluster."""
     client = open_redis(connections, name="pseudofeed-drop")
-    count = 0
+    found: set[bytes | str] = set()  # SCAN may find a key twice
     try:
         for pattern in market_patterns(name):
-            for key in client.scan_iter(match=pattern, count=1_000):
-                count += 1
-                if remove:
-                    client.delete(key)
+            cursor = -1
+            while cursor != 0:
+                cursor, keys = client.scan(max(cursor, 0), match=pattern, count=1_000)
+                found.update(keys)
+                if remove and keys:
+                    pipeline = client.pipeline(transaction=False)
+                    for key in keys:
+                        pipeline.unlink(key)
+                    pipeline.execute()
     except redis.RedisError as problem:
         raise cache_error(problem, connections) from None
     finally:
         client.close()
-    return count
+    return len(found)
 
 
 def _is_stored(name: str, connections: Connections) -> bool:

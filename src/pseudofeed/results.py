@@ -35,7 +35,7 @@ def print_summary(done: str, summary: dict[str, Any], json_output: bool) -> None
     )
     if summary.get("unreadable"):
         count = summary["unreadable"]
-        aside = ": see the table quarantine" if done == "stored" else ""
+        aside = ": see the table quarantine" if done.endswith("stored") else ""
         stdout.print(f"{count:,} {'message' if count == 1 else 'messages'} could not be read{aside}")
     if pacing := summary.get("pacing"):
         stdout.print(

@@ -58,7 +58,8 @@ class FeedOptions:
 class RunSummary:
     """What a run did. ticks: published in it; seconds: from the first published to the last commit of any stage.
 
-    restarts: how often a process had to be started again. stored and cached: ticks that those stages took.
+    restarts: how often a process had to be started again. stored and cached: ticks that those stages took. unreadable:
+    messages that the store has put into quarantine.
     """
 
     ticks: int
@@ -68,6 +69,7 @@ class RunSummary:
     stored: int
     cached: int
     restarts: int
+    unreadable: int
 
 
 class PipeControl:
@@ -165,6 +167,7 @@ class _Worker:
     progress: Progress | None = None
     summary: Any = None
     earlier_ticks: int = 0
+    earlier_unreadable: int = 0
     began: float | None = None
     restarts: int = 0
     start_at: float = 0.0
@@ -175,6 +178,12 @@ class _Worker:
         """Ticks of this worker and of those it replaced."""
         now = self.summary.ticks if self.summary is not None else self.progress.ticks if self.progress else 0
         return self.earlier_ticks + int(now)
+
+    @property
+    def unreadable(self) -> int:
+        """Messages that it and those it replaced could not read."""
+        now = self.summary or self.progress
+        return self.earlier_unreadable + (now.unreadable if now is not None else 0)
 
     @property
     def final_progress(self) -> Progress | None:
@@ -260,6 +269,7 @@ class Supervisor:
             stored=self.ticks("store"),
             cached=self.ticks("cache"),
             restarts=sum(worker.restarts for worker in self._workers),
+            unreadable=sum(worker.unreadable for worker in self._workers if worker.role == "store"),
         )
 
     def _turn(self) -> None:
@@ -351,7 +361,8 @@ class Supervisor:
             raise PseudofeedError(
                 f"{worker.name} ended {worker.restarts} times without giving a reason (exit code {code})"
             )
-        worker.earlier_ticks, worker.progress, worker.began = worker.ticks, None, None
+        worker.earlier_ticks, worker.earlier_unreadable = worker.ticks, worker.unreadable
+        worker.progress, worker.began = None, None
         worker.start_at = time.monotonic() + _BACKOFF_SECONDS
 
     def _interrupt(self, _number: int, _frame: Any) -> None:

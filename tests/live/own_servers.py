@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
+from live.certificates import Certificates
 from pseudofeed.errors import ServerError
-from pseudofeed.servers import embedded, kafka, probe
-from pseudofeed.servers.settings import ServerSettings
+from pseudofeed.servers import embedded, kafka, postgres, probe
+from pseudofeed.servers.settings import USER, ServerSettings
 from pseudofeed.servers.tools import locked
 from pseudofeed.settings import Connections
 
@@ -80,6 +81,36 @@ def own_postgres() -> Iterator[tuple[OwnServer, str]]:
         server.start()
         try:
             yield server, dsn
+        finally:
+            server.close()
+
+
+@contextmanager
+def own_tls_postgres(certificates: Certificates) -> Iterator[str]:
+    """A PostgreSQL that takes no connection without TLS, at 127.0.0.1, and its DSN without words about TLS. It is the
+    one that `servers up` has installed on Debian: the embedded one knows no TLS."""
+    with tempfile.TemporaryDirectory(prefix="pseudofeed-test-") as name:
+        folder = Path(name)
+        (port,) = embedded.free_ports(1)
+        cache = ServerSettings.from_environment().cache
+        settings = ServerSettings(home=folder, cache=cache, postgres_port=port)
+        if not postgres.root_folder(settings).is_dir():
+            pytest.skip("no PostgreSQL of `servers up` on this machine")
+        with locked(folder, print) as lock:
+            (folder / "log").mkdir()
+            postgres.initialise(settings, password="own", lock=lock, report=print)
+        data = postgres.data_folder(settings) / "data"
+        for source, target in ((certificates.certificate, "server.crt"), (certificates.key, "server.key")):
+            shutil.copyfile(source, data / target)
+            (data / target).chmod(0o600)
+            os.chown(data / target, data.stat().st_uid, data.stat().st_gid)
+        (data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
+        dsn = f"postgresql://{USER}:own@127.0.0.1:{port}/postgres"
+        command = [*postgres.command(settings), "-c", "ssl=on", "-c", "shared_buffers=64MB"]
+        server = OwnServer(command, log=folder / "postgres.log", asks=lambda: probe.postgres_version(dsn), account=None)
+        server.start()
+        try:
+            yield dsn
         finally:
             server.close()
 

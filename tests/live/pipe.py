@@ -20,7 +20,7 @@ from pseudofeed.errors import PseudofeedError
 from pseudofeed.market import Market
 from pseudofeed.publish.markets import MarketRecord, register_market
 from pseudofeed.publish.producer import Producer
-from pseudofeed.publish.topics import TICK_TOPIC_CONFIG, ensure_topic, tick_topic
+from pseudofeed.publish.topics import TICK_TOPIC_CONFIG, ensure_topic, factor_topic, tick_topic
 from pseudofeed.settings import Connections
 from pseudofeed.store.worker import store_market
 
@@ -47,29 +47,36 @@ def fed_market(
     instruments: int = 20,
     partitions: int = 3,
     start: str = START,
+    factors: bool = False,
 ) -> MarketRecord:
-    """A new market with the steps 1 to `steps` in its topic."""
+    """A new market with the steps 1 to `steps` in its topic; factors: in theirs, too."""
     market = Market.sample(instruments=instruments, factors=2, seed=11, name=name, step="1s", start=start)
     record = register_market(connections.require_kafka(), market, partitions)
     ensure_topic(connections.require_kafka(), tick_topic(name), partitions, TICK_TOPIC_CONFIG)
+    if factors:
+        ensure_topic(connections.require_kafka(), factor_topic(name), 1, TICK_TOPIC_CONFIG)
     if steps:
-        feed_steps(connections, record, first=1, steps=steps)
+        feed_steps(connections, record, first=1, steps=steps, factors=factors)
     return record
 
 
-def feed_steps(connections: Connections, record: MarketRecord, *, first: int, steps: int) -> None:
+def feed_steps(
+    connections: Connections, record: MarketRecord, *, first: int, steps: int, factors: bool = False
+) -> None:
     """The steps from `first` on, in messages of 140 ticks at most: many messages, so many places to be killed at."""
-    with feeding(connections, record, after=first - 1) as producer:
+    with feeding(connections, record, after=first - 1, factors=factors) as producer:
         for block in record.market.stream(start_step=first, steps=steps, block_steps=20):
+            if factors:
+                producer.publish_factors(block)
             producer.publish(block)
         assert producer.flush() == 0
 
 
 @contextmanager
 def feeding(
-    connections: Connections, record: MarketRecord, *, after: int, block_ticks: int = 140
+    connections: Connections, record: MarketRecord, *, after: int, block_ticks: int = 140, factors: bool = False
 ) -> Iterator[Producer]:
-    """A producer that takes the steps after `after`."""
+    """A producer that takes the steps after `after`; of factors, all steps."""
     market = record.market
     with Producer(
         connections.require_kafka(),
@@ -78,6 +85,8 @@ def feeding(
         partitions=instrument_partitions(market.symbols, record.partitions),
         partition_count=record.partitions,
         fingerprint=record.fingerprint,
+        factor_topic=factor_topic(record.name) if factors else "",
+        factors=len(market.factors.names),
         block_ticks=block_ticks,
     ) as producer:
         producer.begin(steps=np.full(record.partitions, after))

@@ -14,7 +14,7 @@ import pytest
 import redis
 from confluent_kafka import Producer, TopicPartition
 
-from live.own_redis import OwnRedis, eventually
+from live.own_redis import EVERY_REDIS, OwnRedis, eventually
 from live.pipe import Until, bits, fed_market, feed_steps
 from pseudofeed.cache.keys import channel, quote_key, ready_key
 from pseudofeed.cache.reader import CachedQuotes, QuoteReader
@@ -22,6 +22,7 @@ from pseudofeed.cache.worker import CacheSink, cache_market
 from pseudofeed.consume import Batch
 from pseudofeed.encode import TickColumns, encode_tick, instrument_partitions
 from pseudofeed.errors import ServerError
+from pseudofeed.market import Market
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.publish.reader import admin_client
 from pseudofeed.publish.topics import TopicState, tick_topic
@@ -62,6 +63,7 @@ def _shows_step(client: redis.Redis, record: MarketRecord, step: int) -> bool:
     return True
 
 
+@EVERY_REDIS
 def test_quotes_come_back_after_a_flush_and_a_kill(
     connections: Connections, market_name: str, own_redis: Callable[..., OwnRedis]
 ) -> None:
@@ -166,9 +168,11 @@ def test_a_session_whose_beginning_is_lost_has_no_open(
     assert server.client.exists(ready_key(market_name))
 
 
-def test_an_older_quote_never_replaces_a_newer_one(connections: Connections, market_name: str) -> None:
-    from pseudofeed.market import Market
-
+@EVERY_REDIS
+def test_an_older_quote_never_replaces_a_newer_one(
+    connections: Connections, market_name: str, own_redis: Callable[..., OwnRedis]
+) -> None:
+    connections = _with(connections, own_redis())
     market = Market.sample(instruments=3, factors=1, seed=1, name=market_name, start="2026-03-02T14:30:00Z")
     record = MarketRecord(market_name, dict(market.specification), 1, 1_700_000_000_000, market.fingerprint)
     topic = TopicState(None, np.zeros(1, np.int64), np.zeros(1, np.int64))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from live.certificates import Certificates, make_certificates
 from live.commands import MARKET
 from live.own_servers import own_broker
 from live.pipe import Until
@@ -39,31 +39,6 @@ def test_the_group_protocol_of_the_broker(connections: Connections, market_name:
 
 
 @dataclass(frozen=True, slots=True)
-class Certificates:
-    """PEM files. keystore: the broker's key and certificate, for 127.0.0.1 alone; authority: who has signed it;
-    stranger: an authority that has not."""
-
-    keystore: Path
-    authority: Path
-    stranger: Path
-
-
-def make_certificates(folder: Path) -> Certificates:
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    new_key = ("-newkey", "rsa:2048", "-nodes", "-days", "2")
-    for name in ("authority", "stranger"):
-        openssl("req", "-x509", *new_key, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}")
-    openssl("req", *new_key, "-keyout", "broker.key", "-out", "broker.csr", "-subj", "/CN=broker")
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
-    signing = ("-CA", "authority.pem", "-CAkey", "authority.key", "-CAcreateserial", "-extfile", "names")
-    openssl("x509", "-req", "-days", "2", "-in", "broker.csr", *signing, "-out", "broker.pem")
-    (folder / "keystore.pem").write_text((folder / "broker.key").read_text() + (folder / "broker.pem").read_text())
-    return Certificates(folder / "keystore.pem", folder / "authority.pem", folder / "stranger.pem")
-
-
-@dataclass(frozen=True, slots=True)
 class Secured:
     """A broker that wants a password over TLS. kafka: what its clients need."""
 
@@ -73,8 +48,6 @@ class Secured:
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl to make certificates with")
     certificates = make_certificates(tmp_path_factory.mktemp("certificates"))
     client = {
         "security.protocol": "SASL_SSL",

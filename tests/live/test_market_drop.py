@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -13,9 +14,11 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from live.commands import result, start
+from live.own_redis import OwnRedis
 from live.pipe import Until, differences, fed_market, working
+from pseudofeed.cache.keys import quote_key, ready_key
 from pseudofeed.cache.worker import cache_market
-from pseudofeed.drop import find_traces
+from pseudofeed.drop import _redis_keys, find_traces
 from pseudofeed.errors import PseudofeedError, UnknownMarket
 from pseudofeed.publish.markets import read_markets
 from pseudofeed.publish.topics import MARKETS_TOPIC
@@ -106,3 +109,18 @@ def test_a_record_that_cannot_be_read_is_dropped_and_asked_about(
     assert market_name not in read_markets(kafka)
     with pytest.raises(UnknownMarket):
         find_traces(market_name, plain_connections)
+
+
+def test_keys_are_removed_many_at_a_time(own_redis: Callable[..., OwnRedis]) -> None:
+    server = own_redis()
+    connections = Connections(redis=server.url)
+    ours = [quote_key("ours", number % 4, f"S{number}") for number in range(5_000)] + [ready_key("ours")]
+    others = [quote_key("ours2", 0, "S1"), quote_key("other", 0, "ours.1"), ready_key("other")]
+    server.client.mset(dict.fromkeys([*ours, *others], 1))
+    assert _redis_keys("ours", connections, remove=False) == len(ours)
+    before = server.client.info("stats")["total_reads_processed"]
+    assert _redis_keys("ours", connections, remove=True) == len(ours)
+    # A pipeline of a thousand commands comes in two or three reads of 16 KiB or more.
+    assert server.client.info("stats")["total_reads_processed"] - before < 100
+    assert sorted(server.client.scan_iter(count=1_000)) == sorted(others)
+    assert _redis_keys("ours", connections, remove=True) == 0

@@ -87,7 +87,9 @@ def test_a_window_is_ordered_by_instrument_and_time(
     paths = record.market.simulate(steps=STEPS)
     with open_connection(store_connections, application="test", writer=False) as connection:
         market = read_stored_market(connection, record.name)
-        window = history.read_window(connection, market, start_ns=int(paths.time[101]), end_ns=int(paths.time[151]))
+        window = history.read_window(
+            connection, market, TICK_SERIES, start_ns=int(paths.time[101]), end_ns=int(paths.time[151])
+        )
     assert (window.instrument == np.repeat(np.arange(20), 50)).all()
     assert (window.time == np.tile(paths.time[101:151], 20)).all()
     assert (bits(window.price) == bits(paths.prices[101:151].T.ravel())).all()

@@ -36,10 +36,13 @@ RIGHT = {"missing": 0, "repeated": 0, "altered": 0, "unexpected": 0, "quarantine
 
 
 def assert_equal(connections: Connections, name: str, *, steps: int, instruments: int) -> None:
-    report = verify_market(read_market(connections.require_kafka(), name), connections, steps=steps).to_dict()
+    record = read_market(connections.require_kafka(), name)
+    report = verify_market(record, connections, steps=steps).to_dict()
     for stage in STAGES:
         expected = instruments if stage == "redis" else steps * instruments
         assert report[stage] == {"ticks": expected, "expected": expected, "first_difference": None} | RIGHT, stage
+    for stage in ("kafka_factors", "postgres_factors"):
+        assert report[stage]["ticks"] == report[stage]["expected"] == steps * len(record.market.factors.names)
     assert report["equal"]
 
 

@@ -134,7 +134,7 @@ def test_a_frozen_postgres_holds_the_input_back(
                 time.sleep(0.1)
             assert workers.end(pid) == 0
         report = verify_market(record, own, stages=["postgres"])
-        assert (report.equal, report.steps) == (True, steps + 20)
+        assert (report.stages["postgres"].equal, report.steps) == (True, steps + 20)
     words = notes.read_text().split()
     assert (words.count(ASSIGNED), words.count(LOST)) == (1, 0)
 

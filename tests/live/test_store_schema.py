@@ -180,7 +180,7 @@ def test_old_ticks_are_dropped_when_no_market_needs_them(store_connections: Conn
     stored, unknown, missing = differences(connections, record, steps)
     assert (stored, unknown, missing) == (1_201 * 20, 0, (steps - 1_201) * 20)
     report = verify_market(record, connections, stages=["postgres"])
-    assert report.equal
+    assert report.stages["postgres"].equal
     assert report.stages["postgres"].expected == 1_201 * 20
     # What comes later goes on as always.
     assert store_market(record, connections, Until()).ticks == 0

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from live.pipe import Until, differences, fed_market, feed_steps, working
+from live.commands import no_command_stays, start
+from live.pipe import START, Until, differences, fed_market, feed_steps, working
 from pseudofeed.errors import TopicError
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.publish.topics import TICK_TOPIC_CONFIG, delete_topic, describe, ensure_topic, tick_topic
 from pseudofeed.settings import Connections
-from pseudofeed.store.worker import store_market
+from pseudofeed.store.worker import prepare_store, store_market
+
+__all__ = ["no_command_stays"]
+pytestmark = pytest.mark.usefixtures("no_command_stays")
 
 STEPS, TICKS = 100, 100 * 20
 
@@ -52,6 +58,49 @@ def test_retention_that_overtook_the_worker_stops_it(plain_connections: Connecti
     with pytest.raises(TopicError, match="messages were deleted before they were read"):
         store_market(record, plain_connections, Until())
     assert _has_all(plain_connections, record)
+
+
+def test_retention_that_overtakes_a_running_worker_stops_it(
+    plain_connections: Connections, market_name: str, tmp_path: Path
+) -> None:
+    """It is frozen while messages come and go. What it has fetched before they went it may still write."""
+    record = fed_market(plain_connections, market_name, steps=STEPS)
+    kafka, topic = plain_connections.require_kafka(), tick_topic(market_name)
+    prepare_store(record, plain_connections)
+    process = start(plain_connections, tmp_path, "store", market_name)
+    while _newest_steps(plain_connections) != (TICKS, TICKS):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGSTOP)
+    feed_steps(plain_connections, record, first=STEPS + 1, steps=30 * STEPS)
+    ends = describe(kafka, topic).high
+    admin = AdminClient(dict(kafka))
+    places = [TopicPartition(topic, number, int(end) - 1) for number, end in enumerate(ends)]
+    for future in admin.delete_records(places).values():
+        future.result(30)
+    process.send_signal(signal.SIGCONT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 2, out
+    assert re.fullmatch(
+        rf"pseudofeed: topic {topic} partition \d: .* goes on at offset \d+, but the topic starts at \d+ "
+        r"by now: \d+ messages were deleted before they were read\. .* give the topic a longer retention\n",
+        err,
+    )
+    rows, steps = _newest_steps(plain_connections)
+    assert rows == steps < 31 * TICKS  # of each instrument all steps up to its newest
+    assert differences(plain_connections, record, 31 * STEPS)[1] == 0
+
+
+def _newest_steps(connections: Connections) -> tuple[int, int]:
+    """Rows, and the sum over the instruments of the step of each one's newest row."""
+    with psycopg.connect(connections.require_postgres()) as connection:
+        row = connection.execute(
+            """SELECT coalesce(sum(rows), 0)::int8, coalesce(sum(extract(epoch FROM newest - %s::timestamptz)), 0)::int8
+               FROM (SELECT count(*) AS rows, max(time) AS newest FROM tick GROUP BY instrument_id) instruments""",
+            (START,),
+        ).fetchone()
+    assert row is not None
+    return row
 
 
 def test_the_groups_offsets_in_kafka_mean_nothing_to_the_store(

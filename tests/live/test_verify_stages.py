@@ -15,10 +15,22 @@ from confluent_kafka import Producer
 from live.commands import result, start
 from live.pipe import Until, fed_market
 from pseudofeed.cache.worker import cache_market
-from pseudofeed.encode import instrument_partitions
+from pseudofeed.encode import (
+    decode_factor_blocks,
+    encode_factor_block_into,
+    instrument_partitions,
+    peek_factor_block,
+)
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.publish.reader import TopicReader
-from pseudofeed.publish.topics import describe, tick_topic
+from pseudofeed.publish.topics import (
+    TICK_TOPIC_CONFIG,
+    delete_topic,
+    describe,
+    ensure_topic,
+    factor_topic,
+    tick_topic,
+)
 from pseudofeed.settings import Connections
 from pseudofeed.store.worker import store_market
 from pseudofeed.verify import Difference, StageTally, compare, verify_market
@@ -58,7 +70,7 @@ def test_a_row_changed_in_the_store_is_named(
     store_connections: Connections, market_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connections = store_connections
-    record = fed_market(connections, market_name, steps=STEPS, instruments=INSTRUMENTS)
+    record = fed_market(connections, market_name, steps=STEPS, instruments=INSTRUMENTS, factors=True)
     store_market(record, connections, Until())
     # Windows of 50 steps: a difference is found in whichever of them it lies.
     monkeypatch.setattr(compare, "_WINDOW_TICKS", 50 * INSTRUMENTS)
@@ -144,7 +156,7 @@ def record_tier_is_plain(connection: psycopg.Connection) -> bool:
 
 
 def test_a_quote_changed_in_redis_is_named(connections: Connections, market_name: str) -> None:
-    record = fed_market(connections, market_name, steps=STEPS, instruments=INSTRUMENTS)
+    record = fed_market(connections, market_name, steps=STEPS, instruments=INSTRUMENTS, factors=True)
     cache_market(record, connections, Until())
     tick = Tick(record, STEPS)
     partition = instrument_partitions(record.market.symbols, record.partitions)[NUMBER]
@@ -195,7 +207,7 @@ def test_a_quote_changed_in_redis_is_named(connections: Connections, market_name
 
 def test_a_message_of_no_feed_is_named(connections: Connections, market_name: str) -> None:
     """Behind the end of a partition: a damaged block, then one of the blocks that are there already."""
-    record = fed_market(connections, market_name, steps=STEPS, instruments=INSTRUMENTS)
+    record = fed_market(connections, market_name, steps=STEPS, instruments=INSTRUMENTS, factors=True)
     kafka, topic = connections.require_kafka(), tick_topic(market_name)
     partition_of = instrument_partitions(record.market.symbols, record.partitions)
     partition = int(partition_of[NUMBER])
@@ -231,3 +243,87 @@ def test_a_message_of_no_feed_is_named(connections: Connections, market_name: st
     assert named is not None
     assert (named.kind, named.step, named.where) == ("repeated", 1, where)
     assert named.symbol in {record.market.symbols[i] for i in members}
+
+
+def test_a_factor_changed_in_the_topic_or_the_store_is_named(
+    plain_connections: Connections, market_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The topic of factors is the market's own with one message left out, then one altered and one repeated."""
+    connections = plain_connections
+    record = fed_market(connections, market_name, steps=STEPS, instruments=INSTRUMENTS, factors=True)
+    store_market(record, connections, Until())
+    # Windows of 50 steps: a difference is found in whichever of them it lies.
+    monkeypatch.setattr(compare, "_WINDOW_TICKS", 50 * INSTRUMENTS)
+    kafka, topic = connections.require_kafka(), factor_topic(market_name)
+    name = record.market.factors.names[1]
+    with TopicReader(kafka) as reader:
+        messages = [message.value() or b"" for message in reader.read(topic, {0: 0})]
+
+    def tallies() -> tuple[StageTally, StageTally]:
+        report = verify_market(record, connections, stages=("kafka", "postgres"))
+        assert report.steps == STEPS
+        assert report.stages["kafka"].equal
+        assert report.stages["postgres"].equal
+        for part in ("kafka_factors", "postgres_factors"):
+            assert report.stages[part].expected == STEPS * 2
+        assert report.equal == (report.first_difference is None)
+        return report.stages["kafka_factors"], report.stages["postgres_factors"]
+
+    assert [counts(tally) for tally in tallies()] == [(0, 0, 0, 0)] * 2
+    with psycopg.connect(connections.require_postgres(), autocommit=True) as connection:
+        changed = connection.execute(
+            """UPDATE factor_level SET level = level + 1 WHERE time = %s::timestamptz
+               AND factor_id = (SELECT factor_id FROM factor WHERE name = %s) RETURNING increment, level""",
+            (f"{np.datetime64(Tick(record).time, 'ns')}Z", name),
+        ).fetchone()
+    assert changed is not None
+    in_kafka, in_store = tallies()
+    assert (counts(in_kafka), counts(in_store)) == ((0, 0, 0, 0), (0, 0, 1, 0))
+    found = in_store.first_difference
+    assert found is not None
+    assert (found.what, found.symbol, found.step, found.where) == ("factor", name, STEP, "table factor_level")
+    assert found.found.endswith(f"Z increment {changed[0]!r} level {changed[1]!r}")
+    shown = start(connections, tmp_path, "verify", market_name, "--stage", "postgres")
+    out, _ = shown.communicate(timeout=60)
+    assert shown.returncode == 1
+    assert f"postgres: altered factor: market {market_name}, factor {name}, step {STEP}, table factor_level" in out
+
+    def refill(values: list[bytes]) -> StageTally:
+        delete_topic(kafka, topic)
+        ensure_topic(kafka, topic, 1, TICK_TOPIC_CONFIG)
+        producer = Producer(kafka)
+        for value in values:
+            producer.produce(topic, value, partition=0)
+        assert producer.flush(20) == 0
+        return tallies()[0]
+
+    at = next(i for i, message in enumerate(messages) if peek_factor_block(message).last_step >= STEP)
+    block = peek_factor_block(messages[at])
+    tally = refill(messages[:at] + messages[at + 1 :])
+    assert counts(tally) == (block.steps * 2, 0, 0, 0)
+    assert tally.first_difference is not None
+    assert (tally.first_difference.kind, tally.first_difference.step) == ("missing", block.first_step)
+
+    columns = decode_factor_blocks([messages[at]], fingerprint=record.fingerprint, partition=0, factors=2)
+    levels = columns.levels.copy()
+    levels[STEP - block.first_step, 1] = np.nextafter(levels[STEP - block.first_step, 1], 1)  # one bit
+    altered = bytearray(len(messages[at]))
+    encode_factor_block_into(
+        altered, 0, fingerprint=record.fingerprint, partition=0, first_step=block.first_step, times=columns.time,
+        increments=columns.increments, levels=levels,
+    )  # fmt: skip
+    tally = refill([*messages[:at], bytes(altered), *messages[at + 1 :], messages[at], b"cut"])
+    assert counts(tally) == (0, block.steps * 2, 1, 1)
+    assert tally.first_difference is not None
+    assert str(tally.first_difference).startswith(
+        f"kafka: repeated factor: market {market_name}, factor {record.market.factors.names[0]}, step "
+        f"{block.first_step}, {topic} partition 0 offset {len(messages)}: expected this factor once, found "
+    )
+    tally = refill([*messages[:at], bytes(altered), *messages[at + 1 :]])
+    found = tally.first_difference
+    assert found is not None
+    assert (found.kind, found.symbol, found.step) == ("altered", name, STEP)
+    assert found.where == f"{topic} partition 0 offset {at}"
+
+    delete_topic(kafka, topic)
+    assert counts(tallies()[0]) == (STEPS * 2, 0, 0, 0)

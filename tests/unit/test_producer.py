@@ -27,6 +27,7 @@ PRODUCE = 0  # Kafka's API key
 MSG_SIZE_TOO_LARGE = 10
 OUT_OF_ORDER_SEQUENCE_NUMBER = 45
 START = 1_767_346_200_000_000_000
+HOUR = 3_600_000_000_000  # ns
 INSTRUMENTS, PARTITIONS = 20, 3
 partition_of = np.array([i * 7 % PARTITIONS for i in range(INSTRUMENTS)], dtype=np.int32)
 SYMBOLS = [f"SYM.{i}" for i in range(INSTRUMENTS)]
@@ -143,7 +144,9 @@ def test_what_goes_in_comes_out_bit_for_bit(cluster: MockCluster) -> None:
 
 @pytest.mark.parametrize("encoding", ["sbe", "json"])
 def test_a_message_a_tick_has_its_symbol_as_key_and_its_own_time(cluster: MockCluster, encoding: str) -> None:
-    block = make_block(1, 50)
+    now = time.time_ns()
+    # Half of its steps more than half a day ago.
+    block = replace(make_block(1, 50), time=now - 12 * HOUR + np.arange(-25, 25) * HOUR // 10)
     with make_producer(cluster, mode="tick", encoding=encoding, queue_bytes=32_000) as producer:
         assert producer.publish(block)
         assert producer.flush() == 0
@@ -153,7 +156,13 @@ def test_a_message_a_tick_has_its_symbol_as_key_and_its_own_time(cluster: MockCl
     for partition, messages in enumerate(read_messages(cluster)):
         numbers = np.flatnonzero(partition_of == partition)
         assert [m.key() for m in messages] == [SYMBOLS[number].encode() for number in numbers] * 50
-        assert [m.timestamp()[1] for m in messages] == np.repeat(block.time // 1_000_000, len(numbers)).tolist()
+        stamps = np.array([m.timestamp()[1] for m in messages])
+        expected = np.repeat(block.time // 1_000_000, len(numbers))
+        late = 26 * len(numbers)  # one more for the time that the test takes
+        assert stamps[late:].tolist() == expected[late:].tolist()
+        # A broker forgets a producer whose records are old.
+        assert (np.abs(stamps[:late] - (now - 12 * HOUR) // 1_000_000) < 300_000).all()
+        assert (np.diff(stamps) >= 0).all()
     if encoding == "json":
         assert json.loads(read_messages(cluster)[1][0].value() or b"")["price"] == block.prices[0, numbers_of(1)[0]]
 

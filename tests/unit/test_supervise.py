@@ -6,17 +6,20 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import asdict
 
 import pytest
 
 from pseudofeed import supervise
+from pseudofeed.consume import WorkerSummary
 from pseudofeed.control import Progress
 from pseudofeed.errors import PseudofeedError, TopicError
 from pseudofeed.market import Market
 from pseudofeed.publish.feed import FeedSummary
 from pseudofeed.publish.markets import MarketRecord
+from pseudofeed.results import print_summary
 from pseudofeed.settings import Connections
-from pseudofeed.supervise import FeedOptions, PipeControl, Supervisor
+from pseudofeed.supervise import FeedOptions, PipeControl, RunSummary, Supervisor
 
 Serve = Callable[[PipeControl, str], object]
 
@@ -76,8 +79,11 @@ def test_ticks_of_a_killed_process_count_and_ctrl_c_drains(monkeypatch: pytest.M
     before = signal.getsignal(signal.SIGINT)
 
     def serve(control: PipeControl, role: str) -> object:
-        control.send("progress", Progress(role, 7, 3, 0, 0.5))
-        return wait_for_the_end(control)
+        control.send("progress", Progress(role, 7, 3, 0, 0.5, 2))
+        if role == "feed":
+            return wait_for_the_end(control)
+        wait_for_the_end(control)
+        return WorkerSummary(10, 1.0, 10.0, 5, unreadable=1)
 
     found = supervisor(monkeypatch, serve)
     done: list[str] = []
@@ -96,4 +102,15 @@ def test_ticks_of_a_killed_process_count_and_ctrl_c_drains(monkeypatch: pytest.M
     assert done == ["killed", "interrupted"]
     assert (summary.ticks, summary.last_step, summary.cached, summary.restarts) == (10, 5, 10, 1)
     assert summary.stored == 7 + 10
+    assert summary.unreadable == 2 + 1  # the store's, not the cache's
     assert signal.getsignal(signal.SIGINT) == before
+
+
+@pytest.mark.parametrize(("unreadable", "said"), [(0, None), (1, "1 message could"), (12, "12 messages could")])
+def test_a_run_says_how_many_messages_are_in_quarantine(
+    capsys: pytest.CaptureFixture[str], unreadable: int, said: str | None
+) -> None:
+    summary = RunSummary(10, 1.0, 10.0, 5, stored=10, cached=10, restarts=0, unreadable=unreadable)
+    print_summary("published, cached and stored", asdict(summary), json_output=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:] == ([] if said is None else [f"{said} not be read: see the table quarantine"])

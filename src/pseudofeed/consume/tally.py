@@ -38,7 +38,7 @@ class Tally:
         return max(self.last_at - self.first_at, 0.0)
 
     def progress(self, stage: str, lag: int | None) -> Progress:
-        return Progress(stage, self.ticks, self.last_step, lag, self.seconds)
+        return Progress(stage, self.ticks, self.last_step, lag, self.seconds, self.unreadable)
 
     def summary(self) -> WorkerSummary:
         seconds = self.seconds

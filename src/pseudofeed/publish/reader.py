@@ -124,7 +124,8 @@ class TopicReader:
             waiting = set(starts)
             deadline = time.monotonic() + TIMEOUT
             while waiting:
-                for message in self._consumer.consume(500, timeout=0.2):
+                # It waits for all 500, or so long: at a topic's end, where the last look of a short read always is.
+                for message in self._consumer.consume(500, timeout=0.03):
                     deadline = time.monotonic() + TIMEOUT
                     error = message.error()
                     if error is None:

@@ -1,8 +1,8 @@
 """The topics: their names, their making, what they are now.
 
-A tick's record carries its event time, and a market's time has little to do with the broker's clock: it may lie years
-back, run ahead, and a message may span a month. So the tick topics keep everything (`retention.ms` would delete by
-event time), accept every timestamp (Kafka 4 refuses those more than an hour ahead), and never start a new segment
+A single tick's record carries its event time unless that is long past, and a market's time has little to do with the
+broker's clock: it may run years ahead. So the tick topics keep everything (`retention.ms` would delete by event time),
+accept every timestamp (Kafka 4 refuses those more than an hour ahead), and never start a new segment
 because of event time (each message of a daily market would get its own).
 """
 

@@ -63,6 +63,15 @@ def store_error(problem: psycopg.Error, connections: Connections) -> PseudofeedE
         return ServerError(
             f"PostgreSQL at {server} is read-only ({_primary(problem)}): {VARIABLE} must name the primary"
         )
+    if isinstance(problem, psycopg.OperationalError) and "password authentication failed" in str(problem):
+        return ServerError(
+            f"PostgreSQL at {server} does not accept the user or password of {VARIABLE}: {_primary(problem)}"
+        )
+    if isinstance(problem, psycopg.OperationalError) and "certificate" in str(problem):
+        return ServerError(
+            f"PostgreSQL at {server} shows a certificate that is not accepted: {_primary(problem)}. {VARIABLE} names "
+            f"the authority with sslrootcert=FILE, and must name the server as its certificate does"
+        )
     if isinstance(problem, psycopg.OperationalError):
         return ServerError(f"PostgreSQL at {server}: {_primary(problem)}. Check {VARIABLE}, and that the server runs")
     return StoreError(f"PostgreSQL at {server}: {_primary(problem)}")

@@ -16,6 +16,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from pseudofeed.store.registry import StoredMarket
+from pseudofeed.store.series import Series
 
 __all__ = ["TIMES", "StoredTicks", "read_columns", "read_instrument", "read_window", "time_bound"]
 
@@ -67,25 +68,28 @@ def read_instrument(
 
 
 def read_window(
-    connection: psycopg.Connection, market: StoredMarket, *, start_ns: int | None, end_ns: int | None
+    connection: psycopg.Connection,
+    market: StoredMarket,
+    series: Series,
+    *,
+    start_ns: int | None,
+    end_ns: int | None,
 ) -> StoredTicks:
-    """All ticks of a market with start <= time < end (None: open), by (instrument, time). Raises psycopg.Error.
+    """All ticks (or factors, which have the same form) of a market with start <= time < end (None: open), by
+    (instrument, time). Raises psycopg.Error.
 
     Server and client hold the whole window, about 100 bytes a tick: choose it for some hundred thousand ticks.
     """
+    own = series.ids(market)
+    names = ("time", series.key, *series.values)
     time, ids, price, variance = read_columns(
         connection,
-        """SELECT time, instrument_id, price, variance FROM tick
-           WHERE time >= %s::timestamptz AND time < %s::timestamptz AND instrument_id BETWEEN %s AND %s""",
-        (
-            time_bound(start_ns, _LEAST),
-            time_bound(end_ns, _GREATEST),
-            int(market.instrument_ids[0]),
-            int(market.instrument_ids[-1]),
-        ),
-        ("time", "instrument_id", "price", "variance"),
+        f"""SELECT {", ".join(names)} FROM {series.table}
+            WHERE time >= %s::timestamptz AND time < %s::timestamptz AND {series.key} BETWEEN %s AND %s""",
+        (time_bound(start_ns, _LEAST), time_bound(end_ns, _GREATEST), int(own[0]), int(own[-1])),
+        names,
     )
-    instrument = (ids - market.instrument_ids[0]).astype(np.int32)
+    instrument = (ids - own[0]).astype(np.int32)
     order = np.lexsort((time, instrument))
     return StoredTicks(time[order], instrument[order], price[order], variance[order])
 

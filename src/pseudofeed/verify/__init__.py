@@ -29,8 +29,8 @@ def verify_market(
 
     Raises SettingsError for an unknown stage or one whose server is not set, ServerError where one does not answer.
     """
-    from pseudofeed.verify.kafka import compare_kafka, newest_kafka
-    from pseudofeed.verify.postgres import compare_postgres, newest_postgres
+    from pseudofeed.verify.kafka import compare_kafka, compare_kafka_factors, newest_kafka
+    from pseudofeed.verify.postgres import compare_postgres, compare_postgres_factors, newest_postgres
     from pseudofeed.verify.redis import compare_redis, newest_redis
 
     chosen = STAGES if stages is None else tuple(stage for stage in STAGES if stage in stages)
@@ -51,11 +51,14 @@ def verify_market(
     }
     compare: dict[str, Callable[[MarketRecord, Connections, StageTally, int], None]] = {
         "kafka": compare_kafka,
+        "kafka_factors": compare_kafka_factors,
         "redis": compare_redis,
         "postgres": compare_postgres,
+        "postgres_factors": compare_postgres_factors,
     }
     last_step = steps if steps is not None else max(newest[stage](record, connections) for stage in chosen)
-    report = VerifyReport(record.name, last_step, {stage: StageTally() for stage in chosen})
-    for stage in chosen:
-        compare[stage](record, connections, report.stages[stage], last_step)
+    parts = [part for part in compare if part.removesuffix("_factors") in chosen]
+    report = VerifyReport(record.name, last_step, {part: StageTally() for part in parts})
+    for part in parts:
+        compare[part](record, connections, report.stages[part], last_step)
     return report

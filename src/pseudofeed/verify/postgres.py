@@ -1,4 +1,4 @@
-"""The store against the simulation: all rows of the market's instruments, window of time after window."""
+"""The store against the simulation: all rows of the market's instruments and factors, window of time after window."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from pseudofeed.encode.ticks import TickColumns
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
+from pseudofeed.store import series as store
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.history import StoredTicks, read_window
 from pseudofeed.store.quarantine import count_quarantined
 from pseudofeed.store.registry import StoredMarket, find_market
 from pseudofeed.store.settings import kept_from
+from pseudofeed.verify import compare
 from pseudofeed.verify.compare import Comparison
 from pseudofeed.verify.report import StageTally
 
-__all__ = ["compare_postgres", "newest_postgres"]
+__all__ = ["compare_postgres", "compare_postgres_factors", "newest_postgres"]
 
 _STAGE = "postgres"
 
@@ -46,25 +48,47 @@ def compare_postgres(record: MarketRecord, connections: Connections, tally: Stag
     """Compare all rows; those before the first step, between steps or behind `last_step` are unexpected. What the
     market's retention has dropped is not looked for.
     """
+    _compare(record, connections, store.TICKS, compare.TICKS, tally, last_step)
+
+
+def compare_postgres_factors(record: MarketRecord, connections: Connections, tally: StageTally, last_step: int) -> None:
+    """The same of the factors' rows."""
+    _compare(record, connections, store.FACTORS, compare.FACTORS, tally, last_step)
+
+
+def _compare(
+    record: MarketRecord,
+    connections: Connections,
+    table: store.Series,
+    series: compare.Series,
+    tally: StageTally,
+    last_step: int,
+) -> None:
     market = record.market
-    members = np.arange(len(market.symbols))
+    members = np.arange(len(series.names(market)))
     with _reading(record, connections) as (connection, stored):
-        if stored is not None:
+        if stored is not None and series is compare.TICKS:
             tally.quarantined = count_quarantined(connection, stored.market_id)
         kept_ns = None if stored is None else kept_from(connection, stored)
         first_step = 1 if kept_ns is None else market.clock.step_at(kept_ns - 1) + 1
         comparison = Comparison(
-            market, members, stage=_STAGE, tally=tally, first_step=max(1, first_step), last_step=last_step
+            market,
+            members,
+            stage=_STAGE,
+            tally=tally,
+            first_step=max(1, first_step),
+            last_step=last_step,
+            series=series,
         )
         start_ns = kept_ns
         while stored is not None:
             block = comparison.window()
             # The stretch before the first step and that behind the last are windows too: nothing may be there.
             end_ns = None if block is None else int(block.time[-1]) + 1
-            rows = read_window(connection, stored, start_ns=start_ns, end_ns=end_ns)
+            rows = read_window(connection, stored, table, start_ns=start_ns, end_ns=end_ns)
             time = np.empty(0, np.int64) if block is None else block.time
             first_step = 0 if block is None else block.first_step
-            comparison.add(_sequenced(rows, time, first_step), lambda _index: "table tick")
+            comparison.add(_sequenced(rows, time, first_step), lambda _index: f"table {table.table}")
             if block is None:
                 break
             start_ns = end_ns

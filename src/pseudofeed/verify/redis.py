@@ -66,6 +66,7 @@ def compare_redis(record: MarketRecord, connections: Connections, tally: StageTa
             Difference(
                 stage=_STAGE,
                 kind=kind,
+                what="tick",
                 market=market.name,
                 symbol=symbol,
                 step=last_step,

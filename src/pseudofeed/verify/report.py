@@ -10,16 +10,17 @@ __all__ = ["Difference", "StageTally", "VerifyReport"]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One tick that is not as it must be.
+    """One tick, or what a factor did in one step, that is not as it must be.
 
-    kind: "missing", "repeated", "altered" or "unexpected" (a tick that the market does not have). step is None
-    where what was found names
-    none. expected and found: what the simulation says and what stands there, to the last digit. where: the place in
-    the stage.
+    kind: "missing", "repeated", "altered" or "unexpected" (one that the market does not have). what: "tick" or
+    "factor". symbol: the instrument's, or the factor's name; it and step are None where what was found names none.
+    expected and found: what the simulation says and what stands there, to the last digit. where: the place in the
+    stage.
     """
 
     stage: str
     kind: str
+    what: str
     market: str
     symbol: str | None
     step: int | None
@@ -28,17 +29,18 @@ class Difference:
     where: str
 
     def __str__(self) -> str:
-        tick = f"instrument {self.symbol or '?'}, step {'?' if self.step is None else self.step}"
+        of = "factor" if self.what == "factor" else "instrument"
         return (
-            f"{self.stage}: {self.kind} tick: market {self.market}, {tick}, {self.where}: "
+            f"{self.stage}: {self.kind} {self.what}: market {self.market}, {of} {self.symbol or '?'}, "
+            f"step {'?' if self.step is None else self.step}, {self.where}: "
             f"expected {self.expected}, found {self.found}"
         )
 
 
 @dataclass(slots=True)
 class StageTally:
-    """Counts of one stage. ticks: those looked at; expected: those that must be there. quarantined: messages that
-    could not be read and are kept aside (the store's).
+    """Counts of one stage. ticks: those looked at (of factors: a tick is a factor and step); expected: those that
+    must be there. quarantined: messages that could not be read and are kept aside (the store's).
     """
 
     ticks: int = 0
@@ -63,7 +65,8 @@ class StageTally:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """The whole comparison of a market's steps 1 to `steps`."""
+    """The whole comparison of a market's steps 1 to `steps`. stages: by name; the factors that a stage holds have a
+    tally of their own, under its name and "_factors"."""
 
     market: str
     steps: int
