@@ -16,7 +16,7 @@ from rich.console import Console
 
 from pseudofeed.control import SignalControl
 from pseudofeed.errors import PseudofeedError
-from pseudofeed.market_commands import market_app, registered
+from pseudofeed.market_commands import market_app, registered, stored_or_registered
 from pseudofeed.options import (
     MOST_STEPS,
     Encoding,
@@ -307,8 +307,9 @@ def verify(
     from pseudofeed.verify import verify_market
 
     connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
-    record = registered(connections, name)
-    report = verify_market(record, connections, stages=stage, steps=steps)
+    # What was only backfilled is known to the store alone.
+    of = stored_or_registered if stage == ["postgres"] else registered
+    report = verify_market(of(connections, name), connections, stages=stage, steps=steps)
     if json_output:
         print_json(report.to_dict())
     else:

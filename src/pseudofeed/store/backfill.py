@@ -23,12 +23,13 @@ from pseudofeed.settings import Connections
 from pseudofeed.simulate.paths import MarketState
 from pseudofeed.store.backfill_bounds import steps_between
 from pseudofeed.store.backfill_files import day_files, write_day_files
-from pseudofeed.store.backfill_ranges import Claim, claim_steps, intersect, merge, read_claims
+from pseudofeed.store.backfill_ranges import Claim, claim_steps, read_claims
 from pseudofeed.store.backfill_rows import Shard, shard_rows, walk
 from pseudofeed.store.backfill_writer import BackfillWriter
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.registry import StoredMarket, register_without_kafka
 from pseudofeed.store.schema import Tier, migrate
+from pseudofeed.store.step_ranges import intersect, merge
 
 __all__ = ["BATCH_ROWS", "CONNECTIONS", "BackfillSummary", "backfill_market"]
 

@@ -19,7 +19,7 @@ import psycopg
 from pseudofeed.encode import TickColumns, encode_copy_rows
 from pseudofeed.errors import ServerError, StoreError
 from pseudofeed.settings import Connections
-from pseudofeed.store.backfill_ranges import Claim, Held, Ranges, read_claims
+from pseudofeed.store.backfill_ranges import Claim, Held, read_claims
 from pseudofeed.store.backfill_rows import ShardRows
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import may_pass, open_connection, store_error
@@ -27,6 +27,7 @@ from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import Tier
 from pseudofeed.store.series import FACTORS, TICKS, Series
 from pseudofeed.store.settings import kept_from
+from pseudofeed.store.step_ranges import Ranges
 
 __all__ = ["OUTAGE_SECONDS", "BackfillWriter", "Committed"]
 
@@ -123,7 +124,8 @@ class BackfillWriter:
             (rows.first, rows.last, *key, rows.first, rows.last),
         )
         if marked.rowcount != 1:
-            if connection.execute("SELECT FROM backfill WHERE market_id = %s AND first_step = %s", key).fetchone():
+            known = connection.execute("SELECT 1 FROM backfill WHERE market_id = %s AND first_step = %s", key)
+            if known.fetchone() is not None:
                 raise _Overtaken
             raise StoreError(
                 f"market {self._market.record.name} was dropped from the store while it was backfilled; nothing of it "

@@ -23,7 +23,7 @@ from pseudofeed.encode import TickColumns, encode_copy_rows, instrument_partitio
 from pseudofeed.errors import OffsetConflict, ServerError, TopicError
 from pseudofeed.publish.topics import TopicState
 from pseudofeed.settings import Connections
-from pseudofeed.store.backfill_ranges import CLAIM_LOCK, claimed_steps, outside
+from pseudofeed.store.backfill_ranges import CLAIM_LOCK, claimed_steps
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import may_pass, open_connection, store_error
 from pseudofeed.store.order import TickOrder
@@ -31,6 +31,7 @@ from pseudofeed.store.quarantine import quarantine
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import Tier
 from pseudofeed.store.series import TICKS, Series
+from pseudofeed.store.step_ranges import outside
 from pseudofeed.store.upkeep import keep_up
 
 __all__ = ["StoreSink"]
