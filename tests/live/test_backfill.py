@@ -227,10 +227,11 @@ def test_a_claim_waits_for_the_batch_under_way(
     claiming = threading.Thread(target=claim)
     claiming.start()
     claiming.join(0.3)
-    assert claiming.is_alive()
+    waited = claiming.is_alive()
     go_on.set()
     writing.join()
     claiming.join()
+    assert waited
     assert claims[0].ticks.last.tolist() == [30] * N
     sink.write([_batch(record, 0, 31, 60, offset=1)])
     assert differences(plain_connections, record, 60)[:2] == (40 * N, 0)

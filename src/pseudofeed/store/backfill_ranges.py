@@ -91,12 +91,14 @@ def claim_steps(connection: psycopg.Connection, market: StoredMarket, first: int
     done. Outside of a transaction. Raises psycopg.Error."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", (CLAIM_LOCK, market.market_id))
-        # A worker in the middle of a batch is waited for, and the next one waits for us.
-        held = connection.execute(
+        # A worker in the middle of a batch is waited for, and the next one waits for us: so every row is locked, also
+        # one that seems to have nothing yet.
+        rows = connection.execute(
             """SELECT stream, partition, coalesce(first_sequence, 1), last_sequence, last_number FROM sink_offset
-               WHERE market_id = %s AND last_sequence > 0 ORDER BY stream, partition FOR UPDATE""",
+               WHERE market_id = %s ORDER BY stream, partition FOR UPDATE""",
             (market.market_id,),
         ).fetchall()
+        held = [row for row in rows if row[3]]
         known = merge((claim.first, claim.last) for claim in read_claims(connection, market))
         everywhere = _held_by_all(market, held)
         for new_first, new_last in subtract([(first, last)], known):
