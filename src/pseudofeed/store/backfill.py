@@ -23,7 +23,7 @@ from pseudofeed.settings import Connections
 from pseudofeed.simulate.paths import MarketState
 from pseudofeed.store.backfill_bounds import steps_between
 from pseudofeed.store.backfill_files import day_files, write_day_files
-from pseudofeed.store.backfill_ranges import Claim, claim_steps, read_claims
+from pseudofeed.store.backfill_ranges import Claim, read_claims
 from pseudofeed.store.backfill_rows import Shard, shard_rows, walk
 from pseudofeed.store.backfill_writer import BackfillWriter
 from pseudofeed.store.connection import open_connection, store_error
@@ -92,10 +92,8 @@ def backfill_market(
             stored = register_without_kafka(connection, market)
             first, last = steps_between(stored.record.market, begin, end)
             files = [] if directory is None else day_files(stored.record.market, directory, first, last)
-            claims = claim_steps(connection, stored, first, last)
-            stretches = [Stretch(claim, *part) for claim in claims for part in claim.left(first, last)]
         run = _Run(connections, stored, tier, control, batch_rows)
-        run.work(shared_out(stretches, lanes))
+        run.work(shared_out(run.claim(first, last), lanes))
         with open_connection(connections, application="pseudofeed backfill", writer=False) as connection:
             done = merge(part for claim in read_claims(connection, stored) for part in claim.done)
     except psycopg.Error as problem:
@@ -177,6 +175,15 @@ class _Run:
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._problems: list[BaseException] = []
+
+    def claim(self, first: int, last: int) -> list[Stretch]:
+        """What is to be done of these steps."""
+        writer = BackfillWriter(self._connections, self._market, self._tier, lambda: not self._control.stopping)
+        try:
+            claims = writer.claim(first, last)
+        finally:
+            writer.close()
+        return [Stretch(claim, *part) for claim in claims for part in claim.left(first, last)]
 
     def work(self, parts: Sequence[Sequence[Stretch]]) -> None:
         """Until all is written, `control` asks to stop, or a connection fails: raises its problem then."""

@@ -19,7 +19,7 @@ import psycopg
 from pseudofeed.encode import TickColumns, encode_copy_rows
 from pseudofeed.errors import ServerError, StoreError
 from pseudofeed.settings import Connections
-from pseudofeed.store.backfill_ranges import Claim, Held, read_claims
+from pseudofeed.store.backfill_ranges import Claim, Held, claim_steps, read_claims
 from pseudofeed.store.backfill_rows import ShardRows
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import may_pass, open_connection, store_error
@@ -39,6 +39,7 @@ _log = logging.getLogger("pseudofeed.store")
 OUTAGE_SECONDS = 60.0
 _FIRST_BACK_OFF = 0.1
 _LONGEST_BACK_OFF = 2.0
+_ATTEMPTS = 10  # with a batch whose chunks are dropped meanwhile
 
 
 class _Overtaken(Exception):
@@ -75,6 +76,10 @@ class BackfillWriter:
         """
         return self._persist(lambda connection: self._write(connection, claim, rows))
 
+    def claim(self, first: int, last: int) -> list[Claim]:
+        """See `claim_steps`: a worker in the middle of a batch is waited for. Waits and raises as `write` does."""
+        return self._persist(lambda connection: claim_steps(connection, self._market, first, last))
+
     def left(self, claim: Claim, first: int, last: int) -> Ranges:
         """What nobody has done yet of the claim's steps first to last. Waits and raises as `write` does."""
 
@@ -90,7 +95,7 @@ class BackfillWriter:
             connection.close()
 
     def _write(self, connection: psycopg.Connection, claim: Claim, rows: ShardRows) -> Committed | None:
-        while True:
+        for attempt in range(_ATTEMPTS):
             kept_ns = kept_from(connection, self._market)
             parts = {
                 TICKS: _wanted(rows.ticks, claim.ticks, kept_ns),
@@ -105,11 +110,17 @@ class BackfillWriter:
                     self._mark(connection, claim, rows, kept_ns)
             except _Overtaken:
                 return None
-            except (_Dropped, psycopg.errors.CheckViolation):  # a plain partition, too, may have gone since we looked
+            except (
+                _Dropped,
+                psycopg.errors.CheckViolation,
+            ) as problem:  # or a plain partition has gone since we looked
+                if attempt == _ATTEMPTS - 1 and isinstance(problem, psycopg.Error):
+                    raise
                 for chunks in self._chunks.values():
                     chunks.forget()
                 continue
             return Committed(len(parts[TICKS]), len(parts[FACTORS]))
+        raise StoreError("retention drops ticks as fast as they are backfilled: start the backfill again later")
 
     def _copy(self, connection: psycopg.Connection, series: Series, columns: TickColumns) -> None:
         if len(columns):
