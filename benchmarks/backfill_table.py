@@ -1,7 +1,7 @@
 """Backfill beside the store worker, by batch and number of connections, and with the index built after loading.
 
 Each line is a market of its own, dropped again afterwards; the last two lines load the same rows with plain COPY, once
-with the index and once with it dropped and made anew behind them (the whole table's: not on a database that others use).
+with the index and once with it dropped and made anew behind them (the whole table's: for a database of one's own).
 Needs PSEUDOFEED_POSTGRES, and PSEUDOFEED_KAFKA for the worker's line.
 
     python benchmarks/backfill_table.py [--steps 15000] [--index]

@@ -33,7 +33,12 @@ from pseudofeed.store.step_ranges import intersect, merge
 
 __all__ = ["BATCH_ROWS", "CONNECTIONS", "BackfillSummary", "backfill_market"]
 
+# 1.5 million ticks of 100 instruments into a new TimescaleDB hypertable with its index, one connection, against batches
+# of 400,000: 100,000 0.84, 200,000 0.91, 1,000,000 1.16 times as fast (PostgreSQL 17 on the same 2 busy cores). Longer
+# runs of an instrument suit the index; but a million rows take 80 MB, and twice as long to stop.
 BATCH_ROWS = 400_000
+# Against one connection, there: 1.55 times as fast. Cut by instruments instead of by time, two were much the same (1.02
+# and 1.10).
 CONNECTIONS = 2
 REPORT_SECONDS = 0.1
 

@@ -110,10 +110,8 @@ class BackfillWriter:
                     self._mark(connection, claim, rows, kept_ns)
             except _Overtaken:
                 return None
-            except (
-                _Dropped,
-                psycopg.errors.CheckViolation,
-            ) as problem:  # or a plain partition has gone since we looked
+            except (_Dropped, psycopg.errors.CheckViolation) as problem:
+                # The second: a plain partition is gone since we looked.
                 if attempt == _ATTEMPTS - 1 and isinstance(problem, psycopg.Error):
                     raise
                 for chunks in self._chunks.values():
