@@ -40,7 +40,7 @@ def print_summary(done: str, summary: dict[str, Any], json_output: bool) -> None
     if files := summary.get("files"):
         stdout.print(f"{files:,} Parquet {'file' if files == 1 else 'files'}, one a day")
     if left := summary.get("steps_left"):
-        stdout.print(f"stopped before its end: {left:,} steps are left; started again, it goes on with them", soft_wrap=True)
+        stdout.print(f"stopped before its end: {left:,} steps are left; started again, it goes on", soft_wrap=True)
     if pacing := summary.get("pacing"):
         stdout.print(
             f"behind the pace: half of the steps {pacing['p50_ms']:.2f} ms or less, 99 % {pacing['p99_ms']:.2f} ms, "
