@@ -16,7 +16,7 @@ from rich.console import Console
 
 from pseudofeed.control import SignalControl
 from pseudofeed.errors import PseudofeedError
-from pseudofeed.market_commands import market_app, registered
+from pseudofeed.market_commands import market_app, registered, stored_or_registered
 from pseudofeed.options import (
     MOST_STEPS,
     Encoding,
@@ -204,6 +204,42 @@ def store(
 
 
 @app.command()
+def backfill(
+    market_file: MarketFile,
+    begin: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME|STEP", help="Where to begin; or at the market's first step."),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option("--to", metavar="TIME|STEP", help="Where to end: before a time, or with a step; or now."),
+    ] = None,
+    lanes: Annotated[int, typer.Option("--connections", min=1, max=64, help="That write side by side.")] = 2,
+    parquet: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write Parquet files into this folder, too: one a day.")
+    ] = None,
+    store: Annotated[bool, typer.Option("--store/--no-store", help="Without the store: Parquet alone.")] = True,
+    postgres: Postgres = None,
+    json_output: Json = False,
+) -> None:
+    """Simulate a market straight into the store, without Kafka. What is there already is left as it is, so after
+    Ctrl-C or a crash the next start goes on; feed and store may run meanwhile."""
+    from pseudofeed.market import Market
+    from pseudofeed.store.backfill import backfill_files, backfill_market
+
+    if not store and parquet is None:
+        raise typer.BadParameter("leaves nothing to write: give --parquet DIR with it", param_hint="--no-store")
+    market = Market.load(market_file)
+    if not store and parquet is not None:
+        summary = backfill_files(market, parquet, _control(), begin=begin, end=end)
+    else:
+        connections = Connections.resolve(postgres=postgres)
+        connections.require_postgres()
+        summary = backfill_market(market, connections, _control(), begin=begin, end=end, lanes=lanes, directory=parquet)
+    print_summary("backfilled", asdict(summary), json_output)
+
+
+@app.command()
 def cache(
     name: MarketName,
     until_caught_up: UntilCaughtUp = False,
@@ -271,8 +307,9 @@ def verify(
     from pseudofeed.verify import verify_market
 
     connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
-    record = registered(connections, name)
-    report = verify_market(record, connections, stages=stage, steps=steps)
+    # What was only backfilled is known to the store alone.
+    of = stored_or_registered if stage == ["postgres"] else registered
+    report = verify_market(of(connections, name), connections, stages=stage, steps=steps)
     if json_output:
         print_json(report.to_dict())
     else:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pseudofeed.control import Progress
+from pseudofeed.store.step_ranges import merge
 from pseudofeed.supervise import Supervisor
 from pseudofeed.verify.report import VerifyReport
 
@@ -104,8 +105,16 @@ def verify_table(report: VerifyReport) -> RenderableType:
         table.add_row(stage.replace("_", " "), *(f"{count:,}" for count in counts))
     aside = sum(tally.quarantined for tally in report.stages.values())
     notes = [Text(f"messages that could not be read, in the table quarantine: {aside:,}")] if aside else []
+    notes += [
+        Text(f"a backfill is not at its end: {tally.unfinished:,} steps are left; started again, it goes on")
+        for tally in report.stages.values()
+        if tally.unfinished
+    ]
     if report.equal:
-        return Group(table, *notes, f"{report.market}: equal to the simulation, steps 1 to {report.steps:,}")
+        ranges = [(1, report.steps)] if report.steps else []
+        ranges += [part for tally in report.stages.values() for part in tally.backfilled]
+        steps = " and ".join(f"{first:,} to {last:,}" for first, last in merge(ranges)) or "1 to 0"
+        return Group(table, *notes, f"{report.market}: equal to the simulation, steps {steps}")
     differences = [str(tally.first_difference) for tally in report.stages.values() if tally.first_difference]
     return Group(table, *notes, *(Text(text) for text in ("first difference:", *differences)))
 

@@ -17,7 +17,7 @@ from pseudofeed.settings import Connections
 if TYPE_CHECKING:
     from pseudofeed.publish.markets import MarketRecord
 
-__all__ = ["market_app", "registered"]
+__all__ = ["market_app", "registered", "stored_or_registered"]
 
 market_app = typer.Typer(help="The markets that are registered.", no_args_is_help=True)
 
@@ -108,6 +108,33 @@ def market_drop(
     removed += [f"{dropped.keys:,} keys in Redis"] if dropped.keys else []
     removed += [f"{dropped.chunks:,} chunks and {dropped.rows:,} single rows of the store"] if traces.stored else []
     stdout.print(f"removed: {', '.join(removed)}", soft_wrap=True)
+
+
+def stored_or_registered(connections: Connections, name: str) -> MarketRecord:
+    """The market's record in Kafka, or where Kafka is not set or does not know it, as the store has it."""
+    import psycopg
+
+    from pseudofeed.errors import UnknownMarket
+    from pseudofeed.store.connection import open_connection, store_error
+    from pseudofeed.store.registry import read_market
+
+    if connections.kafka is not None:
+        try:
+            return registered(connections, name)
+        except UnknownMarket as problem:
+            unknown = problem
+    connections.require_postgres()
+    try:
+        with open_connection(connections, application=f"pseudofeed verify {name}", writer=False) as connection:
+            return read_market(connection, name).record
+    except (psycopg.errors.UndefinedTable, UnknownMarket) as problem:
+        if connections.kafka is not None:
+            raise unknown from None
+        if isinstance(problem, UnknownMarket):
+            raise
+        raise UnknownMarket(f"the store has no market {name!r}: nothing was stored in it yet") from None
+    except psycopg.Error as problem:
+        raise store_error(problem, connections) from None
 
 
 def registered(connections: Connections, name: str) -> MarketRecord:

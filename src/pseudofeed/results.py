@@ -37,6 +37,10 @@ def print_summary(done: str, summary: dict[str, Any], json_output: bool) -> None
         count = summary["unreadable"]
         aside = ": see the table quarantine" if done.endswith("stored") else ""
         stdout.print(f"{count:,} {'message' if count == 1 else 'messages'} could not be read{aside}")
+    if files := summary.get("files"):
+        stdout.print(f"{files:,} Parquet {'file' if files == 1 else 'files'}, one a day")
+    if left := summary.get("steps_left"):
+        stdout.print(f"stopped before its end: {left:,} steps are left; started again, it goes on", soft_wrap=True)
     if pacing := summary.get("pacing"):
         stdout.print(
             f"behind the pace: half of the steps {pacing['p50_ms']:.2f} ms or less, 99 % {pacing['p99_ms']:.2f} ms, "

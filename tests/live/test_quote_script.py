@@ -34,7 +34,7 @@ def text(value: str) -> bytes:
         (2, "a", False, (0, 3, 0), True),
         (2, "a", True, (1, 0, 0), True),
         (2, "a", True, (0, 2, 0), True),
-    ]  # fmt: skip
+    ]
 )
 @given(steps=st.lists(st.one_of(calls, mishaps), min_size=4, max_size=10))
 def test_newest_wins(connections: Connections, market_name: str, steps: list[object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def test_texts_are_those_of_repr(
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    columns = {name: np.zeros(2) for name in ("price", "variance", "open", "high", "low")}
+    columns: dict[str, Any] = {name: np.zeros(2) for name in ("price", "variance", "open", "high", "low")}
     columns |= {name: np.zeros(2, np.int64) for name in ("sequence", "time", "first")}
     encoder = QuoteEncoder(["A", "B"])
 

@@ -63,6 +63,18 @@ class TickColumns:
     def __len__(self) -> int:
         return len(self.time)
 
+    def where(self, chosen: NDArray[np.bool_]) -> TickColumns:
+        """The ticks for which `chosen`, (length,), is true; themselves where that is all of them."""
+        if chosen.all():
+            return self
+        return TickColumns(
+            time=self.time[chosen],
+            sequence=self.sequence[chosen],
+            instrument=self.instrument[chosen],
+            price=self.price[chosen],
+            variance=self.variance[chosen],
+        )
+
     @classmethod
     def concatenate(cls, parts: Sequence[TickColumns]) -> TickColumns:
         """The ticks of all parts, one part after the other; without copying where there is one part only."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -14,7 +15,7 @@ from pseudofeed.errors import LibraryError
 from pseudofeed.simulate.paths import TickBlock
 from pseudofeed.simulate.progress import watched
 
-__all__ = ["csv_name", "write_csv", "write_parquet"]
+__all__ = ["arrow_modules", "csv_name", "write_csv", "write_parquet"]
 
 _FACTORS = "factors"
 
@@ -67,17 +68,27 @@ def write_csv(
             _append(pd.DataFrame(columns), folder / f"{_FACTORS}.csv", first=number == 0)
 
 
-def write_parquet(
-    blocks: Iterable[TickBlock], path: str | Path, *, symbols: Sequence[str], total: int | None = None
-) -> None:
-    """Write one row a tick, ordered by time then instrument: time (timestamp[ns, UTC]), symbol (dictionary),
-    sequence, price, variance. total: as in `write_csv`."""
+def arrow_modules() -> tuple[Any, Any]:
+    """pyarrow and pyarrow.parquet. Raises LibraryError where they are not installed."""
     try:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError:
         raise LibraryError("Parquet files need pyarrow: pip install 'pseudofeed[arrow]'") from None
+    return pa, parquet
 
+
+def write_parquet(
+    blocks: Iterable[TickBlock],
+    path: str | Path,
+    *,
+    symbols: Sequence[str],
+    total: int | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write one row a tick, ordered by time then instrument: time (timestamp[ns, UTC]), symbol (dictionary),
+    sequence, price, variance. total: as in `write_csv`. metadata: of the file's schema."""
+    pa, parquet = arrow_modules()
     schema = pa.schema(
         [
             ("time", pa.timestamp("ns", tz="UTC")),
@@ -85,7 +96,8 @@ def write_parquet(
             ("sequence", pa.int64()),
             ("price", pa.float64()),
             ("variance", pa.float64()),
-        ]
+        ],
+        metadata=metadata,
     )
     names = pa.array(symbols, pa.string())
     Path(path).parent.mkdir(parents=True, exist_ok=True)

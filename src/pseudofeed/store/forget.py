@@ -65,7 +65,7 @@ def forget_market(connection: psycopg.Connection, name: str) -> Forgotten:
                 whole, deleted = _empty(connection, tier, table, key, begin, end, *ids)
                 chunks += whole
                 rows += deleted
-        for table in ("quarantine", "sink_offset", "instrument", "factor", "market"):
+        for table in ("quarantine", "sink_offset", "backfill", "instrument", "factor", "market"):
             query = sql.SQL("DELETE FROM {} WHERE market_id = %s").format(sql.Identifier(table))
             rows += connection.execute(query, found).rowcount
     return Forgotten(chunks, rows)

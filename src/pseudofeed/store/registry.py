@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
-from pseudofeed.errors import MarketChanged, TopicError, UnknownMarket
-from pseudofeed.publish.markets import MarketRecord
+from pseudofeed.errors import MarketChanged, StoreError, TopicError, UnknownMarket
+from pseudofeed.market import Market
+from pseudofeed.publish.markets import DEFAULT_PARTITIONS, MarketRecord
 from pseudofeed.store.schema import SCHEMA_LOCK
 
-__all__ = ["StoredMarket", "find_market", "read_market", "register_market"]
+__all__ = ["StoredMarket", "find_market", "read_market", "register_market", "register_without_kafka"]
+
+NOT_IN_KAFKA = 0  # the epoch of a market that was only backfilled so far
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +42,36 @@ def register_market(connection: psycopg.Connection, record: MarketRecord) -> Sto
         stored = find_market(connection, record.name)
         if stored is None:
             return _insert(connection, record)
-    _compare(stored.record, record)
+        _compare(stored.record, record)
+        if stored.record.epoch == NOT_IN_KAFKA != record.epoch:
+            connection.execute(
+                "UPDATE market SET partitions = %s, epoch = %s WHERE market_id = %s",
+                (record.partitions, record.epoch, stored.market_id),
+            )
+            return replace(stored, record=record)
+    return stored
+
+
+def register_without_kafka(connection: psycopg.Connection, market: Market) -> StoredMarket:
+    """The market's place in the store for a backfill, which knows nothing of Kafka's side; a market that starts "now"
+    starts where the store has it. Raises MarketChanged as `register_market` does, StoreError where such a market is not
+    there yet."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
+        stored = find_market(connection, market.name)
+        if market.start_is_now:
+            if stored is None:
+                raise StoreError(
+                    f'market {market.name}: clock.start is "now" and the store does not know the market, so it has no '
+                    f"past that could be backfilled: set clock.start to a time, or feed and store it first"
+                )
+            market = market.with_start(stored.record.market.clock.start_ns)
+        if stored is None:
+            record = MarketRecord(
+                market.name, dict(market.specification), DEFAULT_PARTITIONS, NOT_IN_KAFKA, market.fingerprint
+            )
+            return _insert(connection, record)
+    _compare_specification(stored.record, market)
     return stored
 
 
@@ -71,13 +103,19 @@ def find_market(connection: psycopg.Connection, name: str) -> StoredMarket | Non
     return StoredMarket(market_id, record, _run(first, count), _run(first_factor or 0, factors))
 
 
-def _compare(stored: MarketRecord, record: MarketRecord) -> None:
-    if stored.fingerprint != record.fingerprint:
-        differences = record.market.difference(stored.specification)
+def _compare_specification(stored: MarketRecord, market: Market) -> None:
+    if stored.fingerprint != market.fingerprint:
+        differences = market.difference(stored.specification)
         raise MarketChanged(
-            f"market {record.name} is in the store with another specification: {'; '.join(differences)}. "
+            f"market {market.name} is in the store with another specification: {'; '.join(differences)}. "
             f"Give the changed market another name"
         )
+
+
+def _compare(stored: MarketRecord, record: MarketRecord) -> None:
+    _compare_specification(stored, record.market)
+    if stored.epoch == NOT_IN_KAFKA:
+        return
     if stored.partitions != record.partitions:
         raise MarketChanged(
             f"market {record.name} is in the store with {stored.partitions} partitions, Kafka has it with "

@@ -30,7 +30,8 @@ SCHEMA_LOCK = 7_364_110_401
 
 READER = "pseudofeed_reader"
 _READABLE = (
-    "market", "instrument", "factor", "tick", "factor_level", "bar", "sink_offset", "quarantine", "migration",
+    "market", "instrument", "factor", "tick", "factor_level", "bar", "sink_offset", "backfill", "quarantine",
+    "migration",
     "quote_history", "factor_history", "bar_history",
 )  # fmt: skip
 
@@ -144,7 +145,7 @@ def _let_readers_in(connection: psycopg.Connection) -> None:
     """Give the role of readers, where there is one, what it lacks; an administrator may have made it just now."""
     row = connection.execute(
         """SELECT current_schema() FROM pg_roles
-           WHERE rolname = %s AND NOT has_table_privilege(oid, 'factor_history', 'SELECT')""",
+           WHERE rolname = %s AND NOT has_table_privilege(oid, 'backfill', 'SELECT')""",
         (READER,),
     ).fetchone()
     if row is None:

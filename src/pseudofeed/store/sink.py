@@ -23,6 +23,7 @@ from pseudofeed.encode import TickColumns, encode_copy_rows, instrument_partitio
 from pseudofeed.errors import OffsetConflict, ServerError, TopicError
 from pseudofeed.publish.topics import TopicState
 from pseudofeed.settings import Connections
+from pseudofeed.store.backfill_ranges import CLAIM_LOCK, claimed_steps
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import may_pass, open_connection, store_error
 from pseudofeed.store.order import TickOrder
@@ -30,6 +31,7 @@ from pseudofeed.store.quarantine import quarantine
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import Tier
 from pseudofeed.store.series import TICKS, Series
+from pseudofeed.store.step_ranges import outside
 from pseudofeed.store.upkeep import keep_up
 
 __all__ = ["StoreSink"]
@@ -143,6 +145,7 @@ class StoreSink:
         """Read the rows under a lock, so that a predecessor's write has ended either way; make those missing."""
         numbers = sorted(partitions)
         market_id = self._market.market_id
+        connection.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", (CLAIM_LOCK, market_id))
         connection.execute(
             """INSERT INTO sink_offset (market_id, stream, partition, topic_id, next_offset, last_sequence)
                SELECT %s, %s, p, %s, o, CASE o WHEN 0 THEN 0 END FROM unnest(%s::int4[], %s::int8[]) AS n (p, o)
@@ -190,21 +193,36 @@ class StoreSink:
         with connection.transaction():
             self._move_offsets(connection, batches)
             quarantine(connection, self._market.market_id, self._topic, self._topic_id, batches)
-            self._copy(connection, rows)
+            self._copy(connection, self._unclaimed(connection, batches, rows))
+
+    def _unclaimed(self, connection: psycopg.Connection, batches: Sequence[Batch], rows: bytes) -> bytes:
+        """The rows without those of steps that a backfill writes. Asked behind the lock on the offsets, so that a claim
+        that is not seen here has seen what is written here (backfill_ranges.py)."""
+        columns = TickColumns.concatenate([batch.columns for batch in batches])
+        if not len(columns):
+            return rows
+        first, last = int(columns.sequence.min()), int(columns.sequence.max())
+        claimed = claimed_steps(connection, self._market, first, last)
+        if not claimed:
+            return rows
+        return encode_copy_rows(columns.where(outside(columns.sequence, claimed)), self._ids)
 
     def _move_offsets(self, connection: psycopg.Connection, batches: Sequence[Batch]) -> None:
         moved = connection.execute(
             """UPDATE sink_offset s SET next_offset = b.upto, updated_at = now(), may_skip = b.may_skip,
+                      first_sequence = coalesce(
+                          s.first_sequence, CASE WHEN s.last_sequence > 0 THEN 1 END, b.first_sequence),
                       last_sequence = coalesce(b.last_sequence, s.last_sequence),
                       last_number = coalesce(b.last_number, s.last_number)
-               FROM unnest(%s::int4[], %s::int8[], %s::int8[], %s::int8[], %s::int4[], %s::bool[])
-                        AS b (partition, beginning, upto, last_sequence, last_number, may_skip)
+               FROM unnest(%s::int4[], %s::int8[], %s::int8[], %s::int8[], %s::int8[], %s::int4[], %s::bool[])
+                        AS b (partition, beginning, upto, first_sequence, last_sequence, last_number, may_skip)
                WHERE s.market_id = %s AND s.stream = %s AND s.partition = b.partition
                  AND s.next_offset = b.beginning""",
             (
                 [batch.partition for batch in batches],
                 [batch.from_offset for batch in batches],
                 [batch.to_offset for batch in batches],
+                [int(batch.columns.sequence[0]) if len(batch.columns) else None for batch in batches],
                 [int(batch.columns.sequence[-1]) if len(batch.columns) else None for batch in batches],
                 [int(batch.columns.instrument[-1]) if len(batch.columns) else None for batch in batches],
                 [self._order.may_skip_after(batch) for batch in batches],

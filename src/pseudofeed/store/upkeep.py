@@ -18,7 +18,7 @@ from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.store.chunks import stored_chunks
 from pseudofeed.store.schema import SCHEMA_LOCK, Tier
 
-__all__ = ["Extent", "compression_end", "keep_up", "read_extents", "retention_end"]
+__all__ = ["Extent", "compression_end", "keep_up", "reached_step", "read_extents", "retention_end"]
 
 TABLES = ("tick", "factor_level", "bar")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -39,22 +39,36 @@ def read_extents(connection: psycopg.Connection) -> list[Extent]:
     as needed for ever.
     """
     rows = connection.execute(
-        """SELECT name, specification, partitions, epoch, fingerprint, retention, compress_after, reached
+        """SELECT name, specification, partitions, epoch, fingerprint, retention, compress_after, reached, done
            FROM market JOIN LATERAL (
                SELECT min(last_sequence) AS reached FROM sink_offset s
-               WHERE s.market_id = market.market_id AND stream = 'ticks' AND next_offset > 0) progress ON true"""
+               WHERE s.market_id = market.market_id AND stream = 'ticks' AND next_offset > 0) progress ON true
+           JOIN LATERAL (
+               SELECT array_agg(ARRAY[lower(part), upper(part) - 1] ORDER BY part) AS done
+               FROM backfill b, unnest(b.done) AS part WHERE b.market_id = market.market_id) backfilled ON true"""
     ).fetchall()
     extents = []
-    for name, specification, partitions, epoch, fingerprint, retention, compress_after, reached in rows:
+    for name, specification, partitions, epoch, fingerprint, retention, compress_after, reached, done in rows:
         record = MarketRecord(name, specification, partitions, epoch, int(fingerprint))
         try:
             clock = record.market.clock
         except Exception:  # whatever makes it unreadable, its ticks are not ours to drop
             extents.append(Extent(_EPOCH, _EPOCH, None, None))
             continue
-        first, last = clock.times(1, 1)[0], clock.times(max(1, reached or 0), 1)[0]
+        first, last = clock.times(1, 1)[0], clock.times(max(1, reached_step(reached, done or [])), 1)[0]
         extents.append(Extent(_moment(int(first)), _moment(int(last)), retention, compress_after))
     return extents
+
+
+def reached_step(stream: int | None, done: Sequence[tuple[int, int]]) -> int:
+    """The newest step that counts: where the stream is (None: there is none), or the end of what was backfilled and
+    adjoins it; of a market without a stream, the end of what was backfilled first. What lies behind a gap does not
+    count yet: else the stream's own way there would be too old already."""
+    reached = stream
+    for first, last in done:
+        if reached is None or first <= reached + 1:
+            reached = max(last, reached or 0)
+    return reached or 0
 
 
 def retention_end(extents: Sequence[Extent]) -> datetime.datetime | None:

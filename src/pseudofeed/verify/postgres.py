@@ -13,11 +13,13 @@ from pseudofeed.encode.ticks import TickColumns
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
 from pseudofeed.store import series as store
+from pseudofeed.store.backfill_ranges import read_claims
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.history import StoredTicks, read_window
 from pseudofeed.store.quarantine import count_quarantined
 from pseudofeed.store.registry import StoredMarket, find_market
 from pseudofeed.store.settings import kept_from
+from pseudofeed.store.step_ranges import merge
 from pseudofeed.verify import compare
 from pseudofeed.verify.compare import Comparison
 from pseudofeed.verify.report import StageTally
@@ -30,11 +32,18 @@ _STAGE = "postgres"
 def newest_postgres(record: MarketRecord, connections: Connections) -> int:
     """The newest step that half of the instruments have a row of; 0 where there is none.
 
-    Not the newest row: one with a foreign time would say how long the whole market is.
+    Not the newest row: one with a foreign time would say how long the whole market is. Where a backfill wrote rows,
+    which are not the stream's, it is the newest step that the stream's offsets have.
     """
     with _reading(record, connections) as (connection, stored):
         if stored is None:
             return 0
+        if read_claims(connection, stored):
+            newest = connection.execute(
+                "SELECT max(last_sequence) FROM sink_offset WHERE market_id = %s AND stream = 'ticks'",
+                (stored.market_id,),
+            ).fetchone()
+            return 0 if newest is None or newest[0] is None else int(newest[0])
         row = connection.execute(
             """SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY (extract(epoch FROM newest.time) * 1000000)::int8)
                FROM generate_series(%s::int4, %s::int4) AS i (id) CROSS JOIN LATERAL
@@ -45,8 +54,8 @@ def newest_postgres(record: MarketRecord, connections: Connections) -> int:
 
 
 def compare_postgres(record: MarketRecord, connections: Connections, tally: StageTally, last_step: int) -> None:
-    """Compare all rows; those before the first step, between steps or behind `last_step` are unexpected. What the
-    market's retention has dropped is not looked for.
+    """Compare all rows: of the steps 1 to `last_step`, and those that were backfilled. Rows of others, and between
+    steps, are unexpected. What the market's retention has dropped is not looked for.
     """
     _compare(record, connections, store.TICKS, compare.TICKS, tally, last_step)
 
@@ -67,32 +76,34 @@ def _compare(
     market = record.market
     members = np.arange(len(series.names(market)))
     with _reading(record, connections) as (connection, stored):
-        if stored is not None and series is compare.TICKS:
+        if stored is None:
+            Comparison(market, members, stage=_STAGE, tally=tally, last_step=last_step, series=series).finish()
+            return
+        claims = read_claims(connection, stored)
+        backfilled = merge(part for claim in claims for part in claim.done)
+        if series is compare.TICKS:
             tally.quarantined = count_quarantined(connection, stored.market_id)
-        kept_ns = None if stored is None else kept_from(connection, stored)
+            tally.backfilled = backfilled
+            tally.unfinished = sum(last - first + 1 for claim in claims for first, last in claim.left(1, claim.last))
+        kept_ns = kept_from(connection, stored)
         first_step = 1 if kept_ns is None else market.clock.step_at(kept_ns - 1) + 1
-        comparison = Comparison(
-            market,
-            members,
-            stage=_STAGE,
-            tally=tally,
-            first_step=max(1, first_step),
-            last_step=last_step,
-            series=series,
-        )
+        where = f"table {table.table}"
+        # The stretches before, between and behind these are windows too: nothing may be there.
+        stretches = merge((max(first_step, first), last) for first, last in ((1, last_step), *backfilled))
         start_ns = kept_ns
-        while stored is not None:
-            block = comparison.window()
-            # The stretch before the first step and that behind the last are windows too: nothing may be there.
-            end_ns = None if block is None else int(block.time[-1]) + 1
-            rows = read_window(connection, stored, table, start_ns=start_ns, end_ns=end_ns)
-            time = np.empty(0, np.int64) if block is None else block.time
-            first_step = 0 if block is None else block.first_step
-            comparison.add(_sequenced(rows, time, first_step), lambda _index: f"table {table.table}")
-            if block is None:
-                break
-            start_ns = end_ns
-        comparison.finish()
+        for first, last in [*stretches, (1, 0)]:
+            comparison = Comparison(
+                market, members, stage=_STAGE, tally=tally, first_step=first, last_step=last, series=series
+            )
+            while (block := comparison.window()) is not None:
+                end_ns = int(block.time[-1]) + 1
+                rows = read_window(connection, stored, table, start_ns=start_ns, end_ns=end_ns)
+                comparison.add(_sequenced(rows, block.time, block.first_step), lambda _index: where)
+                start_ns = end_ns
+            if last == 0:
+                rows = read_window(connection, stored, table, start_ns=start_ns, end_ns=None)
+                comparison.add(_sequenced(rows, np.empty(0, np.int64), 0), lambda _index: where)
+            comparison.finish()
 
 
 def _sequenced(rows: StoredTicks, time: NDArray[np.int64], first_step: int) -> TickColumns:

@@ -40,7 +40,9 @@ class Difference:
 @dataclass(slots=True)
 class StageTally:
     """Counts of one stage. ticks: those looked at (of factors: a tick is a factor and step); expected: those that
-    must be there. quarantined: messages that could not be read and are kept aside (the store's).
+    must be there. quarantined: messages that could not be read and are kept aside (the store's). backfilled: ranges of
+    steps, first to last, that were compared beside those of the stream; unfinished: steps that a backfill has claimed
+    and not written yet.
     """
 
     ticks: int = 0
@@ -50,6 +52,8 @@ class StageTally:
     altered: int = 0
     unexpected: int = 0
     quarantined: int = 0
+    backfilled: list[tuple[int, int]] = field(default_factory=list)
+    unfinished: int = 0
     first_difference: Difference | None = None
 
     @property

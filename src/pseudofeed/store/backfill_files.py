@@ -1,0 +1,137 @@
+"""A backfill's Parquet files: day=2026-03-02/<market>.parquet, a row a tick as `Paths.to_parquet` writes them.
+
+A file is written beside its place and renamed into it when it is complete, and its metadata says whose steps it has: so
+what is there is complete, and a file that has the day's wanted steps already is kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pseudofeed.errors import SettingsError
+from pseudofeed.market import Market
+from pseudofeed.simulate.files import arrow_modules, write_parquet
+from pseudofeed.simulate.paths import MarketState, TickBlock
+from pseudofeed.store.backfill_rows import walk
+
+__all__ = ["DayFile", "day_files", "write_day_files"]
+
+_DAY_NS = 86_400_000_000_000
+# Rows that are made and written at once; pyarrow's own largest row group.
+_ROW_GROUP = 1_048_576
+_KEY = b"pseudofeed"
+
+
+@dataclass(frozen=True, slots=True)
+class DayFile:
+    """The file of a UTC day and the steps, first to last, that it is to have. complete: it has them."""
+
+    path: Path
+    first: int
+    last: int
+    complete: bool
+
+
+def day_files(market: Market, directory: Path, first: int, last: int) -> list[DayFile]:
+    """The files of the steps first to last, by day. One that has other steps of its day keeps them: it will have all
+    between. Raises LibraryError without pyarrow, SettingsError naming a file that is not this market's."""
+    arrow_modules()
+    files = []
+    step = first
+    while step <= last:
+        day = int(market.clock.times(step, 1)[0]) // _DAY_NS
+        end = min(last, market.clock.step_at((day + 1) * _DAY_NS - 1))
+        path = directory / f"day={np.datetime64(day, 'D')}" / f"{market.name}.parquet"
+        known = _known_steps(market, path)
+        if known is None:
+            files.append(DayFile(path, step, end, complete=False))
+        else:
+            begin, finish = min(step, known[0]), max(end, known[1])
+            files.append(DayFile(path, begin, finish, complete=(begin, finish) == known))
+        step = end + 1
+    return files
+
+
+def write_day_files(market: Market, files: Sequence[DayFile], going_on: Callable[[], bool]) -> tuple[int, int]:
+    """(files that are complete, ticks written), all files unless `going_on` says no meanwhile."""
+    state: MarketState | None = None
+    complete = ticks = 0
+    for file in files:
+        if file.complete:
+            complete += 1
+            continue
+        if state is not None and state.step >= file.first:  # a day that has more steps than were asked for
+            state = None
+        state = walk(market, state, file.first - 1, going_on)
+        if not going_on():
+            break
+        try:
+            state = _write(market, file, state, going_on)
+        except _StoppedError:
+            break
+        complete += 1
+        ticks += (file.last - file.first + 1) * len(market.symbols)
+    return complete, ticks
+
+
+class _StoppedError(Exception):
+    """Somebody asked to stop."""
+
+
+def _write(market: Market, file: DayFile, state: MarketState | None, going_on: Callable[[], bool]) -> MarketState:
+    reached: list[MarketState] = []
+
+    def blocks() -> Iterator[TickBlock]:
+        steps = max(1, _ROW_GROUP // len(market.symbols))
+        for block in market.stream(
+            start_step=file.first, steps=file.last - file.first + 1, block_steps=steps, state=state
+        ):
+            if not going_on():
+                raise _StoppedError
+            reached[:] = [block.state]
+            yield block
+
+    partial = file.path.with_name(f".{file.path.name}.partial")
+    try:
+        text = json.dumps(_description(market) | {"first_step": file.first, "last_step": file.last})
+        write_parquet(
+            blocks(),
+            partial,
+            symbols=market.symbols,
+            total=(file.last - file.first + 1) * len(market.symbols),
+            metadata={_KEY.decode(): text},
+        )
+        partial.replace(file.path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    return reached[0]
+
+
+def _description(market: Market) -> dict[str, Any]:
+    return {"market": market.name, "fingerprint": f"{market.fingerprint:016x}"}
+
+
+def _known_steps(market: Market, path: Path) -> tuple[int, int] | None:
+    """The steps, first to last, of a file that is there. Raises SettingsError where it is not this market's."""
+    if not path.exists():
+        return None
+    pa, parquet = arrow_modules()
+    try:
+        found = json.loads((parquet.read_schema(path).metadata or {})[_KEY])
+        ours = {key: found[key] for key in ("market", "fingerprint")} == _description(market)
+        steps = int(found["first_step"]), int(found["last_step"])
+    except (KeyError, ValueError, TypeError, pa.ArrowException):
+        raise SettingsError(f"{path} is no file of pseudofeed backfill: move it away, or use another folder") from None
+    if not ours:
+        raise SettingsError(
+            f"{path} has ticks of market {found['market']} with another specification (fingerprint "
+            f"{found['fingerprint']}, here {market.fingerprint:016x}): use another folder, or delete it"
+        )
+    return steps

@@ -1,0 +1,140 @@
+"""The ranges of steps that backfills have claimed, and how they and the stream keep out of each other's way.
+
+A backfill claims its range before it writes anything, in one short transaction that keeps the market's store workers
+waiting: it notes what they have stored of the range until then (`held`), which it leaves out. From that moment the
+range is the backfill's: a worker reads the claims in the transaction that moves its offsets, behind the lock on their
+rows, and leaves out what is claimed. So of two transactions about one tick, one always sees the other. A worker whose
+partition is new makes its row of sink_offset under the same lock as a claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from psycopg.types.json import Jsonb
+
+from pseudofeed.encode import instrument_partitions
+from pseudofeed.store.registry import StoredMarket
+from pseudofeed.store.series import FACTORS, TICKS, Series
+from pseudofeed.store.step_ranges import Ranges, intersect, merge, subtract
+
+__all__ = ["CLAIM_LOCK", "Claim", "Held", "claim_steps", "claimed_steps", "read_claims"]
+
+# Beside the market's id in a lock of two numbers, which never meets one of a single number; it has no meaning.
+CLAIM_LOCK = 73_641
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """What a series' stream had stored when a range was claimed: of instrument (or factor) i the steps first[i] to
+    last[i], int64; none where last < first."""
+
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+    def lacks(self, steps: NDArray[np.int64], numbers: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which of these ticks the stream had not stored, one entry each."""
+        lacking: NDArray[np.bool_] = (steps < self.first[numbers]) | (steps > self.last[numbers])
+        return lacking
+
+    @property
+    def any(self) -> bool:
+        return bool((self.first <= self.last).any())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Claim:
+    """The steps first to last are a backfill's; `done` of them are written. ticks, factors: what it leaves out."""
+
+    first: int
+    last: int
+    done: Ranges
+    ticks: Held
+    factors: Held
+
+    def left(self, first: int, last: int) -> Ranges:
+        """What is to be written yet of the steps first to last."""
+        return subtract(intersect([(self.first, self.last)], first, last), self.done)
+
+
+def read_claims(connection: psycopg.Connection, market: StoredMarket) -> list[Claim]:
+    """All claims of a market, by step; none in a store whose schema has no such table yet. Raises psycopg.Error."""
+    known = connection.execute("SELECT to_regclass('backfill') IS NOT NULL").fetchone()
+    if known is None or not known[0]:
+        return []
+    rows = connection.execute(
+        "SELECT first_step, last_step, done, held FROM backfill WHERE market_id = %s ORDER BY first_step",
+        (market.market_id,),
+    ).fetchall()
+    return [
+        Claim(first, last, _ranges(done), _held(market, TICKS, held), _held(market, FACTORS, held))
+        for first, last, done, held in rows
+    ]
+
+
+def claimed_steps(connection: psycopg.Connection, market: StoredMarket, first: int, last: int) -> Ranges:
+    """Those of the steps first to last that are a backfill's, done or not. Raises psycopg.Error."""
+    rows = connection.execute(
+        "SELECT first_step, last_step FROM backfill WHERE market_id = %s AND last_step >= %s AND first_step <= %s",
+        (market.market_id, first, last),
+    ).fetchall()
+    return intersect(merge(rows), first, last)
+
+
+def claim_steps(connection: psycopg.Connection, market: StoredMarket, first: int, last: int) -> list[Claim]:
+    """Claim what nobody has claimed yet of the steps first to last; all claims that have some of them, with what is
+    done. Outside of a transaction. Raises psycopg.Error."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", (CLAIM_LOCK, market.market_id))
+        # A worker in the middle of a batch is waited for, and the next one waits for us: so every row is locked, also
+        # one that seems to have nothing yet.
+        rows = connection.execute(
+            """SELECT stream, partition, coalesce(first_sequence, 1), last_sequence, last_number FROM sink_offset
+               WHERE market_id = %s ORDER BY stream, partition FOR UPDATE""",
+            (market.market_id,),
+        ).fetchall()
+        held = [row for row in rows if row[3]]
+        known = merge((claim.first, claim.last) for claim in read_claims(connection, market))
+        everywhere = _held_by_all(market, held)
+        for new_first, new_last in subtract([(first, last)], known):
+            begin, end = max(new_first, everywhere[0]), min(new_last, everywhere[1])
+            connection.execute(
+                """INSERT INTO backfill (market_id, first_step, last_step, held, done) VALUES (%s, %s, %s, %s,
+                   CASE WHEN %s THEN int8multirange(int8range(%s, %s, '[]')) ELSE '{}' END)""",
+                (market.market_id, new_first, new_last, Jsonb(held), begin <= end, begin, max(begin, end)),
+            )
+        claims = read_claims(connection, market)
+    return [claim for claim in claims if claim.first <= last and claim.last >= first]
+
+
+def _held_by_all(market: StoredMarket, rows: Sequence[Sequence[Any]]) -> tuple[int, int]:
+    """The steps, first to last, of which the stream has everything; an empty range where there is none."""
+    parts = [_held(market, TICKS, rows)]
+    if len(market.factor_ids):
+        parts.append(_held(market, FACTORS, rows))
+    return max(int(part.first.max()) for part in parts), min(int(part.last.min()) for part in parts)
+
+
+def _held(market: StoredMarket, series: Series, rows: Sequence[Sequence[Any]]) -> Held:
+    count = len(series.ids(market))
+    if series is TICKS:
+        partitions = instrument_partitions(market.record.market.symbols, market.record.partitions)
+    else:
+        partitions = np.zeros(count, np.int32)
+    first, last = np.ones(count, np.int64), np.zeros(count, np.int64)
+    for stream, partition, first_step, last_step, number in rows:
+        if stream == series.stream:
+            members = np.flatnonzero(partitions == partition)
+            first[members] = first_step
+            # Of single ticks the newest step may be there in part: up to the instrument of that number.
+            last[members] = np.where(number is None or members <= number, last_step, last_step - 1)
+    return Held(first, last)
+
+
+def _ranges(multirange: Any) -> Ranges:
+    return [(int(part.lower), int(part.upper) - 1) for part in multirange]

@@ -1,0 +1,85 @@
+"""The rows of some steps of a market, as a pure function of the market and of which steps: whoever computes them, in
+whatever order and on whatever machine, gets the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pseudofeed.encode import TickColumns
+from pseudofeed.market import Market
+from pseudofeed.simulate.paths import MarketState, TickBlock
+
+__all__ = ["Shard", "ShardRows", "shard_rows", "walk"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The steps first to last of all instruments and factors, in batches of `batch_steps`."""
+
+    first: int
+    last: int
+    batch_steps: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShardRows:
+    """The steps first to last. factors: their number in `instrument`, increment and level in `price` and `variance`, as
+    a sink gets them. state: the simulation's after `last`."""
+
+    first: int
+    last: int
+    ticks: TickColumns
+    factors: TickColumns
+    state: MarketState
+
+
+def shard_rows(market: Market, shard: Shard, *, state: MarketState | None = None) -> Iterator[ShardRows]:
+    """The rows, batch after batch, with memory for one. state: of a step before the shard's, to go on from; without it
+    the steps before are walked through. On one thread. Raises as `Market.stream` does."""
+    blocks = market.stream(
+        start_step=shard.first,
+        steps=shard.last - shard.first + 1,
+        block_steps=shard.batch_steps,
+        state=state,
+        threads=1,
+    )
+    for block in blocks:
+        yield ShardRows(block.first_step, block.last_step, _ticks(block), _factors(block), block.state)
+
+
+def _ticks(block: TickBlock) -> TickColumns:
+    steps, instruments = block.prices.shape
+    return TickColumns(
+        time=np.repeat(block.time, instruments),
+        sequence=np.repeat(np.arange(block.first_step, block.last_step + 1), instruments),
+        instrument=np.tile(np.arange(instruments, dtype=np.int32), steps),
+        price=block.prices.ravel(),
+        variance=block.variances.ravel(),
+    )
+
+
+def _factors(block: TickBlock) -> TickColumns:
+    steps, factors = block.factor_levels.shape
+    return TickColumns(
+        time=np.repeat(block.time, factors),
+        sequence=np.repeat(np.arange(block.first_step, block.last_step + 1), factors),
+        instrument=np.tile(np.arange(factors, dtype=np.int32), steps),
+        price=np.ascontiguousarray(block.factor_increments).ravel(),
+        variance=np.ascontiguousarray(block.factor_levels).ravel(),
+    )
+
+
+# Ticks that are walked through at once, a few tenths of a second: so a long way can be interrupted.
+_WALK_TICKS = 10_000_000
+
+
+def walk(market: Market, state: MarketState | None, step: int, going_on: Callable[[], bool]) -> MarketState | None:
+    """The state at `step`, from an earlier one (None: the start), or the last one reached before `going_on` said no."""
+    hop = max(1, _WALK_TICKS // len(market.symbols))
+    while (reached := 0 if state is None else state.step) < step and going_on():
+        block = next(market.stream(start_step=min(step, reached + hop), steps=1, state=state, threads=1))
+        state = block.state
+    return state

@@ -1,0 +1,179 @@
+"""One connection of a backfill: each batch of rows, and the mark that covers it, in one transaction.
+
+    BEGIN; COPY tick; COPY factor_level; UPDATE backfill SET done = done + <steps> WHERE NOT done && <steps>; COMMIT
+
+The update must hit the claim's row. If another backfill of the same market, or we ourselves in a COMMIT whose answer
+was lost, have written any of these steps, it hits none, and the batch is dropped: so to try again is always right. It
+comes last, so that connections wait for each other no longer than a commit takes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import psycopg
+
+from pseudofeed.encode import TickColumns, encode_copy_rows
+from pseudofeed.errors import ServerError, StoreError
+from pseudofeed.settings import Connections
+from pseudofeed.store.backfill_ranges import Claim, Held, claim_steps, read_claims
+from pseudofeed.store.backfill_rows import ShardRows
+from pseudofeed.store.chunks import Chunks
+from pseudofeed.store.connection import may_pass, open_connection, store_error
+from pseudofeed.store.registry import StoredMarket
+from pseudofeed.store.schema import Tier
+from pseudofeed.store.series import FACTORS, TICKS, Series
+from pseudofeed.store.settings import kept_from
+from pseudofeed.store.step_ranges import Ranges
+
+__all__ = ["OUTAGE_SECONDS", "BackfillWriter", "Committed"]
+
+_T = TypeVar("_T")
+
+_log = logging.getLogger("pseudofeed.store")
+
+# A server that is restarted comes back within it. After a longer outage a backfill ends: it can be started again.
+OUTAGE_SECONDS = 60.0
+_FIRST_BACK_OFF = 0.1
+_LONGEST_BACK_OFF = 2.0
+_ATTEMPTS = 10  # with a batch whose chunks are dropped meanwhile
+
+
+class _Overtaken(Exception):
+    """Somebody else has written some of these steps."""
+
+
+class _Dropped(Exception):
+    """Retention has dropped what is as old as this since we looked."""
+
+
+class Committed(NamedTuple):
+    """Rows that a batch has added."""
+
+    ticks: int
+    factor_levels: int
+
+
+class BackfillWriter:
+    """Writes batches of claimed steps. going_on: asked while a server is away. Not for several threads at once."""
+
+    def __init__(
+        self, connections: Connections, market: StoredMarket, tier: Tier, going_on: Callable[[], bool]
+    ) -> None:
+        self._connections, self._market, self._going_on = connections, market, going_on
+        self._chunks = {series: Chunks(tier, series, market) for series in (TICKS, FACTORS)}
+        self._connection: psycopg.Connection | None = None
+
+    def write(self, claim: Claim, rows: ShardRows) -> Committed | None:
+        """Commit the rows that the stream had not stored and retention has not dropped, and mark their steps as done;
+        None where some of these steps are done already, and nothing was written.
+
+        Waits for a server that is away, OUTAGE_SECONDS at most. Raises ServerError, and StoreError where the market
+        was dropped.
+        """
+        return self._persist(lambda connection: self._write(connection, claim, rows))
+
+    def claim(self, first: int, last: int) -> list[Claim]:
+        """See `claim_steps`: a worker in the middle of a batch is waited for. Waits and raises as `write` does."""
+        return self._persist(lambda connection: claim_steps(connection, self._market, first, last))
+
+    def left(self, claim: Claim, first: int, last: int) -> Ranges:
+        """What nobody has done yet of the claim's steps first to last. Waits and raises as `write` does."""
+
+        def look(connection: psycopg.Connection) -> Ranges:
+            claims = read_claims(connection, self._market)
+            return next((found.left(first, last) for found in claims if found.first == claim.first), [])
+
+        return self._persist(look)
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _write(self, connection: psycopg.Connection, claim: Claim, rows: ShardRows) -> Committed | None:
+        for attempt in range(_ATTEMPTS):
+            kept_ns = kept_from(connection, self._market)
+            parts = {
+                TICKS: _wanted(rows.ticks, claim.ticks, kept_ns),
+                FACTORS: _wanted(rows.factors, claim.factors, kept_ns),
+            }
+            for series, columns in parts.items():
+                self._chunks[series].make(connection, columns.time)
+            try:
+                with connection.transaction():
+                    for series, columns in parts.items():
+                        self._copy(connection, series, columns)
+                    self._mark(connection, claim, rows, kept_ns)
+            except _Overtaken:
+                return None
+            except (_Dropped, psycopg.errors.CheckViolation) as problem:
+                # The second: a plain partition is gone since we looked.
+                if attempt == _ATTEMPTS - 1 and isinstance(problem, psycopg.Error):
+                    raise
+                for chunks in self._chunks.values():
+                    chunks.forget()
+                continue
+            return Committed(len(parts[TICKS]), len(parts[FACTORS]))
+        raise StoreError("retention drops ticks as fast as they are backfilled: start the backfill again later")
+
+    def _copy(self, connection: psycopg.Connection, series: Series, columns: TickColumns) -> None:
+        if len(columns):
+            with connection.cursor().copy(series.copy.encode()) as copy:
+                copy.write(memoryview(encode_copy_rows(columns, series.ids(self._market))))
+
+    def _mark(self, connection: psycopg.Connection, claim: Claim, rows: ShardRows, kept_ns: int | None) -> None:
+        key = (self._market.market_id, claim.first)
+        marked = connection.execute(
+            """UPDATE backfill SET done = done + int8multirange(int8range(%s, %s, '[]')), updated_at = now()
+               WHERE market_id = %s AND first_step = %s AND NOT done && int8range(%s, %s, '[]')""",
+            (rows.first, rows.last, *key, rows.first, rows.last),
+        )
+        if marked.rowcount != 1:
+            known = connection.execute("SELECT 1 FROM backfill WHERE market_id = %s AND first_step = %s", key)
+            if known.fetchone() is not None:
+                raise _Overtaken
+            raise StoreError(
+                f"market {self._market.record.name} was dropped from the store while it was backfilled; nothing of it "
+                f"is left there. Start the backfill again to begin anew"
+            )
+        if kept_from(connection, self._market) != kept_ns:
+            raise _Dropped
+
+    def _persist(self, work: Callable[[psycopg.Connection], _T]) -> _T:
+        back_off, since = _FIRST_BACK_OFF, time.monotonic()
+        while True:
+            try:
+                return work(self._connected())
+            except psycopg.Error as problem:
+                meaning = store_error(problem, self._connections)
+                if not may_pass(problem, self._connection):
+                    raise meaning from None
+                self.close()
+                if back_off == _FIRST_BACK_OFF:
+                    since = time.monotonic()
+                    _log.warning("%s. Trying again; nothing is lost meanwhile", meaning)
+                if time.monotonic() - since > OUTAGE_SECONDS or not self._going_on():
+                    raise ServerError(
+                        f"{meaning}. What was committed stays: start the backfill again, and it goes on there"
+                    ) from None
+                time.sleep(back_off)
+                back_off = min(back_off * 2, _LONGEST_BACK_OFF)
+
+    def _connected(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed or self._connection.broken:
+            self.close()
+            self._connection = open_connection(
+                self._connections, application=f"pseudofeed backfill {self._market.record.name}", writer=True
+            )
+        return self._connection
+
+
+def _wanted(columns: TickColumns, held: Held, kept_ns: int | None) -> TickColumns:
+    """Without what the stream had stored and what is too old to be kept."""
+    if held.any and len(columns):
+        columns = columns.where(held.lacks(columns.sequence, columns.instrument))
+    return columns if kept_ns is None else columns.where(columns.time >= kept_ns)
