@@ -19,8 +19,8 @@ from pseudofeed.market import Market
 from pseudofeed.publish.feed import feed
 from pseudofeed.publish.markets import read_market
 from pseudofeed.settings import Connections
-from pseudofeed.store.backfill import backfill_market
-from pseudofeed.store.backfill_rows import Shard, shard_rows
+from pseudofeed.store.backfill.rows import Shard, shard_rows
+from pseudofeed.store.backfill.run import backfill_market
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import open_connection
 from pseudofeed.store.forget import forget_market

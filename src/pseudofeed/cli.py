@@ -225,7 +225,7 @@ def backfill(
     """Simulate a market straight into the store, without Kafka. What is there already is left as it is, so after
     Ctrl-C or a crash the next start goes on; feed and store may run meanwhile."""
     from pseudofeed.market import Market
-    from pseudofeed.store.backfill import backfill_files, backfill_market
+    from pseudofeed.store.backfill.run import backfill_files, backfill_market
 
     if not store and parquet is None:
         raise typer.BadParameter("leaves nothing to write: give --parquet DIR with it", param_hint="--no-store")

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pseudofeed.control import Progress
-from pseudofeed.store.step_ranges import merge
+from pseudofeed.store.backfill.steps import merge
 from pseudofeed.supervise import Supervisor
 from pseudofeed.verify.report import VerifyReport
 

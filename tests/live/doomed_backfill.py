@@ -23,10 +23,10 @@ from live.pipe import Until
 from pseudofeed.encode import TickColumns
 from pseudofeed.market import Market
 from pseudofeed.settings import Connections
-from pseudofeed.store.backfill import backfill_market
-from pseudofeed.store.backfill_ranges import Claim
-from pseudofeed.store.backfill_rows import ShardRows
-from pseudofeed.store.backfill_writer import BackfillWriter
+from pseudofeed.store.backfill.claims import Claim
+from pseudofeed.store.backfill.rows import ShardRows
+from pseudofeed.store.backfill.run import backfill_market
+from pseudofeed.store.backfill.writer import BackfillWriter
 from pseudofeed.store.series import Series
 
 ANY_TIME = "at any time"

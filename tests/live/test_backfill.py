@@ -30,9 +30,9 @@ from pseudofeed.publish.feed import feed
 from pseudofeed.publish.markets import MarketRecord, read_market
 from pseudofeed.publish.topics import TopicState
 from pseudofeed.settings import Connections
-from pseudofeed.store import backfill_writer
-from pseudofeed.store.backfill import BackfillSummary, backfill_market
-from pseudofeed.store.backfill_ranges import Claim, claim_steps
+from pseudofeed.store.backfill import writer as backfill_writer
+from pseudofeed.store.backfill.claims import Claim, claim_steps
+from pseudofeed.store.backfill.run import BackfillSummary, backfill_market
 from pseudofeed.store.connection import open_connection
 from pseudofeed.store.forget import forget_market
 from pseudofeed.store.schema import find_tier

@@ -13,14 +13,14 @@ import pytest
 from pseudofeed.errors import LibraryError, SettingsError
 from pseudofeed.market import Market
 from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.store.backfill import Stretch, shared_out
-from pseudofeed.store.backfill_bounds import steps_between
-from pseudofeed.store.backfill_files import day_files, write_day_files
-from pseudofeed.store.backfill_ranges import Claim, _held, _held_by_all
-from pseudofeed.store.backfill_rows import Shard, shard_rows, walk
+from pseudofeed.store.backfill.bounds import steps_between
+from pseudofeed.store.backfill.claims import Claim, _held, _held_by_all
+from pseudofeed.store.backfill.files import day_files, write_day_files
+from pseudofeed.store.backfill.rows import Shard, shard_rows, walk
+from pseudofeed.store.backfill.run import Stretch, shared_out
+from pseudofeed.store.backfill.steps import intersect, merge, outside, subtract
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.series import FACTORS, TICKS
-from pseudofeed.store.step_ranges import intersect, merge, outside, subtract
 from pseudofeed.store.upkeep import reached_step
 
 MARKET = Market.sample(instruments=5, factors=2, seed=3, name="bf", step="1h", start="2026-03-02T14:30:00Z")
@@ -85,7 +85,7 @@ def test_rows_do_not_depend_on_how_they_are_cut(batch_steps: int) -> None:
 
 
 def test_a_long_walk_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pseudofeed.store.backfill_rows._WALK_TICKS", 50)
+    monkeypatch.setattr("pseudofeed.store.backfill.rows._WALK_TICKS", 50)
     asked: list[int] = []
 
     def going_on() -> bool:

@@ -23,7 +23,8 @@ from pseudofeed.encode import TickColumns, encode_copy_rows, instrument_partitio
 from pseudofeed.errors import OffsetConflict, ServerError, TopicError
 from pseudofeed.publish.topics import TopicState
 from pseudofeed.settings import Connections
-from pseudofeed.store.backfill_ranges import CLAIM_LOCK, claimed_steps
+from pseudofeed.store.backfill.claims import CLAIM_LOCK, claimed_steps
+from pseudofeed.store.backfill.steps import outside
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import may_pass, open_connection, store_error
 from pseudofeed.store.order import TickOrder
@@ -31,7 +32,6 @@ from pseudofeed.store.quarantine import quarantine
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import Tier
 from pseudofeed.store.series import TICKS, Series
-from pseudofeed.store.step_ranges import outside
 from pseudofeed.store.upkeep import keep_up
 
 __all__ = ["StoreSink"]
@@ -197,7 +197,7 @@ class StoreSink:
 
     def _unclaimed(self, connection: psycopg.Connection, batches: Sequence[Batch], rows: bytes) -> bytes:
         """The rows without those of steps that a backfill writes. Asked behind the lock on the offsets, so that a claim
-        that is not seen here has seen what is written here (backfill_ranges.py)."""
+        that is not seen here has seen what is written here (claims.py)."""
         columns = TickColumns.concatenate([batch.columns for batch in batches])
         if not len(columns):
             return rows

@@ -13,13 +13,13 @@ from pseudofeed.encode.ticks import TickColumns
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
 from pseudofeed.store import series as store
-from pseudofeed.store.backfill_ranges import read_claims
+from pseudofeed.store.backfill.claims import read_claims
+from pseudofeed.store.backfill.steps import merge
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.history import StoredTicks, read_window
 from pseudofeed.store.quarantine import count_quarantined
 from pseudofeed.store.registry import StoredMarket, find_market
 from pseudofeed.store.settings import kept_from
-from pseudofeed.store.step_ranges import merge
 from pseudofeed.verify import compare
 from pseudofeed.verify.compare import Comparison
 from pseudofeed.verify.report import StageTally

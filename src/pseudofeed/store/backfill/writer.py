@@ -19,15 +19,15 @@ import psycopg
 from pseudofeed.encode import TickColumns, encode_copy_rows
 from pseudofeed.errors import ServerError, StoreError
 from pseudofeed.settings import Connections
-from pseudofeed.store.backfill_ranges import Claim, Held, claim_steps, read_claims
-from pseudofeed.store.backfill_rows import ShardRows
+from pseudofeed.store.backfill.claims import Claim, Held, claim_steps, read_claims
+from pseudofeed.store.backfill.rows import ShardRows
+from pseudofeed.store.backfill.steps import Ranges
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import may_pass, open_connection, store_error
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import Tier
 from pseudofeed.store.series import FACTORS, TICKS, Series
 from pseudofeed.store.settings import kept_from
-from pseudofeed.store.step_ranges import Ranges
 
 __all__ = ["OUTAGE_SECONDS", "BackfillWriter", "Committed"]
 

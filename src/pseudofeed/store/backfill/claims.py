@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
 from pseudofeed.encode import instrument_partitions
+from pseudofeed.store.backfill.steps import Ranges, intersect, merge, subtract
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.series import FACTORS, TICKS, Series
-from pseudofeed.store.step_ranges import Ranges, intersect, merge, subtract
 
 __all__ = ["CLAIM_LOCK", "Claim", "Held", "claim_steps", "claimed_steps", "read_claims"]
 

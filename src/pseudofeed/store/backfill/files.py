@@ -18,7 +18,7 @@ from pseudofeed.errors import SettingsError
 from pseudofeed.market import Market
 from pseudofeed.simulate.files import arrow_modules, write_parquet
 from pseudofeed.simulate.paths import MarketState, TickBlock
-from pseudofeed.store.backfill_rows import walk
+from pseudofeed.store.backfill.rows import walk
 
 __all__ = ["DayFile", "day_files", "write_day_files"]
 

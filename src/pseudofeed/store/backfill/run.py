@@ -1,7 +1,7 @@
 """`pseudofeed backfill`: a market simulated straight into the store, without Kafka.
 
-A range of steps is claimed (backfill_ranges.py), cut into one stretch for each connection, and each stretch is
-simulated (backfill_rows.py) and committed batch after batch with the mark that covers it (backfill_writer.py). What is
+A range of steps is claimed (claims.py), cut into one stretch for each connection, and each stretch is
+simulated (rows.py) and committed batch after batch with the mark that covers it (writer.py). What is
 marked is done: so to start it again after whatever ended it goes on with what is left, with as many connections as one
 likes, and two backfills of one market at a time do nothing twice.
 """
@@ -21,24 +21,24 @@ from pseudofeed.errors import StoreError
 from pseudofeed.market import Market
 from pseudofeed.settings import Connections
 from pseudofeed.simulate.paths import MarketState
-from pseudofeed.store.backfill_bounds import steps_between
-from pseudofeed.store.backfill_files import day_files, write_day_files
-from pseudofeed.store.backfill_ranges import Claim, read_claims
-from pseudofeed.store.backfill_rows import Shard, shard_rows, walk
-from pseudofeed.store.backfill_writer import BackfillWriter
+from pseudofeed.store.backfill.bounds import steps_between
+from pseudofeed.store.backfill.claims import Claim, read_claims
+from pseudofeed.store.backfill.files import day_files, write_day_files
+from pseudofeed.store.backfill.rows import Shard, shard_rows, walk
+from pseudofeed.store.backfill.steps import intersect, merge
+from pseudofeed.store.backfill.writer import BackfillWriter
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.registry import StoredMarket, register_without_kafka
 from pseudofeed.store.schema import Tier, migrate
-from pseudofeed.store.step_ranges import intersect, merge
 
 __all__ = ["BATCH_ROWS", "CONNECTIONS", "BackfillSummary", "backfill_market"]
 
 # 1.5 million ticks of 100 instruments into a new TimescaleDB hypertable with its index, one connection, against batches
-# of 400,000: 100,000 0.84, 200,000 0.91, 1,000,000 1.16 times as fast (PostgreSQL 17 on the same 2 busy cores). Longer
-# runs of an instrument suit the index; but a million rows take 80 MB, and twice as long to stop.
+# of 400,000, two runs on 2 busy cores: 100,000 0.84 and 0.64, 200,000 0.91 and 0.62, 1,000,000 1.16 and 0.69 times as
+# fast (PostgreSQL 17). Longer runs of an instrument suit the index; but a million rows take 80 MB, and twice as long
+# to stop.
 BATCH_ROWS = 400_000
-# Against one connection, there: 1.55 times as fast. Cut by instruments instead of by time, two were much the same (1.02
-# and 1.10).
+# Against one connection, there: 1.55 and 0.75 times as fast; a server with cores of its own has more of it.
 CONNECTIONS = 2
 REPORT_SECONDS = 0.1
 
@@ -83,7 +83,7 @@ def backfill_market(
     """Write the market's ticks and factor levels into the store, from `begin` to `end` (see `steps_between`), as far
     as they are not there yet: what a backfill has done, and what the stream had stored, is left as it is.
 
-    directory: where Parquet files are written, too, after the store (backfill_files.py).
+    directory: where Parquet files are written, too, after the store (files.py).
     lanes: connections, each with a thread; memory is some 100 bytes for each of `batch_rows` ticks of each. Ends early
     when `control.stopping`, with the batches in hand committed. Raises SettingsError for a range that the market does
     not have or a file in the way, ServerError, StoreError, MarketChanged, SimulationError, LibraryError.
