@@ -1,9 +1,8 @@
 """The whole pipe against the real servers: simulate -> Kafka -> Redis and the store with its index, all committed.
 
 Beside it, in the same run, what a competent user would write: peers/pipeline.py, each tick a struct or JSON. Needs
-PSEUDOFEED_KAFKA,
-PSEUDOFEED_REDIS and PSEUDOFEED_POSTGRES (`make bench` sets them). A round is a new market; the figure is ticks a second
-up to the last commit.
+PSEUDOFEED_KAFKA, PSEUDOFEED_REDIS and PSEUDOFEED_POSTGRES (`make bench` sets them). A round is a new market; the figure
+is ticks a second up to the last commit.
 """
 
 from __future__ import annotations
@@ -63,12 +62,15 @@ count = {INSTRUMENTS}
     return float(summary["ticks_per_second"])
 
 
-@pytest.mark.parametrize("who", ["peer struct", "pseudofeed, 1 store worker", "pseudofeed, 2 store workers"])
+@pytest.mark.parametrize(
+    "who", ["peer struct", "peer json", "pseudofeed, 1 store worker", "pseudofeed, 2 store workers"]
+)
 def test_pipeline(benchmark: BenchmarkFixture, who: str, tmp_path: Path) -> None:
     rates: list[float] = []
 
     def round_() -> None:
-        rates.append(peer("struct") if who == "peer struct" else ours(tmp_path, stores=int(who.split()[1])))
+        kind, which = who.split()[:2]
+        rates.append(peer(which) if kind == "peer" else ours(tmp_path, stores=int(which)))
 
     benchmark.group = f"simulate, stream, cache and store {TICKS} ticks of {INSTRUMENTS} instruments"
     benchmark.pedantic(round_, rounds=3)
