@@ -14,10 +14,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pseudofeed.control import SignalControl
-from pseudofeed.errors import PseudofeedError
-from pseudofeed.market_commands import market_app, registered, stored_or_registered
-from pseudofeed.options import (
+from pseudofeed.commands.market import market_app, registered, stored_or_registered
+from pseudofeed.commands.options import (
     MOST_STEPS,
     Encoding,
     EncodingOption,
@@ -35,9 +33,11 @@ from pseudofeed.options import (
     Steps,
     UntilCaughtUp,
 )
-from pseudofeed.read_commands import bars, latest, ticks
-from pseudofeed.results import print_json, print_migrated, print_summary, result_table, stdout
-from pseudofeed.servers_commands import servers_app
+from pseudofeed.commands.read import bars, latest, ticks
+from pseudofeed.commands.results import print_json, print_migrated, print_summary, result_table, stdout
+from pseudofeed.commands.servers import servers_app
+from pseudofeed.control import SignalControl
+from pseudofeed.errors import PseudofeedError
 from pseudofeed.settings import Connections
 
 app = typer.Typer(
@@ -273,7 +273,7 @@ def run(
     json_output: Json = False,
 ) -> None:
     """Run the feed and the workers, one process each. Ctrl-C drains them; a process that dies is started again."""
-    from pseudofeed.display import RunDisplay
+    from pseudofeed.commands.display import RunDisplay
     from pseudofeed.market import Market
     from pseudofeed.run import run_market
     from pseudofeed.supervise import FeedOptions
@@ -313,7 +313,7 @@ def verify(
     if json_output:
         print_json(report.to_dict())
     else:
-        from pseudofeed.display import verify_table
+        from pseudofeed.commands.display import verify_table
 
         stdout.print(verify_table(report), soft_wrap=True)  # a difference is one line, also in a pipe
     sys.exit(0 if report.equal else 1)
@@ -328,7 +328,7 @@ def _control(until_caught_up: bool = False) -> SignalControl:
     """A control that Ctrl-C and SIGTERM stop, and that shows progress on a terminal."""
     on_progress = None
     if _stderr.is_terminal:
-        from pseudofeed.display import ProgressLine
+        from pseudofeed.commands.display import ProgressLine
 
         on_progress = ProgressLine(_stderr).show
     return SignalControl(until_caught_up=until_caught_up, on_progress=on_progress).listen()

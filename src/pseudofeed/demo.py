@@ -10,7 +10,7 @@ import psycopg
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from pseudofeed.display import RunDisplay, quotes_table, verify_table
+from pseudofeed.commands.display import RunDisplay, quotes_table, verify_table
 from pseudofeed.errors import PseudofeedError
 from pseudofeed.market import Market
 from pseudofeed.publish.markets import read_market

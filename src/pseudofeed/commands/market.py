@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pseudofeed.options import Json, Kafka, MarketName, Postgres, Redis
-from pseudofeed.results import print_json, result_table, stdout
+from pseudofeed.commands.options import Json, Kafka, MarketName, Postgres, Redis
+from pseudofeed.commands.results import print_json, result_table, stdout
 from pseudofeed.settings import Connections
 
 if TYPE_CHECKING:

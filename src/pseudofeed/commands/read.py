@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pseudofeed.options import Json, Kafka, MarketName, Postgres, Redis, moment
-from pseudofeed.results import print_frame
+from pseudofeed.commands.options import Json, Kafka, MarketName, Postgres, Redis, moment
+from pseudofeed.commands.results import print_frame
 from pseudofeed.settings import Connections
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from dataclasses import asdict
 import typer
 from rich.console import Console
 
-from pseudofeed.options import Json
-from pseudofeed.results import print_json, result_table, stdout
+from pseudofeed.commands.options import Json
+from pseudofeed.commands.results import print_json, result_table, stdout
 
 __all__ = ["servers_app"]
 
