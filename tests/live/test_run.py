@@ -40,7 +40,8 @@ def assert_equal(connections: Connections, name: str, *, steps: int, instruments
     report = verify_market(record, connections, steps=steps).to_dict()
     for stage in STAGES:
         expected = instruments if stage == "redis" else steps * instruments
-        assert report[stage] == {"ticks": expected, "expected": expected, "first_difference": None} | RIGHT, stage
+        counts = {"ticks": expected, "expected": expected, "first_difference": None, **RIGHT}
+        assert {key: report[stage][key] for key in counts} == counts, stage
     for stage in ("kafka_factors", "postgres_factors"):
         assert report[stage]["ticks"] == report[stage]["expected"] == steps * len(record.market.factors.names)
     assert report["equal"]
