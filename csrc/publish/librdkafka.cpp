@@ -62,6 +62,7 @@ std::string bind_all(void* handle, Library& library) {
     bind("rd_kafka_mock_push_request_errors_array", library.mock_push_request_errors_array);
     bind("rd_kafka_mock_broker_set_down", library.mock_broker_set_down);
     bind("rd_kafka_mock_broker_set_up", library.mock_broker_set_up);
+    bind("rd_kafka_mock_broker_set_rtt", library.mock_broker_set_rtt);
     return bind.missing();
 }
 

@@ -87,6 +87,7 @@ struct Library {
     void (*mock_push_request_errors_array)(MockHandle*, std::int16_t api, std::size_t count, const int* errors);
     int (*mock_broker_set_down)(MockHandle*, std::int32_t broker);
     int (*mock_broker_set_up)(MockHandle*, std::int32_t broker);
+    int (*mock_broker_set_rtt)(MockHandle*, std::int32_t broker, int milliseconds);
 };
 
 // Loads the library at `path` (a file, or a name that the system's loader finds) and checks its version and that it has

@@ -43,4 +43,10 @@ Status MockCluster::set_broker(std::int32_t broker, bool up) {
     return failure(Code::invalid_argument, "mock broker %d: %s", broker, library_.err2str(error));
 }
 
+Status MockCluster::set_delay(std::int32_t broker, int milliseconds) {
+    const int error = library_.mock_broker_set_rtt(handle_, broker, milliseconds);
+    if (error == kNoError) return {};
+    return failure(Code::invalid_argument, "mock broker %d: %s", broker, library_.err2str(error));
+}
+
 }  // namespace pseudofeed::publish

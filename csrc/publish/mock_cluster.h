@@ -25,6 +25,8 @@ class MockCluster {
     void fail_requests(std::int16_t api, const int* errors, std::size_t count);
     // Closes or opens a broker's listener and connections; brokers count from 1.
     Status set_broker(std::int32_t broker, bool up);
+    // How long the broker keeps each answer back.
+    Status set_delay(std::int32_t broker, int milliseconds);
 
   private:
     MockCluster(const Library& library, Client* client, MockHandle* handle)

@@ -23,10 +23,12 @@ MEMBERS = 7  # instruments of partition 0
 
 
 def one_request_a_message(cluster: MockCluster, mode: str) -> Producer:
-    """Of ten steps in mode block; all requests are under way at once, and none is tried again before some
-    2 s: time enough to look at what is acknowledged meanwhile, on a busy machine too."""
+    """Of ten steps in mode block. All requests are under way before the first is answered (what is to be tried again
+    holds back what was not sent yet), and none is tried again before some 2 s: time to look at what is acknowledged
+    meanwhile, on a busy machine too."""
     properties = {"enable.idempotence": "false", "batch.num.messages": "1"}
     properties |= {"retry.backoff.ms": "2000", "retry.backoff.max.ms": "2000"}
+    cluster.delay_answers(300)
     return make_producer(cluster, properties, block_ticks=10 * MEMBERS, mode=mode)
 
 

@@ -37,6 +37,7 @@ cdef extern from "publish/mock_cluster.h" namespace "pseudofeed::publish" nogil:
         Status create_topic(const char* name, int partitions)
         void fail_requests(int16_t api, const int* errors, size_t count)
         Status set_broker(int32_t broker, bint up)
+        Status set_delay(int32_t broker, int milliseconds)
 
 
 cdef extern from "encode/ticks.h" namespace "pseudofeed::encode" nogil:
@@ -166,6 +167,10 @@ cdef class MockCluster:
     def start_broker(self, int broker=1):
         """Open it again, on its old port."""
         check(self._open().set_broker(broker, True))
+
+    def delay_answers(self, int milliseconds, int broker=1):
+        """How long a broker keeps each answer back, from now on."""
+        check(self._open().set_delay(broker, milliseconds))
 
     def close(self):
         with nogil:
