@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes.util
+import re
 import shutil
 import subprocess
 import sys
@@ -48,7 +49,7 @@ def test_finding_the_library_does_not_import_confluent_kafka() -> None:
 
 def test_a_library_that_is_not_librdkafka_is_refused_with_what_it_lacks() -> None:
     text = run(REFUSED.format(call=f"_publish.load_library({ctypes.util.find_library('m')!r})"))
-    assert "lacks 28 functions: rd_kafka_version, " in text
+    assert re.search(r"lacks \d+ functions: rd_kafka_version, ", text)
 
 
 def test_no_library_at_all_says_what_to_install() -> None:
