@@ -22,12 +22,11 @@ from pseudofeed.store.sink import StoreSink
 
 __all__ = ["Migrated", "migrate_store", "prepare_store", "store_market"]
 
-# One worker, one connection, a full topic of 2 million ticks of 100 instruments into a TimescaleDB hypertable with its
-# index; 2 cores with everything on them, and busy with other things besides (load 8), so that only the ratios count:
-# batches of 50,000 rows 63,000 ticks/s, 100,000 75,000, 200,000 129,000, 400,000 127,000. (At load 5: 50,000 180,000,
-# 200,000 252,000.) Larger batches have longer runs of each instrument, which the index likes. Two connections were no
-# faster than one there (129,000), having no core for themselves; where PostgreSQL has one, they are.
-BATCH_ROWS = 200_000
+# A full topic of 2 million ticks of 100 instruments into a TimescaleDB hypertable with its index, two connections, 2
+# cores with everything on them, thousand ticks/s in three rounds: 200,000 rows 288, 403, 417; 400,000 298, 489, 451;
+# 1,000,000 346, 462, 465. (50,000 rows: half of 200,000.) Larger batches have longer runs of each instrument, which the
+# index likes; what is half a second old is committed in any case. A row takes some 100 bytes of the worker's memory.
+BATCH_ROWS = 400_000
 # What a reader of history may have to wait for. Each commit costs a flush to the disk, some milliseconds.
 BATCH_SECONDS = 0.5
 LANES = 2
