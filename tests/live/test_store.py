@@ -88,13 +88,15 @@ def test_a_commit_without_an_answer_is_settled(
     commit = StoreSink._commit
     calls = []
 
-    def breaking(self: StoreSink, connection: psycopg.Connection, batches: list[Batch], rows: bytes) -> None:
+    def breaking(
+        self: StoreSink, connection: psycopg.Connection, batches: list[Batch], columns: TickColumns, rows: bytes
+    ) -> None:
         calls.append(batches)
         if len(calls) > 1:
-            commit(self, connection, batches, rows)
+            commit(self, connection, batches, columns, rows)
             return
         if not answered:
-            commit(self, connection, batches, rows)
+            commit(self, connection, batches, columns, rows)
         connection.close()
         raise psycopg.OperationalError("server closed the connection unexpectedly")
 

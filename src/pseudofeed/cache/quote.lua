@@ -73,6 +73,7 @@ if top and lowest > top then
     published = ARGV[9]
 else
     local found = highest
+    local seen_all = every
     local written = {}
     local json = 1
     for i = 2, #KEYS do
@@ -86,11 +87,11 @@ else
         elseif held_epoch == now then
             found = math.max(found, held_sequence)
         else
-            every = false -- a later epoch's: nothing is known of this one's
+            seen_all = false -- a later epoch's: nothing is known of this one's
         end
         json = json + length + 1
     end
-    top = (top and math.max(top, found)) or (every and found) or nil
+    top = (top and math.max(top, found)) or (seen_all and found) or nil
     published = table.concat(written, ',')
 end
 if published ~= '' then
@@ -100,7 +101,7 @@ end
 if progress[4] and progress_epoch < now then
     redis.call('HDEL', KEYS[1], 'sequence') -- an earlier epoch's quotes are not the highest any longer
 end
-local whole = offset ~= '' and (progress[1] or ARGV[4] == '1')
+local whole = offset ~= '' and (progress[1] or every)
 local same = progress_epoch == now and progress[2] == topic
 if whole and (progress_epoch < now or (progress_epoch == now and not same)
     or (same and (tonumber(progress[3] or '-1') or -1) < tonumber(offset))) then

@@ -8,7 +8,7 @@ mind being told again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,8 +84,8 @@ class NewestQuotes:
             # Nearly always all ticks are of one session, and the one before was of the same.
             session = self.session(int(rest.sequence.min()))
             inside = rest.sequence <= session.last_step
-            self._take(rest if inside.all() else _chosen(rest, inside), session)
-            rest = TickColumns.empty() if inside.all() else _chosen(rest, ~inside)
+            self._take(rest.where(inside), session)
+            rest = rest.where(~inside)
         self.changed |= self.known & ~known
 
     def session(self, step: int) -> Session:
@@ -162,10 +162,6 @@ class NewestQuotes:
         if self._opening_of[0] != first_step:
             self._opening_of = first_step, format_time(self.clock.session(first_step).opening_ns)
         return self._opening_of[1]
-
-
-def _chosen(columns: TickColumns, mask: NDArray[np.bool_]) -> TickColumns:
-    return TickColumns(**{column.name: getattr(columns, column.name)[mask] for column in fields(columns)})
 
 
 def iso_time(time_ns: int) -> str:

@@ -15,6 +15,8 @@ from pseudofeed.settings import Connections
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pseudofeed.query.client import Client
+
 __all__ = ["bars", "latest", "ticks"]
 
 
@@ -49,10 +51,7 @@ def latest(
     json_output: Json = False,
 ) -> None:
     """Print the newest quotes, from Redis."""
-    from pseudofeed.query.client import connect
-
-    connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
-    with connect(market=name, connections=connections) as client:
+    with _client(name, kafka, redis, postgres) as client:
         frame = client.latest(symbols or None)
     print_frame(frame.reset_index(), json_output, "quotes")
 
@@ -69,12 +68,9 @@ def ticks(
     json_output: Json = False,
 ) -> None:
     """Print the history of one instrument, from the store or the simulation, as CSV."""
-    from pseudofeed.query.client import connect
-
     if source is Source.simulation and end is None:
         raise typer.BadParameter("--source simulation needs it: a market goes on without end", param_hint="--end")
-    connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
-    with connect(market=name, connections=connections) as client:
+    with _client(name, kafka, redis, postgres) as client:
         frame = client.ticks(symbol, start, end, source=source.value)
     _print_history(frame, json_output, "ticks")
 
@@ -91,12 +87,15 @@ def bars(
     json_output: Json = False,
 ) -> None:
     """Print one instrument's bars, stamped with their opening times, from the store, as CSV."""
-    from pseudofeed.query.client import connect
-
-    connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
-    with connect(market=name, connections=connections) as client:
+    with _client(name, kafka, redis, postgres) as client:
         frame = client.bars(symbol, every, start, end)
     _print_history(frame, json_output, "bars")
+
+
+def _client(name: str, kafka: str | None, redis: str | None, postgres: str | None) -> Client:
+    from pseudofeed.query.client import connect
+
+    return connect(market=name, connections=Connections.resolve(kafka=kafka, redis=redis, postgres=postgres))
 
 
 def _print_history(frame: pd.DataFrame, json_output: bool, key: str) -> None:

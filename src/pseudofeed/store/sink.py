@@ -104,7 +104,7 @@ class StoreSink:
                 if unsettled and self._is_in(connection, batches):
                     break
                 self._chunks.make(connection, columns.time)
-                self._commit(connection, batches, rows)
+                self._commit(connection, batches, columns, rows)
                 break
             except psycopg.errors.CheckViolation as problem:
                 # A partition was dropped since we saw it.
@@ -189,16 +189,18 @@ class StoreSink:
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def _commit(self, connection: psycopg.Connection, batches: Sequence[Batch], rows: bytes) -> None:
+    def _commit(
+        self, connection: psycopg.Connection, batches: Sequence[Batch], columns: TickColumns, rows: bytes
+    ) -> None:
+        """columns: the ticks of all batches; rows: they encoded."""
         with connection.transaction():
             self._move_offsets(connection, batches)
             quarantine(connection, self._market.market_id, self._topic, self._topic_id, batches)
-            self._copy(connection, self._unclaimed(connection, batches, rows))
+            self._copy(connection, self._unclaimed(connection, columns, rows))
 
-    def _unclaimed(self, connection: psycopg.Connection, batches: Sequence[Batch], rows: bytes) -> bytes:
+    def _unclaimed(self, connection: psycopg.Connection, columns: TickColumns, rows: bytes) -> bytes:
         """The rows without those of steps that a backfill writes. Asked behind the lock on the offsets, so that a claim
         that is not seen here has seen what is written here (claims.py)."""
-        columns = TickColumns.concatenate([batch.columns for batch in batches])
         if not len(columns):
             return rows
         first, last = int(columns.sequence.min()), int(columns.sequence.max())

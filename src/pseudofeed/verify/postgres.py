@@ -91,7 +91,7 @@ def _compare(
         # The stretches before, between and behind these are windows too: nothing may be there.
         stretches = merge((max(first_step, first), last) for first, last in ((1, last_step), *backfilled))
         start_ns = kept_ns
-        for first, last in [*stretches, (1, 0)]:
+        for first, last in stretches:
             comparison = Comparison(
                 market, members, stage=_STAGE, tally=tally, first_step=first, last_step=last, series=series
             )
@@ -100,10 +100,11 @@ def _compare(
                 rows = read_window(connection, stored, table, start_ns=start_ns, end_ns=end_ns)
                 comparison.add(_sequenced(rows, block.time, block.first_step), lambda _index: where)
                 start_ns = end_ns
-            if last == 0:
-                rows = read_window(connection, stored, table, start_ns=start_ns, end_ns=None)
-                comparison.add(_sequenced(rows, np.empty(0, np.int64), 0), lambda _index: where)
             comparison.finish()
+        behind = Comparison(market, members, stage=_STAGE, tally=tally, last_step=0, series=series)
+        rows = read_window(connection, stored, table, start_ns=start_ns, end_ns=None)
+        behind.add(_sequenced(rows, np.empty(0, np.int64), 0), lambda _index: where)
+        behind.finish()
 
 
 def _sequenced(rows: StoredTicks, time: NDArray[np.int64], first_step: int) -> TickColumns:

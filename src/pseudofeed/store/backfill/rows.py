@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pseudofeed.encode import TickColumns
 from pseudofeed.market import Market
@@ -47,28 +48,24 @@ def shard_rows(market: Market, shard: Shard, *, state: MarketState | None = None
         threads=1,
     )
     for block in blocks:
-        yield ShardRows(block.first_step, block.last_step, _ticks(block), _factors(block), block.state)
+        yield ShardRows(
+            block.first_step,
+            block.last_step,
+            _columns(block, block.prices, block.variances),
+            _columns(block, block.factor_increments, block.factor_levels),
+            block.state,
+        )
 
 
-def _ticks(block: TickBlock) -> TickColumns:
-    steps, instruments = block.prices.shape
+def _columns(block: TickBlock, first: NDArray[np.float64], second: NDArray[np.float64]) -> TickColumns:
+    """The two values of each step and number, (T, n) each, step after step."""
+    steps, count = first.shape
     return TickColumns(
-        time=np.repeat(block.time, instruments),
-        sequence=np.repeat(np.arange(block.first_step, block.last_step + 1), instruments),
-        instrument=np.tile(np.arange(instruments, dtype=np.int32), steps),
-        price=block.prices.ravel(),
-        variance=block.variances.ravel(),
-    )
-
-
-def _factors(block: TickBlock) -> TickColumns:
-    steps, factors = block.factor_levels.shape
-    return TickColumns(
-        time=np.repeat(block.time, factors),
-        sequence=np.repeat(np.arange(block.first_step, block.last_step + 1), factors),
-        instrument=np.tile(np.arange(factors, dtype=np.int32), steps),
-        price=np.ascontiguousarray(block.factor_increments).ravel(),
-        variance=np.ascontiguousarray(block.factor_levels).ravel(),
+        time=np.repeat(block.time, count),
+        sequence=np.repeat(np.arange(block.first_step, block.last_step + 1), count),
+        instrument=np.tile(np.arange(count, dtype=np.int32), steps),
+        price=np.ascontiguousarray(first).ravel(),
+        variance=np.ascontiguousarray(second).ravel(),
     )
 
 
