@@ -55,8 +55,8 @@ demo: .venv/.demo
 	$(BIN)/pseudofeed demo
 
 # Two files of tests at a time, in their order: most tests wait (for a broker to come back, for a session to time out),
-# and the long ones come first. Time limits and seeds are as without; `.venv/bin/pytest FILE` runs one after the other.
-PYTEST = $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# and the long ones come first. A test that is stuck for good ends its process, and with it the run, as it does without.
+PYTEST = $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 test: .venv/.test clients lint native
 	@$(WITH_SERVERS); $(PYTEST)
