@@ -136,6 +136,10 @@ class Lane:
         self._ending = True
         self.sink.give_up()
 
+    def finish(self) -> Future[bool]:
+        """After the last write; the result is the sink's."""
+        return self._thread.submit(self.sink.finish)
+
     def drop(self, partitions: Sequence[int]) -> None:
         self._thread.submit(self.sink.drop, tuple(partitions))
 

@@ -48,8 +48,8 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSummary:
-    """What a worker did. seconds: from the first tick's arrival to the last one's commit. last_step: 0 if no tick
-    came. unreadable: messages that are no ticks of this market.
+    """What a worker did. seconds: from the first tick's arrival to the last one's commit, with what the sinks then had
+    to finish. last_step: 0 if no tick came. unreadable: messages that are no ticks of this market.
     """
 
     ticks: int
@@ -78,6 +78,10 @@ class Sink(Protocol):
 
     def idle(self) -> None:
         """Called about once a second while there is nothing to write."""
+        ...
+
+    def finish(self) -> bool:
+        """Called where the worker ends in order, after the last write: do what was put off; True if there was any."""
         ...
 
     def give_up(self) -> None:

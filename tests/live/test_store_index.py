@@ -1,0 +1,146 @@
+"""The index of a chunk: behind its rows where they come in bulk, else from its beginning on."""
+
+from __future__ import annotations
+
+import numpy as np
+import psycopg
+import pytest
+
+from live.pipe import Until, differences, fed_market
+from pseudofeed.consume import Batch
+from pseudofeed.encode import TickColumns
+from pseudofeed.market import Market
+from pseudofeed.publish.markets import MarketRecord
+from pseudofeed.publish.topics import TopicState
+from pseudofeed.settings import Connections
+from pseudofeed.store import chunk_index
+from pseudofeed.store.chunk_index import make_index, unindexed_chunks
+from pseudofeed.store.schema import find_tier
+from pseudofeed.store.settings import StoreSettings
+from pseudofeed.store.sink import StoreSink
+from pseudofeed.store.worker import prepare_store, store_market
+
+MEMBERS = ((2, 3), (0, 1))  # of the partitions 0 and 1 of `record`'s market; partition 2 has none
+TOPIC = TopicState("topic-1", np.zeros(3, np.int64), np.full(3, 1_000, np.int64))
+STEPS = 20_000  # with four instruments bulk, by any clock
+HOUR = StoreSettings(chunk_length="1h")
+
+
+@pytest.fixture
+def record(market_name: str) -> MarketRecord:
+    market = Market.sample(instruments=4, factors=2, seed=3, name=market_name, start="2026-03-02T14:30:00Z")
+    return MarketRecord(market_name, dict(market.specification), 3, 1_700_000_000_000, market.fingerprint)
+
+
+def _sink(connections: Connections, record: MarketRecord, settings: StoreSettings | None = None) -> StoreSink:
+    market, tier = prepare_store(record, connections, settings)
+    sink = StoreSink(connections, market, tier, keeps_up=True)
+    sink.positions(TOPIC, [0, 1])
+    return sink
+
+
+def _batches(first: int, steps: int, *, offset: int, partitions: tuple[int, ...] = (0, 1)) -> list[Batch]:
+    sequence = np.repeat(np.arange(first, first + steps), 2)
+    time = 1_772_461_800_000_000_000 + sequence * 1_000_000_000
+    value = sequence.astype(np.float64)
+    return [
+        Batch(
+            number,
+            offset,
+            offset + 1,
+            TickColumns(time, sequence, np.tile(np.array(MEMBERS[number], np.int32), steps), value, value),
+        )
+        for number in partitions
+    ]
+
+
+def _lacking(connections: Connections) -> list[str]:
+    """Opening times of the chunks without an index."""
+    with psycopg.connect(connections.require_postgres()) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        return [f"{chunk.begin:%H:%M}" for chunk in unindexed_chunks(connection, find_tier(connection))]
+
+
+def test_a_chunk_gets_its_index_when_it_is_complete_or_the_bulk_is_over(
+    store_connections: Connections, record: MarketRecord
+) -> None:
+    """60,000 s from 14:30 are the hours from 14 to 7; of partition 1 come 55,000 s, up to 5:46."""
+    sink = _sink(store_connections, record, HOUR)
+    sink.write(_batches(1, 3 * STEPS, offset=0, partitions=(0,)))
+    assert len(_lacking(store_connections)) == 18
+    sink.write(_batches(1, 3 * STEPS - 5_000, offset=0, partitions=(1,)))
+    assert _lacking(store_connections) == ["05:00", "06:00", "07:00"]
+    assert sink.finish()
+    assert _lacking(store_connections) == []
+    assert not sink.finish()
+    sink.close()
+
+
+def test_a_market_at_its_pace_has_the_index_from_the_beginning(
+    store_connections: Connections, record: MarketRecord
+) -> None:
+    sink = _sink(store_connections, record, HOUR)
+    for number in range(3):
+        sink.write(_batches(1 + 1_800 * number, 1_800, offset=number))
+        assert _lacking(store_connections) == []
+    sink.close()
+
+
+def test_the_index_that_a_killed_worker_owes_is_made_by_the_next(
+    store_connections: Connections, record: MarketRecord
+) -> None:
+    killed = _sink(store_connections, record)
+    killed.write(_batches(1, STEPS, offset=0))
+    killed.close()
+    assert len(_lacking(store_connections)) == 1
+    successor = _sink(store_connections, record)
+    successor.idle()
+    assert _lacking(store_connections) == []
+    successor.close()
+
+
+def test_a_worker_that_drains_a_topic_in_bulk_leaves_an_index(
+    store_connections: Connections, market_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = fed_market(store_connections, market_name, steps=500)
+    monkeypatch.setattr(chunk_index, "BULK_RATE", -1)
+    summary = store_market(record, store_connections, Until(), batch_rows=1_000)
+    assert summary.ticks == 500 * 20
+    assert _lacking(store_connections) == []
+    assert differences(store_connections, record, 500) == (500 * 20, 0, 0)
+
+
+def test_an_index_of_the_tables_own_is_kept_up(store_connections: Connections, record: MarketRecord) -> None:
+    sink = _sink(store_connections, record)
+    with psycopg.connect(store_connections.require_postgres(), autocommit=True) as connection:
+        connection.execute("CREATE INDEX ON tick (instrument_id, time)")
+    sink.write(_batches(1, STEPS, offset=0))
+    assert _lacking(store_connections) == []
+    assert not sink.finish()
+    sink.close()
+
+
+def test_an_index_waits_for_who_is_writing_there(
+    store_connections: Connections, record: MarketRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = _sink(store_connections, record)
+    sink.write(_batches(1, STEPS, offset=0))
+    monkeypatch.setattr(chunk_index, "PATIENCE", "100ms")
+    with psycopg.connect(store_connections.require_postgres(), autocommit=True) as connection:
+        (chunk,) = unindexed_chunks(connection, find_tier(connection))
+        with psycopg.connect(store_connections.require_postgres()) as writer:
+            writer.execute("INSERT INTO tick VALUES ('2026-03-02 15:00Z', 1, 1, 1)")
+            assert not make_index(connection, chunk)
+            writer.rollback()
+        assert make_index(connection, chunk)
+    assert _lacking(store_connections) == []
+    sink.close()
+
+
+def test_old_ticks_are_seen_to_while_rows_keep_coming(store_connections: Connections, record: MarketRecord) -> None:
+    sink = _sink(store_connections, record, StoreSettings(chunk_length="1h", retention="1h"))
+    sink.write(_batches(1, STEPS, offset=0))
+    with psycopg.connect(store_connections.require_postgres()) as connection:
+        oldest = connection.execute("SELECT extract(hour FROM min(time AT TIME ZONE 'UTC')) FROM tick").fetchone()
+    assert oldest == (19,)  # 20:03:20 is the newest
+    sink.close()
