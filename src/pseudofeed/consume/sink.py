@@ -36,7 +36,8 @@ class Unreadable:
 class Batch:
     """Consecutive messages of one partition: from where reading went on, `from_offset`, to before `to_offset`.
 
-    columns: the ticks of those that could be read. unreadable: the others, by offset.
+    columns: the ticks of those that could be read. unreadable: the others, by offset. seconds: since the first message
+    was read of this batch or those that are written with it.
     """
 
     partition: int
@@ -44,6 +45,7 @@ class Batch:
     to_offset: int
     columns: TickColumns
     unreadable: tuple[Unreadable, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

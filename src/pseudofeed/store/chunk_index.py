@@ -1,9 +1,9 @@
 """The index (instrument_id, time) of the table `tick`, made chunk by chunk.
 
 Kept up, it takes three quarters of a COPY's time; made behind the rows, a third of what that costs. So a chunk that
-fills up in bulk gets its index when it is complete, or when no more rows come so fast; any other chunk has it from its
-beginning on, empty. The table itself has none, since each of its chunks would have it at once. Who wants it kept up at
-any rate makes it there (CREATE INDEX ON tick (instrument_id, time)): then no chunk lacks one, and nothing is done here.
+fills up in bulk gets its index when it is complete, or when the bulk is over; any other chunk has it from its beginning
+on, empty. The table itself has none, since each of its chunks would have it at once. Who wants it kept up at any rate
+makes it there (CREATE INDEX ON tick (instrument_id, time)): then no chunk lacks one, and nothing is done here.
 
 4 million ticks of 100 instruments in batches of 200,000 over two connections, thousand rows/s, three rounds: index
 kept up 337, 399, 381; made behind the rows, its making included, 541, 777, 522 (PostgreSQL 17, TimescaleDB 2.19, two
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+import threading
 import time
 from typing import NamedTuple
 
@@ -26,21 +27,25 @@ import psycopg
 from psycopg import sql
 
 from pseudofeed.encode import instrument_partitions
+from pseudofeed.settings import Connections
+from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import Tier
 from pseudofeed.times import to_datetime
 
-__all__ = ["BulkLoad", "ChunkIndexes", "UnindexedChunk", "make_index", "unindexed_chunks"]
+__all__ = ["ChunkIndexer", "UnindexedChunk", "make_index", "unindexed_chunks"]
 
 _log = logging.getLogger("pseudofeed.store")
 
-# Rows/s of one connection from which on they come in bulk. At that rate the index takes a quarter of a core.
-BULK_RATE = 100_000
-# Rows are counted over this time at least: a batch that was waiting says nothing about a rate.
-LEAST_SECONDS = 0.5
+# Rows come in bulk where so many come in a second, on one connection (to keep the index up costs an eighth of a core
+# there), or where a connection does not keep up: a batch had to wait for the one before. Few rows are not worth it.
+BULK_RATE = 50_000
+LEAST_ROWS = 10_000
 # The index is made when for so long nothing came in bulk.
 QUIET_SECONDS = 1.0
-# Rows that are waited for when a chunk is locked, keep all behind them waiting: not for long.
+LOOK_SECONDS = 1.0
+CANCEL_SECONDS = 1.0
+# Who waits for a chunk keeps all behind it waiting.
 PATIENCE = "2s"
 
 _INDEX_LOCK = 1_835_291_764  # with a hash of the chunk's name an advisory lock; its number has no meaning
@@ -80,8 +85,12 @@ def make_index(connection: psycopg.Connection, chunk: UnindexedChunk) -> bool:
     the chunk is gone. Writers wait meanwhile. Raises psycopg.Error."""
     try:
         with connection.transaction():
+            # By one process: the other connections have the cores. On two of them it took 0.74 and 0.97 us a row, with
+            # two more processes 0.81 and 1.11, and twice the processor time.
             connection.execute(
-                "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', '0', true)", (PATIENCE,)
+                """SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', '0', true),
+                          set_config('max_parallel_maintenance_workers', '0', true)""",
+                (PATIENCE,),
             )
             free = connection.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", (_INDEX_LOCK, chunk.name))
             if free.fetchone() != (True,):
@@ -93,51 +102,100 @@ def make_index(connection: psycopg.Connection, chunk: UnindexedChunk) -> bool:
     return True
 
 
-class BulkLoad:
-    """Whether rows come in bulk, as all connections of one worker see it. For several threads."""
+class ChunkIndexer:
+    """Makes what was put off, on a connection and in a thread of its own, beside those of one worker that write.
 
-    def __init__(self) -> None:
-        self._newest = float("-inf")
+    They tell it of what they write (`begin`, `end`), from any thread. batch_seconds: how old a batch is that did not
+    have to wait. The thread begins at once, with what earlier workers have left.
+    """
 
-    def take(self, rows: int, seconds: float) -> bool:
-        """So many rows came in so many seconds on one connection: is that bulk?"""
-        bulk = rows > BULK_RATE * max(seconds, LEAST_SECONDS)
-        if bulk:
-            self._newest = time.monotonic()
-        return bulk
-
-    @property
-    def is_over(self) -> bool:
-        return time.monotonic() - self._newest > QUIET_SECONDS
-
-
-class ChunkIndexes:
-    """What one connection of a store worker does about them. may_lack: there may be chunks without."""
-
-    def __init__(self, tier: Tier, market: StoredMarket, load: BulkLoad) -> None:
-        self._tier, self._market, self._load = tier, market, load
+    def __init__(self, connections: Connections, market: StoredMarket, tier: Tier, *, batch_seconds: float) -> None:
+        self._connections, self._market, self._tier = connections, market, tier
+        self._late_seconds = 2 * batch_seconds + 0.1
         partition_of = instrument_partitions(market.record.market.symbols, market.record.partitions)
         self._partitions = np.unique(partition_of).tolist()
-        self._took_at = float("-inf")
-        self.may_lack = True  # an earlier worker may have left some
+        self._connection: psycopg.Connection | None = None
+        self._in_bulk: set[object] = set()  # who is writing a batch that came so
+        self._quiet_since = float("-inf")
+        self._may_lack = True
+        self._made_last = False
+        self._finishing, self._closing = threading.Event(), threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="pseudofeed-chunk-index")
+        self._thread.start()
 
-    def take(self, rows: int) -> bool:
-        """Before a batch is written: does it come in bulk? Then a chunk that it needs is made without an index."""
-        now = time.monotonic()
-        bulk = self._load.take(rows, now - self._took_at if np.isfinite(self._took_at) else 0.0)
-        self._took_at = now
-        self.may_lack |= bulk
-        return bulk
+    def begin(self, writer: object, rows: int, seconds: float) -> bool:
+        """So many rows have come in so many seconds, and are written now. True if that is in bulk: make the chunks that
+        they need without an index then, and `end` it."""
+        if rows < LEAST_ROWS or (seconds <= self._late_seconds and rows <= BULK_RATE * max(seconds, 0.1)):
+            return False
+        self._in_bulk.add(writer)
+        self._may_lack = True
+        return True
 
-    def make(self, connection: psycopg.Connection, *, last: bool = False) -> bool:
-        """Make what is due: of complete chunks while rows come in bulk, else, and if it is the last time, of all; True
-        if one was made. Outside of a transaction; call it while `may_lack`. Raises psycopg.Error."""
-        every = last or self._load.is_over
+    def end(self, writer: object) -> None:
+        """The rows are written, or dropped."""
+        if writer in self._in_bulk:
+            self._quiet_since = time.monotonic()
+            self._in_bulk.discard(writer)
+
+    def finish(self) -> bool:
+        """Nobody writes any longer: make all that is missing; True if that was any. For several threads."""
+        self._finishing.set()
+        self._wake.set()
+        self._thread.join()
+        return self._made_last
+
+    def close(self) -> None:
+        """End, without `finish` in the middle of what is under way."""
+        self._closing.set()
+        self._wake.set()
+        while self._thread.is_alive():
+            connection = self._connection
+            if connection is not None:
+                connection.cancel_safe(timeout=CANCEL_SECONDS)
+            self._thread.join(CANCEL_SECONDS)
+
+    # --- in the thread -----------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        told = False
+        try:
+            while not self._closing.is_set():
+                last = self._finishing.is_set()
+                try:
+                    made = self._may_lack and self._make(last=last)
+                    told = False
+                    if not self._may_lack:
+                        self._disconnect()
+                except psycopg.Error as problem:
+                    made = False
+                    if not told and not self._closing.is_set():
+                        told = True
+                        meaning = store_error(problem, self._connections)
+                        _log.warning(
+                            "the index of a chunk must wait: %s. The next worker makes it at the latest", meaning
+                        )
+                    self._disconnect()
+                if last:
+                    self._made_last = made
+                    return
+                self._wake.wait(LOOK_SECONDS)
+                self._wake.clear()
+        finally:
+            self._disconnect()
+
+    def _make(self, *, last: bool) -> bool:
+        """Make what is due: of complete chunks while rows come in bulk, else of all; True if one was made."""
+        self._may_lack = False  # what is begun from now on sets it again
+        over = not self._in_bulk and time.monotonic() - self._quiet_since > QUIET_SECONDS
+        every = last or over
+        connection = self._connected()
         chunks = unindexed_chunks(connection, self._tier)
         end = None if every or not chunks else self._complete_before(connection)
         due = [chunk for chunk in chunks if every or (end is not None and chunk.end <= end)]
         made = [make_index(connection, chunk) for chunk in due]
-        self.may_lack = not every or not all(made)
+        self._may_lack |= not every or not all(made)
         return any(made)
 
     def _complete_before(self, connection: psycopg.Connection) -> datetime.datetime | None:
@@ -151,5 +209,16 @@ class ChunkIndexes:
         begun, step = row
         if begun < len(self._partitions) or step < 1:
             return None
-        time_ns = int(self._market.record.market.clock.times(step, 1)[0])
-        return to_datetime(time_ns)
+        return to_datetime(int(self._market.record.market.clock.times(step, 1)[0]))
+
+    def _connected(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed or self._connection.broken:
+            self._disconnect()
+            name = f"pseudofeed index {self._market.record.name}"
+            self._connection = open_connection(self._connections, application=name, writer=True)
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

@@ -128,8 +128,12 @@ class Chunks:
             length = datetime.timedelta(microseconds=self._length_us)
             at = to_datetime(time_us * 1_000)
             connection.execute("SELECT set_chunk_time_interval(%s::regclass, %s)", (self._series.table, length))
-            connection.execute(sql.SQL("INSERT INTO {} VALUES (%s, 0, 0, 0)").format(table), (at,))
-            connection.execute(sql.SQL("DELETE FROM {} WHERE time = %s AND {} = 0").format(table, key), (at,))
+            insert = sql.SQL("INSERT INTO {} VALUES (%s, 0, 0, 0) RETURNING tableoid::regclass::text").format(table)
+            made = connection.execute(insert, (at,)).fetchone()
+            assert made is not None
+            # From the chunk itself: by way of the hypertable, DELETE would wait for whoever indexes another chunk.
+            chunk = sql.SQL(made[0])
+            connection.execute(sql.SQL("DELETE FROM {} WHERE time = %s AND {} = 0").format(chunk, key), (at,))
             return
         start, end = self._free_around(time_us)
         name = f"{self._series.table}_" + to_datetime(start * 1_000).strftime("%Y%m%d_%H%M%S_%f").removesuffix(
