@@ -1,8 +1,9 @@
 """Storing a topic that is already full: the store worker, and psycopg alone with buffers that were encoded beforehand.
 
-The same rows into the same table with its (instrument, time) index, in batches of the worker's size over as many
-connections. The peer has nothing to read, decode, sort or encode, moves no offsets, and copies factor levels too: it is
-what PostgreSQL can take. Needs PSEUDOFEED_KAFKA and PSEUDOFEED_POSTGRES (`make bench` sets them).
+The same rows into the same table, in batches of the worker's size over as many connections, and the (instrument, time)
+index is there at the end. The peer has nothing to read, decode, sort or encode, moves no offsets, and copies factor
+levels too: it is what PostgreSQL can take, once with the index kept up, as everybody has it, and once with it made
+behind the rows, as the worker does it. Needs PSEUDOFEED_KAFKA and PSEUDOFEED_POSTGRES (`make bench` sets them).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -25,6 +26,7 @@ from pseudofeed.publish.markets import MarketRecord, read_market
 from pseudofeed.publish.topics import delete_topic, factor_topic, tick_topic
 from pseudofeed.settings import Connections
 from pseudofeed.store.backfill.rows import Shard, shard_rows
+from pseudofeed.store.chunk_index import make_index, unindexed_chunks
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import open_connection
 from pseudofeed.store.forget import forget_market
@@ -69,16 +71,16 @@ class Buffer:
     rows: bytes
 
 
-def psycopg_alone(connections: Connections, record: MarketRecord) -> float:
-    """Seconds from the first COPY to the last commit; each connection has a part of the instruments, as the worker's
-    have partitions."""
+def psycopg_alone(connections: Connections, record: MarketRecord, *, index_later: bool) -> float:
+    """Seconds from the first COPY until all is committed and indexed; each connection has a part of the instruments, as
+    the worker's have partitions."""
     stored, tier = prepare_store(record, connections)
     lanes: list[list[Buffer]] = [[] for _ in range(LANES)]
     with open_connection(connections, application="benchmark", writer=True) as connection:
         chunks = {series: Chunks(tier, series, stored) for series in (TICKS, FACTORS)}
         for rows in shard_rows(record.market, Shard(1, STEPS, LANES * BATCH_ROWS // INSTRUMENTS)):
             for series, columns in ((TICKS, rows.ticks), (FACTORS, rows.factors)):
-                chunks[series].make(connection, columns.time)
+                chunks[series].make(connection, columns.time, indexed=not index_later)
                 for lane, buffers in enumerate(lanes):
                     part = columns.where(columns.instrument % LANES == lane)
                     buffers.append(Buffer(series, encode_copy_rows(part, series.ids(stored))))
@@ -98,28 +100,34 @@ def psycopg_alone(connections: Connections, record: MarketRecord) -> float:
     begun = time.monotonic()
     for thread in threads:
         thread.join()
+    with open_connection(connections, application="benchmark", writer=True) as connection:
+        for chunk in unindexed_chunks(connection, tier):
+            make_index(connection, chunk)
     return time.monotonic() - begun
 
 
 @pytest.mark.parametrize("number", range(3))
 def test_store(benchmark: BenchmarkFixture, record: MarketRecord, number: int) -> None:
-    """Both, one after the other, which of them first in turn; the benchmark's own time is the worker's."""
+    """All three, which of them first in turn; the benchmark's own time is the worker's."""
     connections = Connections.resolve()
+
+    def peer(*, index_later: bool) -> float:
+        return psycopg_alone(connections, record, index_later=index_later)
+
+    writers: dict[str, Callable[[], float]] = {
+        "psycopg": lambda: peer(index_later=False),
+        "worker": lambda: benchmark.pedantic(worker, (connections, record), rounds=1),
+        "psycopg, index later": lambda: peer(index_later=True),
+    }
     seconds: dict[str, float] = {}
-
-    def peer() -> None:
-        seconds["psycopg"] = psycopg_alone(connections, record)
+    names = list(writers)
+    for name in names[number:] + names[:number]:
+        seconds[name] = writers[name]()
         with open_connection(connections, application="benchmark", writer=True) as connection:
             forget_market(connection, record.name)
-
-    if number % 2 == 0:
-        peer()
-    seconds["worker"] = benchmark.pedantic(worker, (connections, record), rounds=1)
-    if number % 2 == 1:
-        with open_connection(connections, application="benchmark", writer=True) as connection:
-            forget_market(connection, record.name)
-        peer()
     benchmark.group = f"store {INSTRUMENTS * STEPS} ticks of {INSTRUMENTS} instruments, {LANES} connections"
-    ticks = INSTRUMENTS * STEPS
-    benchmark.extra_info |= {f"{who}_ticks_per_second": ticks / taken for who, taken in seconds.items()}
-    benchmark.extra_info["worker_over_psycopg"] = seconds["psycopg"] / seconds["worker"]
+    benchmark.extra_info |= {
+        **{f"{name}, ticks/s": INSTRUMENTS * STEPS / taken for name, taken in seconds.items()},
+        "worker over psycopg": seconds["psycopg"] / seconds["worker"],
+        "worker over psycopg, index later": seconds["psycopg, index later"] / seconds["worker"],
+    }

@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS tick (
     variance      float8 NOT NULL
 ) PARTITION BY RANGE (time);
 
-CREATE INDEX IF NOT EXISTS tick_instrument_id_time_idx ON tick (instrument_id, time);
+-- (instrument_id, time) is indexed partition by partition: src/pseudofeed/store/chunk_index.py.
 CREATE INDEX IF NOT EXISTS tick_time_idx ON tick USING brin (time);
 
 CREATE TABLE IF NOT EXISTS tick_partition (

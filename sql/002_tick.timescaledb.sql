@@ -19,7 +19,4 @@ BEGIN
 END
 $$;
 
--- Ascending: a batch comes sorted by (instrument_id, time), and PostgreSQL fills index pages that grow upwards to the
--- brim. With time DESC they stay half empty. 1.2 million rows in batches of 200,000: 68 MB and 138,000 rows/s descending,
--- 38 MB and 186,000 rows/s ascending (PostgreSQL 17, TimescaleDB 2.19). Newest-first reads scan it backwards.
-CREATE INDEX IF NOT EXISTS tick_instrument_id_time_idx ON tick (instrument_id, time);
+-- (instrument_id, time) is indexed chunk by chunk: src/pseudofeed/store/chunk_index.py.

@@ -1,12 +1,11 @@
 """`run`: the feed and the workers of a market, one process each, kept alive and drained at the end.
 
 The supervisor talks to each process over a pipe of its own: a process that is killed in the middle of a word breaks
-nothing but its own pipe,
-where a shared queue's lock would stay held. A process that ends for no reason of the user's (a signal, a crash) is
-started again and goes on where
-it was; one that ends with an error that says what to do ends the whole run with it. Connections reach a process through
-the pipe that starts it,
-never through its arguments, which every user of the machine can read.
+nothing but its own pipe, where a shared queue's lock would stay held. A process that ends for no reason of the user's
+(a signal, a crash) is started again and goes on where it was; one that ends with an error that says what to do ends the
+whole run with it. Connections reach a process through the pipe that starts it, never through its arguments, which every
+user of the machine can read. On Linux all are forked from a process that has imported the stages: each by itself would
+take a second of processor time for that.
 
 Ctrl-C, or the feed's end, drains: the feed stops and flushes, the workers go on to the topic's end, then everything
 ends.
@@ -22,8 +21,9 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -39,6 +39,8 @@ __all__ = ["FeedOptions", "RunSummary", "Supervisor"]
 _RESTARTS = 20
 _RESTARTS_AFTER_CRASHES = 2
 _BACKOFF_SECONDS = 0.5
+_FORKS = sys.platform == "linux"  # elsewhere the system's libraries may not bear to be forked
+_IMPORTED = ("__main__", "pseudofeed.publish.feed", "pseudofeed.cache.worker", "pseudofeed.store.worker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,14 @@ class PipeControl:
         """Tell the supervisor; a supervisor that is gone is noticed at the next question."""
         with contextlib.suppress(OSError):
             self._pipe.send((kind, content))
+
+
+def _process_context() -> ForkServerContext | SpawnContext:
+    if not _FORKS:
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_IMPORTED))
+    return context
 
 
 def _serve(pipe: Connection, role: str, arguments: tuple[Any, ...]) -> None:
@@ -213,7 +223,7 @@ class Supervisor:
             "store": (record, connections),
             "cache": (record, connections),
         }
-        self._context = multiprocessing.get_context("spawn")
+        self._context = _process_context()
         self._workers = [_Worker("feed", "feed")]
         for role, count in (("cache", cache_workers), ("store", store_workers)):
             self._workers += [_Worker(role, f"{role} {n + 1}" if count > 1 else role) for n in range(count)]
@@ -305,6 +315,8 @@ class Supervisor:
         resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
+            if _FORKS:
+                forkserver.ensure_running()
             worker.process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -8,7 +8,16 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["EXAMPLE_STEP", "EXAMPLE_TIME", "LAST_NS", "format_step", "format_time", "parse_step", "parse_time"]
+__all__ = [
+    "EXAMPLE_STEP",
+    "EXAMPLE_TIME",
+    "LAST_NS",
+    "format_step",
+    "format_time",
+    "parse_step",
+    "parse_time",
+    "to_datetime",
+]
 
 LAST_NS = 2**63 - 1  # 2262-04-11T23:47:16.854775807Z
 EXAMPLE_TIME = "2026-03-02T14:30:00Z"
@@ -77,3 +86,8 @@ def format_time(time_ns: int) -> str:
     seconds, fraction_ns = divmod(time_ns, 1_000_000_000)
     text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{text}.{fraction_ns:09d}".rstrip("0").rstrip(".") + "Z" if fraction_ns else f"{text}Z"
+
+
+def to_datetime(time_ns: int) -> datetime:
+    """The time in UTC, cut to whole microseconds."""
+    return _EPOCH + timedelta(microseconds=time_ns // 1_000)

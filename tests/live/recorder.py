@@ -41,6 +41,9 @@ class Recorder:
     def idle(self) -> None:
         pass
 
+    def finish(self) -> bool:
+        return False
+
     def give_up(self) -> None:
         self.gave_up.set()
 

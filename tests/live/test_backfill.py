@@ -33,6 +33,7 @@ from pseudofeed.settings import Connections
 from pseudofeed.store.backfill import writer as backfill_writer
 from pseudofeed.store.backfill.claims import Claim, claim_steps
 from pseudofeed.store.backfill.run import BackfillSummary, backfill_market
+from pseudofeed.store.chunk_index import UnindexedChunk, unindexed_chunks
 from pseudofeed.store.connection import open_connection
 from pseudofeed.store.forget import forget_market
 from pseudofeed.store.schema import find_tier
@@ -78,10 +79,18 @@ def _factor_differences(connections: Connections, record: MarketRecord, steps: i
 
 
 def _whole(connections: Connections, record: MarketRecord, steps: int) -> None:
-    """Ticks and factor levels of the steps 1 to `steps` are there once each, and no others."""
+    """Ticks and factor levels of the steps 1 to `steps` are there once each, and no others; every chunk is indexed."""
+    assert _lacking(connections) == []
     assert differences(connections, record, steps) == (steps * len(record.market.symbols), 0, 0)
     factors = len(record.market.factors.names)
     assert _factor_differences(connections, record, steps) == (steps * factors, 0, 0)
+
+
+def _lacking(connections: Connections) -> list[UnindexedChunk]:
+    """Chunks with rows and without an index."""
+    with psycopg.connect(connections.require_postgres()) as connection:
+        chunks = unindexed_chunks(connection, find_tier(connection))
+        return [c for c in chunks if connection.execute(f"SELECT FROM {c.name} LIMIT 1".encode()).fetchall()]
 
 
 def test_the_command_writes_what_the_simulation_has(plain_connections: Connections, tmp_path: Path) -> None:
@@ -265,6 +274,7 @@ def test_asked_to_stop_it_says_what_is_left(plain_connections: Connections, mark
     report = verify_market(_record(market), plain_connections, stages=["postgres"])
     tally = report.stages["postgres"]
     assert (report.equal, tally.ticks, tally.unfinished) == (True, stopped.ticks, stopped.steps_left)
+    assert _lacking(plain_connections) == []
 
 
 @pytest.mark.time_limit(120)

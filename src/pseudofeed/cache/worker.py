@@ -149,6 +149,9 @@ class CacheSink:
             self._offsets.pop(partition, None)
             self._quotes.forget(self._instruments[partition])
 
+    def finish(self) -> bool:
+        return False
+
     def give_up(self) -> None:
         self._gave_up.set()
 

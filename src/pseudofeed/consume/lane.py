@@ -31,12 +31,13 @@ IDLE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class RawBatch:
-    """Messages of one partition, not decoded yet, with their offsets."""
+    """Messages of one partition, not decoded yet, with their offsets; seconds: see Batch."""
 
     partition: int
     from_offset: int
     values: list[bytes]
     offsets: list[int]
+    seconds: float
 
     @property
     def to_offset(self) -> int:
@@ -70,9 +71,9 @@ class Partition:
     values: list[bytes] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
 
-    def take(self) -> RawBatch:
-        """All buffered messages as a batch; the buffers are empty then."""
-        batch = RawBatch(self.number, self.from_offset, self.values, self.offsets)
+    def take(self, seconds: float) -> RawBatch:
+        """All buffered messages as a batch; the buffers are empty then. seconds: see Batch."""
+        batch = RawBatch(self.number, self.from_offset, self.values, self.offsets, seconds)
         self.values, self.offsets = [], []
         self.from_offset = batch.to_offset
         return batch
@@ -113,7 +114,8 @@ class Lane:
 
     def write(self, partitions: Sequence[Partition]) -> None:
         """Hand all that is buffered to the thread."""
-        batches = [partition.take() for partition in partitions if partition.values]
+        seconds = time.monotonic() - self.since
+        batches = [partition.take(seconds) for partition in partitions if partition.values]
         self.rows = 0
         self.writing_partitions = frozenset(batch.partition for batch in batches)
         self.writing = self._thread.submit(self._write, batches)
@@ -135,6 +137,10 @@ class Lane:
         """The worker ends: what is under way may end, but nobody waits for a server any longer."""
         self._ending = True
         self.sink.give_up()
+
+    def finish(self) -> Future[bool]:
+        """After the last write; the result is the sink's."""
+        return self._thread.submit(self.sink.finish)
 
     def drop(self, partitions: Sequence[int]) -> None:
         self._thread.submit(self.sink.drop, tuple(partitions))
@@ -180,7 +186,7 @@ class Lane:
                 )  # fmt: skip
                 begin += 1
         columns = TickColumns.concatenate(parts)
-        return Batch(batch.partition, batch.from_offset, batch.to_offset, columns, tuple(unreadable))
+        return Batch(batch.partition, batch.from_offset, batch.to_offset, columns, tuple(unreadable), batch.seconds)
 
     def _ticks(self, batch: RawBatch, begin: int, end: int) -> TickColumns:
         return self._stream.decode(batch.values[begin:end], batch.partition)

@@ -141,13 +141,16 @@ class _Loop:
             self._report()
 
     def _finish(self) -> None:
-        """Let the writes under way end, and tell Kafka how far the sinks are."""
+        """Let the writes under way end, tell Kafka how far the sinks are, and let them do what they have put off."""
         for lane in self._lanes:
             lane.give_up()
         wait([lane.writing for lane in self._lanes if lane.writing is not None])
         for lane in self._lanes:
             self._settle(lane)
         self._commit(last=True)
+        finishing = [lane.finish() for lane in self._lanes]
+        if sum(lane.result() for lane in finishing):
+            self._tally.finished()
         self._report(last=True)
 
     # --- the group's callbacks, called from within poll, consume and close ---------------------------------------

@@ -36,7 +36,8 @@ class Unreadable:
 class Batch:
     """Consecutive messages of one partition: from where reading went on, `from_offset`, to before `to_offset`.
 
-    columns: the ticks of those that could be read. unreadable: the others, by offset.
+    columns: the ticks of those that could be read. unreadable: the others, by offset. seconds: since the first message
+    was read of this batch or those that are written with it.
     """
 
     partition: int
@@ -44,12 +45,13 @@ class Batch:
     to_offset: int
     columns: TickColumns
     unreadable: tuple[Unreadable, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSummary:
-    """What a worker did. seconds: from the first tick's arrival to the last one's commit. last_step: 0 if no tick
-    came. unreadable: messages that are no ticks of this market.
+    """What a worker did. seconds: from the first tick's arrival to the last one's commit, with what the sinks then had
+    to finish. last_step: 0 if no tick came. unreadable: messages that are no ticks of this market.
     """
 
     ticks: int
@@ -78,6 +80,10 @@ class Sink(Protocol):
 
     def idle(self) -> None:
         """Called about once a second while there is nothing to write."""
+        ...
+
+    def finish(self) -> bool:
+        """Called where the worker ends in order, after the last write: do what was put off; True if there was any."""
         ...
 
     def give_up(self) -> None:

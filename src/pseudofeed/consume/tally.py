@@ -13,8 +13,8 @@ __all__ = ["Tally"]
 
 @dataclass(slots=True)
 class Tally:
-    """ticks: written. unreadable: messages. first_at, last_at: when the first tick came and the last was written; 0:
-    none yet.
+    """ticks: written. unreadable: messages. first_at, last_at: when the first tick came and the last was written, with
+    all that belongs to it; 0: none yet.
     """
 
     ticks: int = 0
@@ -32,6 +32,11 @@ class Tally:
         self.unreadable += unreadable
         self.last_step = max(self.last_step, last_step)
         self.last_at = time.monotonic()
+
+    def finished(self) -> None:
+        """What was put off is done."""
+        if self.ticks:
+            self.last_at = time.monotonic()
 
     @property
     def seconds(self) -> float:

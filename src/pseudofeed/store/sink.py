@@ -25,6 +25,7 @@ from pseudofeed.publish.topics import TopicState
 from pseudofeed.settings import Connections
 from pseudofeed.store.backfill.claims import CLAIM_LOCK, claimed_steps
 from pseudofeed.store.backfill.steps import outside
+from pseudofeed.store.chunk_index import ChunkIndexer
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import may_pass, open_connection, store_error
 from pseudofeed.store.order import TickOrder
@@ -47,8 +48,8 @@ UPKEEP_SECONDS = 60.0
 class StoreSink:
     """One connection that stores the partitions it is given; see `pseudofeed.consume.Sink` for when what is called.
 
-    series: the market's ticks or its factors. keeps_up: drop and compress old chunks while there is nothing to write
-    (upkeep.py).
+    series: the market's ticks or its factors. indexer: of the worker; without it no index
+    is put off. keeps_up: drop and compress old chunks (upkeep.py).
     """
 
     def __init__(
@@ -58,14 +59,16 @@ class StoreSink:
         tier: Tier,
         *,
         series: Series = TICKS,
+        indexer: ChunkIndexer | None = None,
         keeps_up: bool = False,
     ) -> None:
-        self._tier, self._keeps_up, self._kept_up_at = tier, keeps_up, 0.0
+        self._tier, self._keeps_up, self._kept_up_at = tier, keeps_up, float("-inf")
         self._connections = connections
         self._market = market
         self._topic = f"{series.stream}.{market.record.name}"
         self._series, self._ids = series, series.ids(market)
         self._chunks = Chunks(tier, series, market)
+        self._indexer = indexer
         if series is TICKS:
             count = market.record.partitions
             self._order = TickOrder(instrument_partitions(market.record.market.symbols, count), count)
@@ -96,40 +99,25 @@ class StoreSink:
             rows = encode_copy_rows(columns, self._ids)
         except ValueError as problem:  # a time between two microseconds: the market's clock has none such
             raise TopicError(f"topic {self._topic}: {problem}; these ticks are not its market's") from None
-        back_off = FIRST_BACK_OFF
-        unsettled = False
-        while True:
-            try:
-                connection = self._connected()
-                if unsettled and self._is_in(connection, batches):
-                    break
-                self._chunks.make(connection, columns.time)
-                self._commit(connection, batches, columns, rows)
-                break
-            except psycopg.errors.CheckViolation as problem:
-                # A partition was dropped since we saw it.
-                self._chunks.forget()
-                back_off = self._wait_or_raise(problem, back_off, passes=back_off < LONGEST_BACK_OFF)
-            except psycopg.Error as problem:
-                unsettled = True
-                back_off = self._wait_or_raise(problem, back_off)
+        in_bulk = self._indexer is not None and self._indexer.begin(self, len(columns), batches[0].seconds)
+        try:
+            self._write(batches, columns, rows, indexed=not in_bulk)
+        finally:
+            if self._indexer is not None:
+                self._indexer.end(self)
         for batch in batches:
             self._order.take(batch)
+        self._see_to_old_chunks()
 
     def drop(self, partitions: Sequence[int]) -> None:
         for partition in partitions:
             self._order.forget(partition)
 
     def idle(self) -> None:
-        if not self._keeps_up or time.monotonic() - self._kept_up_at < UPKEEP_SECONDS:
-            return
-        self._kept_up_at = time.monotonic()
-        try:
-            if keep_up(self._connected(), self._tier):
-                self._chunks.forget()
-        except psycopg.Error as problem:
-            _log.warning("old ticks stay for now: %s", store_error(problem, self._connections))
-            self._disconnect()
+        self._see_to_old_chunks()
+
+    def finish(self) -> bool:
+        return self._indexer is not None and self._indexer.finish()
 
     def give_up(self) -> None:
         self._gave_up.set()
@@ -189,10 +177,30 @@ class StoreSink:
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
+    def _write(self, batches: Sequence[Batch], columns: TickColumns, rows: bytes, *, indexed: bool) -> None:
+        """columns: the ticks of all batches; rows: they encoded. indexed: see `Chunks.make`."""
+        back_off = FIRST_BACK_OFF
+        unsettled = False
+        while True:
+            try:
+                connection = self._connected()
+                if unsettled and self._is_in(connection, batches):
+                    return
+                self._chunks.make(connection, columns.time, indexed=indexed)
+                self._commit(connection, batches, columns, rows)
+            except psycopg.errors.CheckViolation as problem:
+                # A partition was dropped since we saw it.
+                self._chunks.forget()
+                back_off = self._wait_or_raise(problem, back_off, passes=back_off < LONGEST_BACK_OFF)
+            except psycopg.Error as problem:
+                unsettled = True
+                back_off = self._wait_or_raise(problem, back_off)
+            else:
+                return
+
     def _commit(
         self, connection: psycopg.Connection, batches: Sequence[Batch], columns: TickColumns, rows: bytes
     ) -> None:
-        """columns: the ticks of all batches; rows: they encoded."""
         with connection.transaction():
             self._move_offsets(connection, batches)
             quarantine(connection, self._market.market_id, self._topic, self._topic_id, batches)
@@ -260,6 +268,20 @@ class StoreSink:
             f"the store is not where this worker was in {self._topic} (partition: offset {ranges}): another worker "
             f"goes on with these partitions, or the server lost its newest commits. This batch was dropped"
         )
+
+    # --- old chunks --------------------------------------------------------------------------------------------------
+
+    def _see_to_old_chunks(self) -> None:
+        """Once a minute, behind a batch or where none comes."""
+        if not self._keeps_up or time.monotonic() - self._kept_up_at < UPKEEP_SECONDS:
+            return
+        self._kept_up_at = time.monotonic()
+        try:
+            if keep_up(self._connected(), self._tier):
+                self._chunks.forget()
+        except psycopg.Error as problem:
+            _log.warning("old ticks stay for now: %s", store_error(problem, self._connections))
+            self._disconnect()
 
     # --- the connection ----------------------------------------------------------------------------------------------
 

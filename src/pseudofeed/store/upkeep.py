@@ -17,11 +17,11 @@ from psycopg import sql
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.store.chunks import stored_chunks
 from pseudofeed.store.schema import SCHEMA_LOCK, Tier
+from pseudofeed.times import to_datetime
 
 __all__ = ["Extent", "compression_end", "keep_up", "reached_step", "read_extents", "retention_end"]
 
 TABLES = ("tick", "factor_level", "bar")
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,10 @@ def read_extents(connection: psycopg.Connection) -> list[Extent]:
         try:
             clock = record.market.clock
         except Exception:  # whatever makes it unreadable, its ticks are not ours to drop
-            extents.append(Extent(_EPOCH, _EPOCH, None, None))
+            extents.append(Extent(to_datetime(0), to_datetime(0), None, None))
             continue
         first, last = clock.times(1, 1)[0], clock.times(max(1, reached_step(reached, done or [])), 1)[0]
-        extents.append(Extent(_moment(int(first)), _moment(int(last)), retention, compress_after))
+        extents.append(Extent(to_datetime(int(first)), to_datetime(int(last)), retention, compress_after))
     return extents
 
 
@@ -132,7 +132,3 @@ def _compress(connection: psycopg.Connection, end: datetime.datetime) -> None:
         # The bars of a chunk are made before it is compressed, which is when reading it is cheap.
         connection.execute("CALL refresh_continuous_aggregate('bar_minute', %s, %s)", (begin, chunk_end))
         connection.execute("SELECT compress_chunk(%s::regclass, if_not_compressed => true)", (name,))
-
-
-def _moment(time_ns: int) -> datetime.datetime:
-    return _EPOCH + datetime.timedelta(microseconds=time_ns // 1_000)

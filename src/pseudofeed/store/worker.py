@@ -12,6 +12,7 @@ from pseudofeed.control import Control
 from pseudofeed.errors import StoreError
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
+from pseudofeed.store.chunk_index import ChunkIndexer
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.registry import StoredMarket, register_market
 from pseudofeed.store.schema import Tier, applied_files, migrate
@@ -57,10 +58,14 @@ def store_market(
     count = min(LANES if lanes is None else lanes, record.partitions)
 
     def store_ticks(control: Control) -> WorkerSummary:
-        sinks = [StoreSink(connections, market, tier, keeps_up=lane == 0) for lane in range(count)]
-        return consume_ticks(
-            record, connections, control, sinks, stage="store", batch_rows=batch_rows, batch_seconds=batch_seconds
-        )
+        indexer = ChunkIndexer(connections, market, tier, batch_seconds=batch_seconds)
+        sinks = [StoreSink(connections, market, tier, indexer=indexer, keeps_up=lane == 0) for lane in range(count)]
+        try:
+            return consume_ticks(
+                record, connections, control, sinks, stage="store", batch_rows=batch_rows, batch_seconds=batch_seconds
+            )
+        finally:
+            indexer.close()
 
     def store_factors(control: Control) -> WorkerSummary:
         return consume_ticks(

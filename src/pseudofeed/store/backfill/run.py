@@ -1,7 +1,7 @@
 """`pseudofeed backfill`: a market simulated straight into the store, without Kafka.
 
-A range of steps is claimed (claims.py), cut into one stretch for each connection, and each stretch is
-simulated (rows.py) and committed batch after batch with the mark that covers it (writer.py). What is
+A range of steps is claimed (claims.py), cut into a stretch for each connection, and each stretch is simulated (rows.py)
+and committed batch after batch with the mark that covers it (writer.py); chunks are indexed behind their rows. What is
 marked is done: so to start it again after whatever ended it goes on with what is left, with as many connections as one
 likes, and two backfills of one market at a time do nothing twice.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,6 +99,7 @@ def backfill_market(
             files = [] if directory is None else day_files(stored.record.market, directory, first, last)
         run = _Run(connections, stored, tier, control, batch_rows)
         run.work(shared_out(run.claim(first, last), lanes))
+        run.index(first, last)
         with open_connection(connections, application="pseudofeed backfill", writer=False) as connection:
             done = merge(part for claim in read_claims(connection, stored) for part in claim.done)
     except psycopg.Error as problem:
@@ -183,7 +184,7 @@ class _Run:
 
     def claim(self, first: int, last: int) -> list[Stretch]:
         """What is to be done of these steps."""
-        writer = BackfillWriter(self._connections, self._market, self._tier, lambda: not self._control.stopping)
+        writer = self._writer(lambda: not self._control.stopping)
         try:
             claims = writer.claim(first, last)
         finally:
@@ -213,11 +214,27 @@ class _Run:
         if self._problems:
             raise self._problems[0]
 
+    def index(self, first: int, last: int) -> None:
+        """Make the indexes that are missing where these steps are; the connections have made those of the chunks that
+        they alone have filled."""
+        writer = self._writer(lambda: True)
+        try:
+            if writer.index(self._time(first), self._time(last) + 1, whole=False) and self.tally.ticks:
+                self.tally.ended = time.monotonic()
+        finally:
+            writer.close()
+
+    def _writer(self, going_on: Callable[[], bool]) -> BackfillWriter:
+        return BackfillWriter(self._connections, self._market, self._tier, going_on)
+
+    def _time(self, step: int) -> int:
+        return int(self._market.record.market.clock.times(step, 1)[0])
+
     def _going_on(self) -> bool:
         return not self._ending.is_set()
 
     def _work(self, part: Sequence[Stretch]) -> None:
-        writer = BackfillWriter(self._connections, self._market, self._tier, self._going_on)
+        writer = self._writer(self._going_on)
         state: MarketState | None = None
         try:
             for stretch in part:
@@ -242,6 +259,7 @@ class _Run:
                     self._fill(writer, Stretch(stretch.claim, *part), state)
             else:
                 self._count(*added, rows.last)
+                writer.index(self._time(stretch.first), self._time(rows.last), whole=True)
             state = rows.state
             if not self._going_on():
                 break

@@ -22,12 +22,14 @@ from pseudofeed.settings import Connections
 from pseudofeed.store.backfill.claims import Claim, Held, claim_steps, read_claims
 from pseudofeed.store.backfill.rows import ShardRows
 from pseudofeed.store.backfill.steps import Ranges
+from pseudofeed.store.chunk_index import make_index, unindexed_chunks
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import may_pass, open_connection, store_error
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import Tier
 from pseudofeed.store.series import FACTORS, TICKS, Series
 from pseudofeed.store.settings import kept_from
+from pseudofeed.times import to_datetime
 
 __all__ = ["OUTAGE_SECONDS", "BackfillWriter", "Committed"]
 
@@ -64,6 +66,7 @@ class BackfillWriter:
         self, connections: Connections, market: StoredMarket, tier: Tier, going_on: Callable[[], bool]
     ) -> None:
         self._connections, self._market, self._going_on = connections, market, going_on
+        self._tier = tier
         self._chunks = {series: Chunks(tier, series, market) for series in (TICKS, FACTORS)}
         self._connection: psycopg.Connection | None = None
 
@@ -89,6 +92,21 @@ class BackfillWriter:
 
         return self._persist(look)
 
+    def index(self, begin_ns: int, end_ns: int, *, whole: bool) -> bool:
+        """Make the index of each chunk that lacks it and lies in begin <= time < end, `whole` or in part; True if one
+        was made. Waits and raises as `write` does."""
+        begin, end = to_datetime(begin_ns), to_datetime(end_ns)
+
+        def make(connection: psycopg.Connection) -> bool:
+            chunks = unindexed_chunks(connection, self._tier)
+            if whole:
+                due = [chunk for chunk in chunks if begin <= chunk.begin and chunk.end <= end]
+            else:
+                due = [chunk for chunk in chunks if begin < chunk.end and chunk.begin < end]
+            return sum(make_index(connection, chunk) for chunk in due) > 0
+
+        return self._persist(make)
+
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -102,7 +120,7 @@ class BackfillWriter:
                 FACTORS: _wanted(rows.factors, claim.factors, kept_ns),
             }
             for series, columns in parts.items():
-                self._chunks[series].make(connection, columns.time)
+                self._chunks[series].make(connection, columns.time, indexed=False)
             try:
                 with connection.transaction():
                     for series, columns in parts.items():
