@@ -54,6 +54,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
     def too_long(number: int, frame: FrameType | None) -> NoReturn:
         del number, frame
+        faulthandler.dump_traceback(2)  # all threads: what the test waits for may be another one's
         pytest.fail(f"the test took longer than its limit of {seconds:.0f} s")
 
     before = signal.signal(signal.SIGALRM, too_long)

@@ -132,6 +132,7 @@ class Working:
         try:
             self._summary = store_market(record, connections, self._control, batch_rows=300, batch_seconds=0.01)
         except PseudofeedError as problem:
+            print(f"the worker ended: {problem}")  # for a test that waits for what it would have done
             self.problem = problem
 
     @property
