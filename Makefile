@@ -54,14 +54,18 @@ WITH_SERVERS = \
 demo: .venv/.demo
 	$(BIN)/pseudofeed demo
 
+# Two files of tests at a time, in their order: most tests wait (for a broker to come back, for a session to time out),
+# and the long ones come first. A test that is stuck for good ends its process, and with it the run, as it does without.
+PYTEST = $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+
 test: .venv/.test clients lint native
-	@$(WITH_SERVERS); $(BIN)/pytest
+	@$(WITH_SERVERS); $(PYTEST)
 
 live: .venv/.test clients
-	@$(WITH_SERVERS); $(BIN)/pytest tests/live $(wildcard tests/interop)
+	@$(WITH_SERVERS); $(PYTEST) tests/live $(wildcard tests/interop)
 
 soak: .venv/.test soak-bits soak-fuzz
-	@$(WITH_SERVERS); PSEUDOFEED_SOAK=6 $(BIN)/pytest tests/live
+	@$(WITH_SERVERS); PSEUDOFEED_SOAK=6 $(PYTEST) tests/live
 
 soak-bits: .venv/.test
 	@$(IN_VENV) tests/native/soak_bits.sh build/bits

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from pseudofeed.servers.kafka import KAFKA_VERSION
+from pseudofeed.servers.tools import locked
 
 ROOT = Path(__file__).parents[2]
 SOURCES = Path(__file__).parent / "java"
@@ -48,11 +49,14 @@ def java_programs() -> JavaPrograms:
     state = hashlib.sha256(b"".join(path.read_bytes() for path in inputs) + repr(readers).encode()).hexdigest()
     folder = BUILD / state[:16]
     if not folder.is_dir():
-        partial = folder.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        _build(partial, readers)
-        partial.replace(folder)
+        # Another process that runs tests beside this one may want them, too.
+        with locked(BUILD, print):
+            if not folder.is_dir():
+                partial = folder.with_suffix(".partial")
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir(parents=True)
+                _build(partial, readers)
+                partial.replace(folder)
     return JavaPrograms(folder)
 
 

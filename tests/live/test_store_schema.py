@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from live.commands import result, start
+from live.own_servers import own_postgres
 from live.pipe import Until, differences, fed_market
 from pseudofeed.errors import SettingsError, StoreError
 from pseudofeed.settings import Connections
@@ -101,31 +103,18 @@ def test_readers_may_read_and_nothing_else(store_connections: Connections, marke
                 connection.execute(statement.encode())
 
 
-def test_a_user_who_may_not_make_roles_is_told_and_goes_on(plain_connections: Connections, tmp_path: Path) -> None:
-    """In a cluster of its own the role would not be there yet: it is renamed away for the test."""
-    dsn = plain_connections.require_postgres()
-    user = "pseudofeed_test_owner"
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(user)))
-        connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'own'").format(sql.Identifier(user)))
-        connection.execute(sql.SQL("CREATE SCHEMA own AUTHORIZATION {}").format(sql.Identifier(user)))
-        known = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (READER,)).fetchone() is not None
-        if known:
-            connection.execute(sql.SQL("ALTER ROLE {} RENAME TO pseudofeed_away").format(sql.Identifier(READER)))
-        try:
-            own = make_conninfo(dsn, user=user, password="own", options="-c search_path=own")
-            process = start(
-                Connections(plain_connections.kafka, plain_connections.redis, own), tmp_path, "store", "--migrate"
-            )
-            out, err = process.communicate(timeout=60)
-            assert process.returncode == 0, err
-            assert f"no role {READER}: this user may not create roles" in err
-            assert f"number {NEWEST} (plain)" in out
-        finally:
-            if known:
-                connection.execute(sql.SQL("ALTER ROLE pseudofeed_away RENAME TO {}").format(sql.Identifier(READER)))
-            connection.execute("DROP SCHEMA own CASCADE")
-            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(user)))
+def test_a_user_who_may_not_make_roles_is_told_and_goes_on(connections: Connections, tmp_path: Path) -> None:
+    """On a server of its own: on the one that all tests share the role is there."""
+    with own_postgres() as (_, dsn):
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("CREATE ROLE owner LOGIN PASSWORD 'own'")
+            connection.execute("CREATE DATABASE own OWNER owner")
+        settings = replace(connections, postgres=make_conninfo(dsn, dbname="own", user="owner", password="own"))
+        process = start(settings, tmp_path, "store", "--migrate")
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert f"no role {READER}: this user may not create roles" in err
+    assert f"number {NEWEST} (plain)" in out
 
 
 def test_a_query_by_symbol_uses_the_index_and_only_the_chunks_of_its_time(

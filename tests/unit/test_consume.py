@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
 from confluent_kafka import Producer as PlainProducer
 
 from live.pipe import Until, feed_steps
+from live.recorder import Recorder
 from pseudofeed.consume import Batch, Sink, WorkerSummary, consume_ticks
 from pseudofeed.errors import OffsetConflict, ServerError, TopicError
 from pseudofeed.market import Market
@@ -23,57 +22,6 @@ from pseudofeed.publish.topics import TopicState, tick_topic
 from pseudofeed.settings import Connections
 
 STEPS = 400
-
-
-class Recorder:
-    """A sink in memory. It starts partitions at `start`, and does `before` ahead of each write."""
-
-    def __init__(self, start: int = 0) -> None:
-        self.start = start
-        self.next: dict[int, int] = {}
-        self.batches: list[Batch] = []
-        self.asked: list[tuple[int, ...]] = []
-        self.closed = 0
-        self.gave_up = threading.Event()
-
-    def before(self, batches: Sequence[Batch]) -> None:
-        del batches
-
-    def positions(self, topic: TopicState, partitions: Sequence[int]) -> Mapping[int, int]:
-        del topic
-        self.asked.append(tuple(partitions))
-        return {partition: self.next.setdefault(partition, self.start) for partition in partitions}
-
-    def write(self, batches: Sequence[Batch]) -> None:
-        self.before(batches)
-        for batch in batches:
-            assert batch.from_offset == self.next[batch.partition]
-            self.next[batch.partition] = batch.to_offset
-        self.batches += batches
-
-    def drop(self, partitions: Sequence[int]) -> None:
-        del partitions
-
-    def idle(self) -> None:
-        pass
-
-    def finish(self) -> bool:
-        return False
-
-    def give_up(self) -> None:
-        self.gave_up.set()
-
-    def close(self) -> None:
-        self.closed += 1
-
-    def sequences(self, partition: int) -> list[int]:
-        """The steps of a partition's first instrument, in the order of writing."""
-        found: list[int] = []
-        for batch in self.batches:
-            if batch.partition == partition:
-                columns = batch.columns
-                found += columns.sequence[columns.instrument == columns.instrument.min()].tolist()
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -233,84 +181,3 @@ def test_positions_are_checked_against_the_topic() -> None:
     for offset in (4, 10):
         with pytest.raises(TopicError, match="partition 0"):
             position_within("ticks.m", topic, 0, offset, "the store")
-
-
-@pytest.mark.time_limit(180)
-def test_a_partition_that_left_while_it_was_paused_is_read_when_it_comes_back(
-    connections: Connections, record: MarketRecord
-) -> None:
-    class Held(Recorder):
-        release = threading.Event()
-
-        def before(self, batches: Sequence[Batch]) -> None:
-            del batches
-            assert self.release.wait(120)
-
-    class Passing(Recorder):
-        def before(self, batches: Sequence[Batch]) -> None:
-            del batches
-            self.gave_up.wait(120)
-            raise ServerError("never writes")
-
-    def worker(control: Until, sink: Recorder) -> threading.Thread:
-        def work() -> None:
-            with contextlib.suppress(ServerError):
-                consume_ticks(record, connections, control, [sink], stage="paused", batch_rows=40, batch_seconds=0.0)
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        return thread
-
-    staying, passing = Until(draining=False), Until(draining=False)
-    held, visitor = Held(), Passing()
-    stays = worker(staying, held)
-    while not held.asked:
-        time.sleep(0.05)
-    time.sleep(3)  # its first write hangs, its next batch is full: the partitions are paused by now
-    passes = worker(passing, visitor)
-    while not visitor.asked:
-        time.sleep(0.05)
-    passing.stopping = True
-    passes.join(60)
-    (came_back,) = visitor.asked[0]
-    held.release.set()
-    while came_back not in [partition for asked in held.asked[1:] for partition in asked]:
-        time.sleep(0.05)
-    staying.draining = True
-    stays.join(60)
-    finished = not stays.is_alive()
-    staying.stopping = True
-    stays.join(10)
-    assert finished, "the partition that came back was never read"
-    assert [held.sequences(partition) for partition in (0, 1)] == [list(range(1, STEPS + 1))] * 2
-
-
-@pytest.mark.time_limit(180)
-def test_a_draining_worker_stays_while_another_has_something_left(
-    connections: Connections, record: MarketRecord
-) -> None:
-    """A partition that changes hands is nobody's for a while: if all left who have nothing to do then, it would
-    stay so."""
-
-    class Held(Recorder):
-        release = threading.Event()
-
-        def before(self, batches: Sequence[Batch]) -> None:
-            del batches
-            assert self.release.wait(120)
-
-    busy, helping = Held(), Recorder()
-    helping.next = busy.next
-    with ThreadPoolExecutor(2) as workers:
-        working = workers.submit(_consume, record, connections, [busy], batch_rows=40)
-        while not busy.asked:
-            time.sleep(0.05)
-        waiting = workers.submit(_consume, record, connections, [helping], batch_rows=40)
-        time.sleep(8)  # joined, with nothing assigned yet
-        left_early = waiting.done()
-        busy.release.set()
-        ticks = working.result().ticks + waiting.result().ticks
-    assert not left_early
-    assert ticks == STEPS * 10
-    for partition in (0, 1):
-        assert sorted(busy.sequences(partition) + helping.sequences(partition)) == list(range(1, STEPS + 1))
