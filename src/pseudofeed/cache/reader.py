@@ -65,7 +65,7 @@ class QuoteReader:
         self._held = CachedQuotes.none_yet(len(keys))
         self._held_columns = [getattr(self._held, column.name) for column in fields(self._held)[1:]]
         self._words = [packed_words(key) for key in keys]
-        self._packed: tuple[Sequence[int], bytes] = ((), b"")
+        self._packed: tuple[tuple[int, ...], bytes] = ((), b"")
 
     def read(self, numbers: Sequence[int]) -> CachedQuotes:
         """The quotes of keys[number] for each number; those not there are left out. Raises redis.RedisError,
@@ -116,9 +116,10 @@ class QuoteReader:
     def _answers(self, numbers: Sequence[int]) -> list[object]:
         """HMGETs in one round trip, packed once for numbers that are asked for again and again; once more where the
         server has closed the connection meanwhile."""
-        if self._packed[0] != numbers:
-            commands = b"".join([b"%b%b%b" % (_HMGET, self._words[number], _FIELDS) for number in numbers])
-            self._packed = (numbers, commands)
+        asked = tuple(numbers)
+        if self._packed[0] != asked:
+            commands = b"".join([b"%b%b%b" % (_HMGET, self._words[number], _FIELDS) for number in asked])
+            self._packed = (asked, commands)
         try:
             return exchange(self._redis, [self._packed[1]], answers=len(numbers))
         except (redis.ConnectionError, redis.TimeoutError):
