@@ -1,8 +1,8 @@
 """The whole pipe against the real servers: simulate -> Kafka -> Redis and the store with its index, all committed.
 
 Beside it, in the same run, what a competent user would write: peers/pipeline.py, each tick a struct or JSON. Needs
-PSEUDOFEED_KAFKA, PSEUDOFEED_REDIS and PSEUDOFEED_POSTGRES (`make bench` sets them). A round is a new market; the figure
-is ticks a second up to the last commit.
+PSEUDOFEED_KAFKA, PSEUDOFEED_REDIS and PSEUDOFEED_POSTGRES (`make bench` sets them). A round is a new market in chunks
+of its own, dropped again afterwards; the figure is ticks a second up to the last commit, and until the index is there.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def peer(encoding: str) -> float:
 
 
 def ours(folder: Path, *, stores: int) -> float:
-    """Ticks a second of `pseudofeed run` up to its last commit."""
-    market = folder / "market.toml"
+    """Ticks a second of `pseudofeed run` up to its last commit and index."""
+    market, name = folder / "market.toml", f"bench-{uuid.uuid4().hex[:8]}"
     market.write_text(
         f"""[market]
-name = "bench-{uuid.uuid4().hex[:8]}"
+name = "{name}"
 seed = 7
 [clock]
 start = 2026-03-02T14:30:00Z
@@ -54,9 +54,12 @@ correlations = [[1.0, 0.3, 0.3], [0.3, 1.0, 0.3], [0.3, 0.3, 1.0]]
 count = {INSTRUMENTS}
 """
     )
-    command = [sys.executable, "-m", "pseudofeed", "run", str(market), "--steps", str(TICKS // INSTRUMENTS)]
-    command += ["--store-workers", str(stores), "--json"]
-    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout
+    command = [sys.executable, "-m", "pseudofeed"]
+    options = ["--steps", str(TICKS // INSTRUMENTS), "--store-workers", str(stores), "--json"]
+    output = subprocess.run(
+        [*command, "run", str(market), *options], capture_output=True, text=True, check=True, timeout=600
+    ).stdout
+    subprocess.run([*command, "market", "drop", name, "--yes"], capture_output=True, check=True, timeout=600)
     summary = json.loads(output.splitlines()[-1])
     assert summary["ticks"] == TICKS
     return float(summary["ticks_per_second"])

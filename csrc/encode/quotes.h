@@ -1,5 +1,5 @@
 // The newest quotes of some instruments as the cache's script takes them (src/pseudofeed/cache/quote.lua): one
-// MessagePack array of texts, quote_texts of them for every quote.
+// MessagePack array.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +16,8 @@ struct QuoteColumns {
     const double *price = nullptr, *variance = nullptr;
     const std::int64_t* first = nullptr;  // the first step of the quote's session
     const std::uint8_t* known = nullptr;  // 0: open, high and low are not known
+    const std::uint8_t* in_part =
+        nullptr;  // 1: the session, open, high and low are where the quote goes, and not told again
     const double *open = nullptr, *high = nullptr, *low = nullptr;
 };
 
@@ -25,19 +27,27 @@ struct Opening {
     std::string_view text;
 };
 
-// sequence, time, time_ns, price, variance, session, open, high, low, the last four "-" where they are not known; and
-// the length of the quote's JSON. Numbers are the shortest texts that read back to the same bits, as Python's repr has
-// them.
-inline constexpr std::size_t quote_texts = 10;
+// Of a whole quote: the texts sequence, time, time_ns, price, variance, session, open, high, low, and the length of its
+// JSON. One boolean in place of the last four texts says that they are not known (false), or not told again (true).
+// Numbers in texts are the shortest that read back to the same bits, as Python's repr has them.
+inline constexpr std::size_t quote_entries = 10;
 
 struct EncodedQuotes {
-    std::string texts;  // MessagePack
-    std::string json;   // the quotes as JSON, a comma between two
+    std::string packed;  // MessagePack
+    std::string json;    // the quotes as JSON, a comma between two, whole in any case
 };
 
 // symbols: of all instruments, quoted and escaped for JSON; instruments: those to write, all below N; openings: of
 // every first step among them that is known, at most 64 bytes each. May throw std::bad_alloc.
 EncodedQuotes encode_quotes(const QuoteColumns& columns, const std::vector<std::string>& symbols,
                             const std::vector<Opening>& openings, const std::int64_t* instruments, std::size_t count);
+
+// A quote as it is read back: epoch, sequence, time; price, variance, open, high, low.
+inline constexpr std::size_t quote_integers = 3, quote_doubles = 5;
+
+// Whether the texts (quote_integers + quote_doubles of them) are a quote: integers from 0 on, finite doubles. Without
+// its session a quote has no open, high and low (their data() is null): then they are NaN. Writes every `stride`-th
+// place.
+bool decode_quote(const std::string_view* texts, std::int64_t* integers, double* doubles, std::size_t stride);
 
 }  // namespace pseudofeed::encode

@@ -52,4 +52,11 @@ inline char* put_time(char* at, std::int64_t time) {
     return at;
 }
 
+// Whether the whole text is a number, which is in *number then: plain digits, or what put_shortest and repr write.
+template <typename Number>
+bool is_number(std::string_view text, Number* number) {
+    const auto [behind, error] = std::from_chars(text.data(), text.data() + text.size(), *number);
+    return error == std::errc{} && behind == text.data() + text.size();
+}
+
 }  // namespace pseudofeed::encode

@@ -168,6 +168,37 @@ def test_a_session_whose_beginning_is_lost_has_no_open(
     assert server.client.exists(ready_key(market_name))
 
 
+def test_what_somebody_has_written_over_is_written_whole_again(connections: Connections, market_name: str) -> None:
+    market = Market.sample(instruments=3, factors=1, seed=1, name=market_name, start="2026-03-02T14:30:00Z")
+    record = MarketRecord(market_name, dict(market.specification), 1, 1_700_000_000_000, market.fingerprint)
+    sink = CacheSink(record, connections)
+    sink.positions(TopicState(None, np.zeros(1, np.int64), np.zeros(1, np.int64)), [0])
+
+    def write(step: int, price: float) -> None:
+        time_ns = np.full(3, int(market.clock.times(step, 1)[0]))
+        columns = TickColumns(
+            time_ns, np.full(3, step), np.arange(3, dtype=np.int32), np.full(3, price), np.full(3, 0.04)
+        )
+        sink.write([Batch(0, step - 1, step, columns)])
+
+    with redis.Redis.from_url(connections.require_redis(), decode_responses=True) as client:
+        key = quote_key(market_name, 0, market.symbols[1])
+        for step, price in enumerate((10.0, 12.0, 9.0, 11.0), start=1):
+            write(step, price)
+        before = client.hgetall(key)
+        assert [before[name] for name in ("sequence", "open", "high", "low")] == ["4", "10.0", "12.0", "9.0"]
+        client.hset(key, "high", "rubbish")
+        client.hdel(key, "epoch")
+        sink.idle()  # comes once a second, and is done once a second where it does not come
+        write(5, 11.0)
+        after = client.hgetall(key)
+        assert {**before, **{name: after[name] for name in ("sequence", "time", "time_ns")}} == after
+        client.delete(key)
+        write(6, 11.0)
+        assert client.hget(key, "low") == "9.0"
+    sink.close()
+
+
 @EVERY_REDIS
 def test_an_older_quote_never_replaces_a_newer_one(
     connections: Connections, market_name: str, own_redis: Callable[..., OwnRedis]

@@ -133,7 +133,7 @@ def test_a_damaged_quote_is_named(client: Client, record: MarketRecord, store_co
             with pytest.raises(DamagedQuote, match=symbol):
                 client.latest(symbols)
         assert client.latest(record.market.symbols[4])["sequence"].to_numpy()[0] == STEPS
-        # The next tick repairs it.
+        # Ticks repair it.
         feed_steps(store_connections, record, first=STEPS + 1, steps=1)
         cache_market(record, store_connections, Until())
         assert (client.latest()["sequence"] == STEPS + 1).all()

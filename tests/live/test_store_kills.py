@@ -19,7 +19,7 @@ INSTRUMENTS = 20
 KILLS = 25  # in each tier
 
 
-@pytest.mark.time_limit(240)
+@pytest.mark.time_limit(400)
 def test_killed_workers_leave_every_tick_once(
     store_connections: Connections, market_name: str, repeats: Callable[[int], int]
 ) -> None:

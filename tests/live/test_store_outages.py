@@ -41,9 +41,9 @@ def _stored(dsn: str) -> int:
 
 
 def _wait_for_more(dsn: str, than: int) -> int:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while (stored := _stored(dsn)) <= than:
-        assert time.monotonic() < deadline, "nothing was stored for 60 s"
+        assert time.monotonic() < deadline, "nothing was stored for 120 s"
         time.sleep(0.02)
     return stored
 
@@ -77,7 +77,7 @@ def test_a_killed_postgres_costs_no_tick(
         assert differences(own, record, steps) == (steps * INSTRUMENTS, 0, 0)
 
 
-@pytest.mark.time_limit(240)
+@pytest.mark.time_limit(400)
 def test_a_killed_broker_costs_no_tick(
     plain_connections: Connections, market_name: str, repeats: Callable[[int], int]
 ) -> None:
@@ -158,7 +158,7 @@ def test_a_server_that_is_read_only_for_a_while_is_waited_for(
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         feed_steps(plain_connections, record, first=101, steps=100)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while "is read-only" not in caplog.text:
             assert time.monotonic() < deadline, "nobody noticed"
             time.sleep(0.05)
@@ -201,7 +201,7 @@ def test_a_full_disk_is_waited_for(
             filling = small_disk / "filling"
             _fill(filling)
             feed_steps(own, record, first=201, steps=2_000)
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 120
             while "Trying again" not in caplog.text:
                 assert time.monotonic() < deadline, "nobody noticed that the disk is full"
                 time.sleep(0.1)

@@ -25,7 +25,7 @@ FROZEN_SECONDS = 11.5  # Kafka's session times out after 6 s, PostgreSQL's idle 
 CUTS = 60
 
 
-@pytest.mark.time_limit(240)
+@pytest.mark.time_limit(400)
 def test_frozen_workers_and_changing_groups_leave_every_tick_once(
     plain_connections: Connections, market_name: str, tmp_path: Path, repeats: Callable[[int], int]
 ) -> None:

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pseudofeed.cache.quotes import NewestQuotes
-from pseudofeed.cache.reader import parse_quotes
+from pseudofeed.cache.reader import parse_quote, parse_quotes
 from pseudofeed.clock import Clock, Session
-from pseudofeed.encode import TickColumns
+from pseudofeed.encode import TickColumns, decode_quotes
 from pseudofeed.errors import DamagedQuote
 
 DAY_NS = 86_400_000_000_000
@@ -91,6 +91,42 @@ def test_an_exchanges_session_has_both_halves_of_its_day(calendar: str) -> None:
             assert {clock.session(int(step)) for step in (inside[0], inside[len(inside) // 2], inside[-1])} == {
                 expected
             }
+
+
+texts = st.one_of(
+    st.none(),
+    st.integers(-2, 2**64).map(str),
+    st.floats().map(repr),
+    st.sampled_from(
+        ["", "+1", " 1", "1_0", "007", "-0.0", "1e999", "1e-999", "0x1p3", "nan", "infinity", "é", "1.5\0"]
+    ),
+)
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+whole = st.lists(st.integers(0, 2**63 - 1), min_size=3, max_size=3)
+
+
+@given(whole, st.lists(finite, min_size=5, max_size=5), st.booleans())
+def test_a_quote_is_read_back_to_the_bit(integers: list[int], doubles: list[float], known: bool) -> None:
+    columns = np.empty((3, 1), np.int64), np.empty((5, 1))
+    end = list(map(repr, doubles[2:])) if known else [None] * 3
+    assert decode_quotes([[*map(str, integers), *map(repr, doubles[:2]), *end]], *columns)
+    assert columns[0][:, 0].tolist() == integers
+    assert list(map(repr, columns[1][:, 0].tolist())) == list(
+        map(repr, doubles if known else [*doubles[:2], *[np.nan] * 3])
+    )
+
+
+@given(st.lists(st.one_of(st.just("7"), texts), min_size=8, max_size=8))
+def test_many_quotes_are_read_as_one_is(answer: list[str | None]) -> None:
+    integers, doubles = np.empty((3, 2), np.int64), np.empty((5, 2))
+    if decode_quotes([RIGHT, answer], integers, doubles):
+        row = parse_quote("key", answer)
+        assert row is not None
+        assert row[:3] == tuple(integers[:, 1].tolist())
+        assert list(map(repr, row[3:])) == list(map(repr, doubles[:, 1].tolist()))
+        assert parse_quote("key", list(RIGHT)) == (*integers[:, 0].tolist(), *doubles[:, 0].tolist())
 
 
 RIGHT = ["7", "5", "1", "1.5", "0.04", "1.5", "1.5", "1.5"]

@@ -4,7 +4,7 @@ shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import redis
@@ -16,7 +16,7 @@ from redis.retry import Retry
 from pseudofeed.errors import ServerError, SettingsError
 from pseudofeed.settings import Connections
 
-__all__ = ["cache_error", "open_async_redis", "open_redis"]
+__all__ = ["cache_error", "exchange", "open_async_redis", "open_redis", "packed_words"]
 
 _Client = TypeVar("_Client", redis.Redis, redis.asyncio.Redis)
 
@@ -67,6 +67,40 @@ def _opened(
         # redis-py's texts name parameters, and no values.
         raise SettingsError(f"{VARIABLE}: its URL cannot be used: {str(problem).rpartition(') ')[2]}") from None
     return client
+
+
+def exchange(client: redis.Redis, commands: Iterable[bytes], *, answers: int | None = None) -> list[object]:
+    """Send packed commands, each as soon as it is there, and read the answers; an error answer stands in its place.
+
+    answers: how many come, by default one each. Nothing is tried again. Raises redis.RedisError where the connection
+    breaks. redis-py's own pipelines take as long to pack a flush as Redis does to write it.
+    """
+    pool: Any = client.connection_pool
+    connection = pool.get_connection()
+    try:
+        sent = 0
+        for command in commands:
+            connection.send_packed_command([command])
+            sent += 1
+        return [_answer(connection) for _ in range(sent if answers is None else answers)]
+    except BaseException:
+        connection.disconnect()  # answers of ours are still on their way
+        raise
+    finally:
+        pool.release(connection)
+
+
+def _answer(connection: Any) -> object:
+    try:
+        return connection.read_response()
+    except redis.ResponseError as problem:
+        return problem
+
+
+def packed_words(*words: str | bytes | int) -> bytes:
+    """As RESP has them within a command."""
+    texts = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+    return b"".join([b"$%d\r\n%b\r\n" % (len(text), text) for text in texts])
 
 
 def cache_error(problem: redis.RedisError, connections: Connections) -> ServerError:

@@ -8,6 +8,7 @@ mind being told again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,8 +20,10 @@ from pseudofeed.times import format_time
 
 __all__ = ["FIELDS", "NewestQuotes", "SessionState", "iso_time"]
 
-# The fields of a quote behind its epoch, in the order in which quote.lua takes them.
+# The fields of a quote but its epoch, in the order in which quote.lua takes them.
 FIELDS = ("sequence", "time", "time_ns", "price", "variance", "session", "open", "high", "low")
+
+_NOTHING = -1  # no session's first step
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +38,21 @@ class SessionState:
     open: NDArray[np.float64]
     high: NDArray[np.float64]
     low: NDArray[np.float64]
+
+
+class Told:
+    """What the server has of each quote's session, as long as nobody else writes there; (N,) arrays.
+
+    known, in_part: 0 or 1, as QuoteEncoder takes them.
+    """
+
+    def __init__(self, instruments: int) -> None:
+        self.first = np.full(instruments, _NOTHING, np.int64)
+        self.open, self.high, self.low = np.zeros((3, instruments))
+        self.known, self.in_part = np.zeros((2, instruments), np.uint8)
+
+    def forget(self) -> None:
+        self.first[:] = _NOTHING
 
 
 @dataclass(slots=True, eq=False)
@@ -57,6 +75,7 @@ class NewestQuotes:
     high: NDArray[np.float64] = field(init=False)
     low: NDArray[np.float64] = field(init=False)
     changed: NDArray[np.bool_] = field(init=False)
+    told: Told = field(init=False)
     _session: Session = field(init=False, default=Session(0, 0, 0))
     _opening_of: tuple[int, str] = field(init=False, default=(0, ""))
 
@@ -66,6 +85,7 @@ class NewestQuotes:
         for name in ("price", "variance", "open", "high", "low"):
             setattr(self, name, np.zeros(self.instruments))
         self.changed = np.zeros(self.instruments, np.bool_)
+        self.told = Told(self.instruments)
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -140,22 +160,37 @@ class NewestQuotes:
         self.sequence[instruments] = self.first[instruments] = self.covered[instruments] = 0
         self.changed[instruments] = False
 
-    def encode(self, encoder: QuoteEncoder, instruments: NDArray[np.intp]) -> tuple[bytes, bytes]:
-        """The quotes of these instruments, as quote.lua takes them: for the hashes, and to publish."""
-        first = set(self.first[instruments].tolist()) - {0}
-        return encoder.encode(
-            instruments.astype(np.int64, copy=False),
+    def encoder(self, symbols: Sequence[str]) -> QuoteEncoder:
+        """It sees these quotes as they are, and as `prepare` has left them."""
+        return QuoteEncoder(
+            symbols,
             sequence=self.sequence,
             time=self.time,
             price=self.price,
             variance=self.variance,
             first=self.first,
-            known=self.known.view(np.uint8),
-            openings={step: self._opening(step) for step in first},
+            known=self.told.known,
+            in_part=self.told.in_part,
             open=self.open,
             high=self.high,
             low=self.low,
         )
+
+    def prepare(self) -> dict[int, str]:
+        """Before quotes are encoded: what of them need not be told again. The openings of their sessions."""
+        told = self.told
+        told.known[:] = self.known
+        in_part = (told.first == self.first) & (told.open == self.open)
+        told.in_part[:] = in_part & (told.high == self.high) & (told.low == self.low)
+        return {step: self._opening(step) for step in set(self.first.tolist()) - {0}}
+
+    def were_told(self, which: NDArray[np.bool_]) -> None:
+        """The server has these (N,) now, as they were encoded."""
+        told = self.told
+        told.first[which] = np.where(told.known, self.first, _NOTHING)[which]
+        for name in ("open", "high", "low"):
+            np.copyto(getattr(told, name), getattr(self, name), where=which)
+        self.changed &= ~which
 
     def _opening(self, first_step: int) -> str:
         """When the session with that first step opens, as text."""

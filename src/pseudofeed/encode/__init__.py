@@ -26,7 +26,7 @@ from pseudofeed.encode._encode import (
     peek_ticks,
     tick_block_size,
 )
-from pseudofeed.encode._quotes import QUOTE_TEXTS, QuoteEncoder
+from pseudofeed.encode._quotes import QuoteEncoder, decode_quotes
 from pseudofeed.encode.bars import BarBlockHeader, BarColumns
 from pseudofeed.encode.factors import FactorBlockHeader, FactorColumns
 from pseudofeed.encode.partitions import instrument_partitions, symbol_partition
@@ -34,7 +34,6 @@ from pseudofeed.encode.ticks import TickColumns, TicksHeader
 
 __all__ = [
     "MAXIMUM_BLOCK_TICKS",
-    "QUOTE_TEXTS",
     "TICK_SIZE",
     "BarBlockHeader",
     "BarColumns",
@@ -46,6 +45,7 @@ __all__ = [
     "bar_block_size",
     "decode_bar_blocks",
     "decode_factor_blocks",
+    "decode_quotes",
     "decode_ticks",
     "encode_bar_block_into",
     "encode_copy_rows",

@@ -3,13 +3,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-QUOTE_TEXTS: int
-
 class QuoteEncoder:
-    def __init__(self, symbols: Sequence[str]) -> None: ...
-    def encode(
+    def __init__(
         self,
-        instruments: NDArray[np.int64],
+        symbols: Sequence[str],
         *,
         sequence: NDArray[np.int64],
         time: NDArray[np.int64],
@@ -17,8 +14,11 @@ class QuoteEncoder:
         variance: NDArray[np.float64],
         first: NDArray[np.int64],
         known: NDArray[np.uint8],
-        openings: dict[int, str],
+        in_part: NDArray[np.uint8],
         open: NDArray[np.float64],
         high: NDArray[np.float64],
         low: NDArray[np.float64],
-    ) -> tuple[bytes, bytes]: ...
+    ) -> None: ...
+    def encode(self, instruments: NDArray[np.int64], openings: dict[int, str]) -> tuple[bytes, bytes]: ...
+
+def decode_quotes(answers: list[object], integers: NDArray[np.int64], doubles: NDArray[np.float64]) -> bool: ...

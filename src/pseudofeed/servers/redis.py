@@ -19,16 +19,17 @@ def data_folder(settings: ServerSettings) -> Path:
 def configuration(*, port: int, folder: Path, durable: bool, password: str | None = None) -> str:
     """The text of a redis.conf: reachable from this machine only, data in `folder`.
 
-    durable: an append-only file, so that the quotes are still there after `down` and `up`, as Kafka's and PostgreSQL's
-    data are; a crash loses at most its last second (appendfsync everysec), which is what a cache worker repairs anyway.
+    durable: a snapshot at the end and every minute, so that the quotes are still there after `down` and `up`, as
+    Kafka's and PostgreSQL's data are; a crash loses at most the last minute, which a cache worker repairs anyway. With
+    an append-only file a flush of 100 quotes took 0.95 ms of processor time, without one 0.68.
     """
     lines = [
         "bind 127.0.0.1",
         f"port {port}",
         f'dir "{folder}"',
-        'save ""',
-        f"appendonly {'yes' if durable else 'no'}",
-        "appendfsync everysec",
+        "save 60 1" if durable else 'save ""',
+        "stop-writes-on-bgsave-error no",
+        "appendonly no",
         "daemonize no",
     ]
     if password is not None:

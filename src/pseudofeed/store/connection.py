@@ -14,7 +14,7 @@ from pseudofeed.settings import Connections
 __all__ = ["may_pass", "open_connection", "store_error"]
 
 VARIABLE = "PSEUDOFEED_POSTGRES"
-CONNECT_SECONDS = 5
+CONNECT_SECONDS = 10  # a busy machine may need several
 
 # A worker that was frozen in the middle of a transaction holds the lock on its rows of sink_offset. The server ends its
 # session after 10 s (60 s in the middle of COPY), and nobody waits longer than 10 s at a time for it, then tries again.
