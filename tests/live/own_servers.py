@@ -129,7 +129,7 @@ def _user(account: Sequence[int] | None) -> dict[str, Any]:
 
 
 # After kill -9 the controller lets a broker in again when its predecessor's session has timed out: 9 s by default, and
-# most of a restart (13.3 s; with 2 s: 4.2 s, with 1 s: 3.4 s). A client that was refused waits up to 10 s by default.
+# most of a restart (13.3 s; with 1 s: 3.4 s). A client that was refused waits up to 10 s by default.
 _SOON_BACK = {
     "broker.session.timeout.ms": "2000",
     "broker.heartbeat.interval.ms": "400",
