@@ -103,7 +103,7 @@ def test_a_frozen_postgres_holds_the_input_back(
 ) -> None:
     """It is away for longer than the worker can buffer; memory stays, the group is not left, and all is caught up."""
     megabyte = 2**20
-    steps, instruments = 6_000, 400  # 38 MB of messages, 2.4 million ticks
+    steps, instruments = 10_000, 400  # 64 MB of messages, 4 million ticks
     record = fed_market(connections, market_name, steps=20, instruments=instruments)
     notes = tmp_path / "notes"
     with own_postgres() as (server, dsn):
@@ -123,8 +123,9 @@ def test_a_frozen_postgres_holds_the_input_back(
             time.sleep(max(0.0, begun + repeats(10) - time.monotonic()))
             grown = psutil.Process(pid).memory_info().rss - before
             print(f"{grown / megabyte:.0f} MB more while PostgreSQL was away")
-            # 16 MB of messages in librdkafka's queue, a batch or two a lane, and what the allocator keeps.
-            assert grown < 30 * megabyte
+            # 16 MB of messages in librdkafka's queue, overshot by a fetch of 8 MB, a batch or two a lane, and what the
+            # allocator keeps: 12 to 37 MB.
+            assert grown < 45 * megabyte
             server.signal(signal.SIGCONT)
             assert psutil.pid_exists(pid)
             high = _ends(own, record)

@@ -20,6 +20,8 @@ import datetime
 import logging
 import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -111,6 +113,7 @@ class ChunkIndexer:
 
     def __init__(self, connections: Connections, market: StoredMarket, tier: Tier, *, batch_seconds: float) -> None:
         self._connections, self._market, self._tier = connections, market, tier
+        self._application = f"pseudofeed index {market.record.name}"
         self._late_seconds = 2 * batch_seconds + 0.1
         partition_of = instrument_partitions(market.record.market.symbols, market.record.partitions)
         self._partitions = np.unique(partition_of).tolist()
@@ -194,9 +197,18 @@ class ChunkIndexer:
         chunks = unindexed_chunks(connection, self._tier)
         end = None if every or not chunks else self._complete_before(connection)
         due = [chunk for chunk in chunks if every or (end is not None and chunk.end <= end)]
-        made = [make_index(connection, chunk) for chunk in due]
-        self._may_lack |= not every or not all(made)
-        return any(made)
+        if last and len(due) > 1:
+            # The connections that wrote are idle now, and so are their cores.
+            with ThreadPoolExecutor(2, thread_name_prefix="pseudofeed-chunk-index") as pool:
+                made = sum(pool.map(self._make_apart, (due[0::2], due[1::2])))
+        else:
+            made = sum(make_index(connection, chunk) for chunk in due)
+        self._may_lack |= not every or made < len(due)
+        return made > 0
+
+    def _make_apart(self, chunks: Sequence[UnindexedChunk]) -> int:
+        with open_connection(self._connections, application=self._application, writer=True) as connection:
+            return sum(make_index(connection, chunk) for chunk in chunks)
 
     def _complete_before(self, connection: psycopg.Connection) -> datetime.datetime | None:
         """Where the slowest partition is; None where one has not begun."""
@@ -214,8 +226,7 @@ class ChunkIndexer:
     def _connected(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed or self._connection.broken:
             self._disconnect()
-            name = f"pseudofeed index {self._market.record.name}"
-            self._connection = open_connection(self._connections, application=name, writer=True)
+            self._connection = open_connection(self._connections, application=self._application, writer=True)
         return self._connection
 
     def _disconnect(self) -> None:
