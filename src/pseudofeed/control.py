@@ -1,19 +1,23 @@
 """How a stage is told to end, and how it says how far it has come.
 
 The feed and each worker run one function that takes a `Control`. Started by a command it is a `SignalControl` (Ctrl-C
-and
-SIGTERM ask it to stop); started by `run` it is the supervisor's (supervise.py), which can also ask it to drain.
+and SIGTERM ask it to stop); started by `run` it is a `PipeControl`, whose supervisor can also ask it to drain.
 """
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-__all__ = ["Control", "Progress", "SignalControl"]
+if TYPE_CHECKING:  # every command imports this module, and few a pipe
+    from multiprocessing.connection import Connection
+
+__all__ = ["Control", "PipeControl", "Progress", "SignalControl"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +85,51 @@ class SignalControl:
     def report(self, progress: Progress) -> None:
         if self._on_progress is not None:
             self._on_progress(progress)
+
+
+class PipeControl:
+    """The supervised side: asks the pipe whether to stop or drain, and reports into it.
+
+    A supervisor that is gone (killed, too) reads as an order to stop.
+    """
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._stopping = False
+        self._draining = False
+        self._reported = 0.0
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all: only the supervisor acts on it
+        signal.signal(signal.SIGTERM, lambda _number, _frame: self._stop())
+
+    def _stop(self) -> None:
+        self._stopping = True
+
+    def _listen(self) -> None:
+        try:
+            while self._pipe.poll():
+                order = self._pipe.recv()
+                self._stopping |= order == "stop"
+                self._draining |= order == "drain"
+        except (EOFError, OSError):
+            self._stopping = True
+
+    @property
+    def stopping(self) -> bool:
+        self._listen()
+        return self._stopping
+
+    @property
+    def draining(self) -> bool:
+        self._listen()
+        return self._draining
+
+    def report(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._reported >= 0.1:
+            self._reported = now
+            self.send("progress", progress)
+
+    def send(self, kind: str, content: Any) -> None:
+        """Tell the supervisor; a supervisor that is gone is noticed at the next question."""
+        with contextlib.suppress(OSError):
+            self._pipe.send((kind, content))

@@ -27,7 +27,7 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from pseudofeed.control import Progress
+from pseudofeed.control import PipeControl, Progress
 from pseudofeed.errors import PseudofeedError
 from pseudofeed.market import Market
 from pseudofeed.publish.markets import MarketRecord
@@ -72,54 +72,6 @@ class RunSummary:
     cached: int
     restarts: int
     unreadable: int
-
-
-class PipeControl:
-    """The supervised side: asks the pipe whether to stop or drain, and reports into it.
-
-    A supervisor that is gone (killed, too) reads as an order to stop.
-    """
-
-    def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
-        self._stopping = False
-        self._draining = False
-        self._reported = 0.0
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all: only the supervisor acts on it
-        signal.signal(signal.SIGTERM, lambda _number, _frame: self._stop())
-
-    def _stop(self) -> None:
-        self._stopping = True
-
-    def _listen(self) -> None:
-        try:
-            while self._pipe.poll():
-                order = self._pipe.recv()
-                self._stopping |= order == "stop"
-                self._draining |= order == "drain"
-        except (EOFError, OSError):
-            self._stopping = True
-
-    @property
-    def stopping(self) -> bool:
-        self._listen()
-        return self._stopping
-
-    @property
-    def draining(self) -> bool:
-        self._listen()
-        return self._draining
-
-    def report(self, progress: Progress) -> None:
-        now = time.monotonic()
-        if now - self._reported >= 0.1:
-            self._reported = now
-            self.send("progress", progress)
-
-    def send(self, kind: str, content: Any) -> None:
-        """Tell the supervisor; a supervisor that is gone is noticed at the next question."""
-        with contextlib.suppress(OSError):
-            self._pipe.send((kind, content))
 
 
 def _process_context() -> ForkServerContext | SpawnContext:

@@ -13,13 +13,13 @@ import pytest
 from pseudofeed import supervise
 from pseudofeed.commands.results import print_summary
 from pseudofeed.consume import WorkerSummary
-from pseudofeed.control import Progress
+from pseudofeed.control import PipeControl, Progress
 from pseudofeed.errors import PseudofeedError, TopicError
 from pseudofeed.market import Market
 from pseudofeed.publish.feed import FeedSummary
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
-from pseudofeed.supervise import FeedOptions, PipeControl, RunSummary, Supervisor
+from pseudofeed.supervise import FeedOptions, RunSummary, Supervisor
 
 Serve = Callable[[PipeControl, str], object]
 
