@@ -33,7 +33,8 @@ from pseudofeed.settings import Connections
 from pseudofeed.store.backfill import writer as backfill_writer
 from pseudofeed.store.backfill.claims import Claim, claim_steps
 from pseudofeed.store.backfill.run import BackfillSummary, backfill_market
-from pseudofeed.store.chunk_index import UnindexedChunk, unindexed_chunks
+from pseudofeed.store.chunk_index import unindexed_chunks
+from pseudofeed.store.chunk_list import Chunk
 from pseudofeed.store.connection import open_connection
 from pseudofeed.store.forget import forget_market
 from pseudofeed.store.schema import find_tier
@@ -86,7 +87,7 @@ def _whole(connections: Connections, record: MarketRecord, steps: int) -> None:
     assert _factor_differences(connections, record, steps) == (steps * factors, 0, 0)
 
 
-def _lacking(connections: Connections) -> list[UnindexedChunk]:
+def _lacking(connections: Connections) -> list[Chunk]:
     """Chunks with rows and without an index."""
     with psycopg.connect(connections.require_postgres()) as connection:
         chunks = unindexed_chunks(connection, find_tier(connection))

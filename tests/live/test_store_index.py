@@ -174,6 +174,28 @@ def test_an_index_waits_for_who_is_writing_there(
     assert _lacking(store_connections) == []
 
 
+def test_an_indexer_that_lost_its_connection_tries_again(
+    store_connections: Connections, record: MarketRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunk_index, "PATIENCE", "60s")
+    postgres = store_connections.require_postgres()
+    with _worker(store_connections, record) as sink:
+        sink.write(_batches(1, STEPS, offset=0))
+        with psycopg.connect(postgres) as writer, psycopg.connect(postgres, autocommit=True) as other:
+            writer.execute("INSERT INTO tick VALUES ('2026-03-02 15:00Z', 1, 1, 1)")
+            monkeypatch.setattr(chunk_index, "QUIET_SECONDS", 0.1)
+            deadline = time.monotonic() + 20
+            while not other.execute(
+                """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE application_name LIKE 'pseudofeed index %' AND wait_event_type = 'Lock'
+                   AND datname = current_database()"""
+            ).fetchone():
+                assert time.monotonic() < deadline, "the indexer does not wait for the chunk"
+                time.sleep(0.02)
+            writer.rollback()
+        _wait_until_lacking(store_connections, [])
+
+
 def test_old_ticks_are_seen_to_while_rows_keep_coming(store_connections: Connections, record: MarketRecord) -> None:
     with _worker(store_connections, record, StoreSettings(chunk_length="1h", retention="1h")) as sink:
         sink.write(_batches(1, STEPS, offset=0))

@@ -16,13 +16,13 @@ brim. With time DESC they stay half empty. 1.2 million rows in batches of 200,00
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import numpy as np
 import psycopg
@@ -30,12 +30,13 @@ from psycopg import sql
 
 from pseudofeed.encode import instrument_partitions
 from pseudofeed.settings import Connections
-from pseudofeed.store.connection import open_connection, store_error
+from pseudofeed.store.chunk_list import Chunk, stored_chunks
+from pseudofeed.store.connection import WriterConnection, open_connection, store_error
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import Tier
 from pseudofeed.times import to_datetime
 
-__all__ = ["ChunkIndexer", "UnindexedChunk", "make_index", "unindexed_chunks"]
+__all__ = ["ChunkIndexer", "make_index", "unindexed_chunks"]
 
 _log = logging.getLogger("pseudofeed.store")
 
@@ -52,37 +53,23 @@ PATIENCE = "2s"
 
 _INDEX_LOCK = 1_835_291_764  # with a hash of the chunk's name an advisory lock; its number has no meaning
 
-_CHUNKS = {
-    True: """SELECT format('%I.%I', chunk_schema, chunk_name)::regclass AS chunk, range_start, range_end
-             FROM timescaledb_information.chunks
-             WHERE hypertable_schema = current_schema() AND hypertable_name = 'tick' AND NOT is_compressed""",
-    False: """SELECT to_regclass(quote_ident(name)) AS chunk, range_start, range_end FROM tick_partition""",
-}
 _UNINDEXED = """
-    SELECT chunk::text, range_start, range_end FROM ({chunks}) known
-    WHERE chunk IS NOT NULL AND NOT EXISTS (
+    SELECT name FROM unnest(%s::text[]) AS name
+    WHERE to_regclass(name) IS NOT NULL AND NOT EXISTS (
         SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] AND a.attname = 'instrument_id'
         JOIN pg_attribute b ON b.attrelid = i.indrelid AND b.attnum = i.indkey[1] AND b.attname = 'time'
-        WHERE i.indrelid = known.chunk AND m.amname = 'btree' AND i.indisvalid AND i.indpred IS NULL)
-    ORDER BY range_start"""
+        WHERE i.indrelid = to_regclass(name) AND m.amname = 'btree' AND i.indisvalid AND i.indpred IS NULL)"""
 
 
-class UnindexedChunk(NamedTuple):
-    """name: of its table, as SQL has it. begin <= time < end."""
-
-    name: str
-    begin: datetime.datetime
-    end: datetime.datetime
-
-
-def unindexed_chunks(connection: psycopg.Connection, tier: Tier) -> list[UnindexedChunk]:
+def unindexed_chunks(connection: psycopg.Connection, tier: Tier) -> list[Chunk]:
     """By time; compressed chunks need none."""
-    query = _UNINDEXED.format(chunks=_CHUNKS[tier.has_hypertables])
-    return [UnindexedChunk(*row) for row in connection.execute(query.encode())]
+    chunks = [chunk for chunk in stored_chunks(connection, tier, "tick") if not chunk.compressed]
+    names = {name for (name,) in connection.execute(_UNINDEXED, ([chunk.name for chunk in chunks],))}
+    return [chunk for chunk in chunks if chunk.name in names]
 
 
-def make_index(connection: psycopg.Connection, chunk: UnindexedChunk) -> bool:
+def make_index(connection: psycopg.Connection, chunk: Chunk) -> bool:
     """Make the chunk's index, in a transaction; False where it must wait: somebody is making it, or writing there, or
     the chunk is gone. Writers wait meanwhile. Raises psycopg.Error."""
     try:
@@ -117,7 +104,7 @@ class ChunkIndexer:
         self._late_seconds = 2 * batch_seconds + 0.1
         partition_of = instrument_partitions(market.record.market.symbols, market.record.partitions)
         self._partitions = np.unique(partition_of).tolist()
-        self._connection: psycopg.Connection | None = None
+        self._connection = WriterConnection(connections, self._application)
         self._in_bulk: set[object] = set()  # who is writing a batch that came so
         self._quiet_since = float("-inf")
         self._may_lack = True
@@ -154,9 +141,10 @@ class ChunkIndexer:
         self._closing.set()
         self._wake.set()
         while self._thread.is_alive():
-            connection = self._connection
+            connection = self._connection.current
             if connection is not None:
-                connection.cancel_safe(timeout=CANCEL_SECONDS)
+                with contextlib.suppress(psycopg.Error):  # of a server that does not answer
+                    connection.cancel_safe(timeout=CANCEL_SECONDS)
             self._thread.join(CANCEL_SECONDS)
 
     # --- in the thread -----------------------------------------------------------------------------------------------
@@ -170,30 +158,30 @@ class ChunkIndexer:
                     made = self._may_lack and self._make(last=last)
                     told = False
                     if not self._may_lack:
-                        self._disconnect()
+                        self._connection.close()
                 except psycopg.Error as problem:
-                    made = False
+                    made, self._may_lack = False, True
                     if not told and not self._closing.is_set():
                         told = True
                         meaning = store_error(problem, self._connections)
                         _log.warning(
                             "the index of a chunk must wait: %s. The next worker makes it at the latest", meaning
                         )
-                    self._disconnect()
+                    self._connection.close()
                 if last:
                     self._made_last = made
                     return
                 self._wake.wait(LOOK_SECONDS)
                 self._wake.clear()
         finally:
-            self._disconnect()
+            self._connection.close()
 
     def _make(self, *, last: bool) -> bool:
         """Make what is due: of complete chunks while rows come in bulk, else of all; True if one was made."""
         self._may_lack = False  # what is begun from now on sets it again
         over = not self._in_bulk and time.monotonic() - self._quiet_since > QUIET_SECONDS
         every = last or over
-        connection = self._connected()
+        connection = self._connection.opened()
         chunks = unindexed_chunks(connection, self._tier)
         end = None if every or not chunks else self._complete_before(connection)
         due = [chunk for chunk in chunks if every or (end is not None and chunk.end <= end)]
@@ -206,7 +194,7 @@ class ChunkIndexer:
         self._may_lack |= not every or made < len(due)
         return made > 0
 
-    def _make_apart(self, chunks: Sequence[UnindexedChunk]) -> int:
+    def _make_apart(self, chunks: Sequence[Chunk]) -> int:
         with open_connection(self._connections, application=self._application, writer=True) as connection:
             return sum(make_index(connection, chunk) for chunk in chunks)
 
@@ -222,14 +210,3 @@ class ChunkIndexer:
         if begun < len(self._partitions) or step < 1:
             return None
         return to_datetime(int(self._market.record.market.clock.times(step, 1)[0]))
-
-    def _connected(self) -> psycopg.Connection:
-        if self._connection is None or self._connection.closed or self._connection.broken:
-            self._disconnect()
-            self._connection = open_connection(self._connections, application=self._application, writer=True)
-        return self._connection
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()

@@ -23,12 +23,13 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from pseudofeed.store.chunk_index import make_index, unindexed_chunks
+from pseudofeed.store.chunk_list import stored_chunks
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import SCHEMA_LOCK, Tier
 from pseudofeed.store.series import Series
 from pseudofeed.times import to_datetime
 
-__all__ = ["Chunks", "chunk_length_us", "chunk_rows", "stored_chunks"]
+__all__ = ["Chunks", "chunk_length_us", "chunk_rows"]
 
 CHUNK_ROWS = 8_000_000
 LEAST_CHUNK_ROWS = 1_000_000  # more chunks than that cost more, in planning and in files, than a small cache
@@ -118,9 +119,9 @@ class Chunks:
         return chunk_length_us(len(self._series.ids(self._market)), clock.step_ns, chunk_rows(buffers))
 
     def _read(self, connection: psycopg.Connection) -> None:
-        rows = stored_chunks(connection, self._tier, self._series.table)
-        self._starts = [_microseconds(start) for start, _ in rows]
-        self._ends = [_microseconds(end) for _, end in rows]
+        chunks = stored_chunks(connection, self._tier, self._series.table)
+        self._starts = [_microseconds(chunk.begin) for chunk in chunks]
+        self._ends = [_microseconds(chunk.end) for chunk in chunks]
 
     def _make_one(self, connection: psycopg.Connection, time_us: int) -> None:
         table, key = sql.Identifier(self._series.table), sql.Identifier(self._series.key)
@@ -166,21 +167,6 @@ class Chunks:
         if before + 1 < len(self._starts):
             end = min(end, self._starts[before + 1])
         return start, end
-
-
-def stored_chunks(
-    connection: psycopg.Connection, tier: Tier, table: str
-) -> list[tuple[datetime.datetime, datetime.datetime]]:
-    """(start, end) of each chunk of the table, by start."""
-    if tier.has_hypertables:
-        return connection.execute(
-            """SELECT range_start, range_end FROM timescaledb_information.chunks
-               WHERE hypertable_schema = current_schema() AND hypertable_name = %s ORDER BY range_start""",
-            (table,),
-        ).fetchall()
-    partitions = sql.Identifier(f"{table}_partition")
-    query = sql.SQL("SELECT range_start, range_end FROM {} ORDER BY range_start").format(partitions)
-    return connection.execute(query).fetchall()
 
 
 def _microseconds(moment: datetime.datetime) -> int:

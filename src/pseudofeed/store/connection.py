@@ -11,7 +11,7 @@ import psycopg
 from pseudofeed.errors import PseudofeedError, ServerError, StoreError
 from pseudofeed.settings import Connections
 
-__all__ = ["may_pass", "open_connection", "store_error"]
+__all__ = ["WriterConnection", "may_pass", "open_connection", "store_error"]
 
 VARIABLE = "PSEUDOFEED_POSTGRES"
 CONNECT_SECONDS = 10  # a busy machine may need several
@@ -49,6 +49,26 @@ def open_connection(connections: Connections, *, application: str, writer: bool)
         connection.close()
         raise
     return connection
+
+
+class WriterConnection:
+    """A writer's connection, opened when it is needed, and anew where it broke. current: None while there is none."""
+
+    def __init__(self, connections: Connections, application: str) -> None:
+        self._connections, self._application = connections, application
+        self.current: psycopg.Connection | None = None
+
+    def opened(self) -> psycopg.Connection:
+        """Raises as `open_connection` does."""
+        if self.current is None or self.current.closed or self.current.broken:
+            self.close()
+            self.current = open_connection(self._connections, application=self._application, writer=True)
+        return self.current
+
+    def close(self) -> None:
+        connection, self.current = self.current, None
+        if connection is not None:
+            connection.close()
 
 
 def store_error(problem: psycopg.Error, connections: Connections) -> PseudofeedError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from pseudofeed.store.chunks import stored_chunks
+from pseudofeed.store.chunk_list import stored_chunks
 from pseudofeed.store.schema import SCHEMA_LOCK, Tier, find_tier, migrate
 
 __all__ = ["Forgotten", "forget_market", "knows_market"]
@@ -61,8 +61,8 @@ def forget_market(connection: psycopg.Connection, name: str) -> Forgotten:
             ).fetchone()
             if ids is None or ids[0] is None:
                 continue
-            for begin, end in stored_chunks(connection, tier, table):
-                whole, deleted = _empty(connection, tier, table, key, begin, end, *ids)
+            for chunk in stored_chunks(connection, tier, table):
+                whole, deleted = _empty(connection, tier, table, key, chunk.begin, chunk.end, *ids)
                 chunks += whole
                 rows += deleted
         for table in ("quarantine", "sink_offset", "backfill", "instrument", "factor", "market"):

@@ -27,7 +27,7 @@ from pseudofeed.store.backfill.claims import CLAIM_LOCK, claimed_steps
 from pseudofeed.store.backfill.steps import outside
 from pseudofeed.store.chunk_index import ChunkIndexer
 from pseudofeed.store.chunks import Chunks
-from pseudofeed.store.connection import may_pass, open_connection, store_error
+from pseudofeed.store.connection import WriterConnection, may_pass, store_error
 from pseudofeed.store.order import TickOrder
 from pseudofeed.store.quarantine import quarantine
 from pseudofeed.store.registry import StoredMarket
@@ -74,7 +74,7 @@ class StoreSink:
             self._order = TickOrder(instrument_partitions(market.record.market.symbols, count), count)
         else:
             self._order = TickOrder(np.zeros(len(self._ids), np.int32), 1, what="factor")
-        self._connection: psycopg.Connection | None = None
+        self._connection = WriterConnection(connections, f"pseudofeed store {market.record.name}")
         self._gave_up = threading.Event()
         self._topic_id: str | None = None
         self._told = ""
@@ -85,7 +85,7 @@ class StoreSink:
         back_off = FIRST_BACK_OFF
         while True:
             try:
-                connection = self._connected()
+                connection = self._connection.opened()
                 with connection.transaction():
                     return self._lock_positions(connection, topic, partitions)
             except psycopg.Error as problem:
@@ -123,7 +123,7 @@ class StoreSink:
         self._gave_up.set()
 
     def close(self) -> None:
-        self._disconnect()
+        self._connection.close()
 
     # --- positions ---------------------------------------------------------------------------------------------------
 
@@ -183,7 +183,7 @@ class StoreSink:
         unsettled = False
         while True:
             try:
-                connection = self._connected()
+                connection = self._connection.opened()
                 if unsettled and self._is_in(connection, batches):
                     return
                 self._chunks.make(connection, columns.time, indexed=indexed)
@@ -277,33 +277,20 @@ class StoreSink:
             return
         self._kept_up_at = time.monotonic()
         try:
-            if keep_up(self._connected(), self._tier):
+            if keep_up(self._connection.opened(), self._tier):
                 self._chunks.forget()
         except psycopg.Error as problem:
             _log.warning("old ticks stay for now: %s", store_error(problem, self._connections))
-            self._disconnect()
+            self._connection.close()
 
     # --- the connection ----------------------------------------------------------------------------------------------
 
-    def _connected(self) -> psycopg.Connection:
-        if self._connection is None or self._connection.closed or self._connection.broken:
-            self._disconnect()
-            self._connection = open_connection(
-                self._connections, application=f"pseudofeed store {self._market.record.name}", writer=True
-            )
-        return self._connection
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
     def _wait_or_raise(self, problem: psycopg.Error, back_off: float, *, passes: bool | None = None) -> float:
         """Wait before trying again, and return the next back-off; or raise what `problem` means to a user."""
-        if not (may_pass(problem, self._connection) if passes is None else passes):
+        if not (may_pass(problem, self._connection.current) if passes is None else passes):
             raise store_error(problem, self._connections) from None
         meaning = store_error(problem, self._connections)
-        self._disconnect()
+        self._connection.close()
         # Once an outage, and again when it is another one: a server that comes back read-only, say.
         if back_off == FIRST_BACK_OFF or str(meaning) != self._told:
             self._told = str(meaning)

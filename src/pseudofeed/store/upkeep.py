@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.store.chunks import stored_chunks
+from pseudofeed.store.chunk_list import stored_chunks
 from pseudofeed.store.schema import SCHEMA_LOCK, Tier
 from pseudofeed.times import to_datetime
 
@@ -97,7 +97,7 @@ def keep_up(connection: psycopg.Connection, tier: Tier) -> int:
 
 
 def _drop(connection: psycopg.Connection, tier: Tier, table: str, end: datetime.datetime) -> int:
-    ends = [chunk_end for _, chunk_end in stored_chunks(connection, tier, table) if chunk_end <= end]
+    ends = [chunk.end for chunk in stored_chunks(connection, tier, table) if chunk.end <= end]
     if not ends:
         return 0
     with connection.transaction():
@@ -121,14 +121,9 @@ def _drop(connection: psycopg.Connection, tier: Tier, table: str, end: datetime.
 
 def _compress(connection: psycopg.Connection, end: datetime.datetime) -> None:
     """Each chunk in a transaction of its own: it locks what it compresses."""
-    chunks = connection.execute(
-        """SELECT format('%%I.%%I', chunk_schema, chunk_name), range_start, range_end
-           FROM timescaledb_information.chunks
-           WHERE hypertable_schema = current_schema() AND hypertable_name = 'tick' AND NOT is_compressed
-             AND range_end <= %s ORDER BY range_start""",
-        (end,),
-    ).fetchall()
-    for name, begin, chunk_end in chunks:
+    for chunk in stored_chunks(connection, Tier.COMMUNITY, "tick"):
+        if chunk.compressed or chunk.end > end:
+            continue
         # The bars of a chunk are made before it is compressed, which is when reading it is cheap.
-        connection.execute("CALL refresh_continuous_aggregate('bar_minute', %s, %s)", (begin, chunk_end))
-        connection.execute("SELECT compress_chunk(%s::regclass, if_not_compressed => true)", (name,))
+        connection.execute("CALL refresh_continuous_aggregate('bar_minute', %s, %s)", (chunk.begin, chunk.end))
+        connection.execute("SELECT compress_chunk(%s::regclass, if_not_compressed => true)", (chunk.name,))

@@ -24,7 +24,7 @@ from pseudofeed.store.backfill.rows import ShardRows
 from pseudofeed.store.backfill.steps import Ranges
 from pseudofeed.store.chunk_index import make_index, unindexed_chunks
 from pseudofeed.store.chunks import Chunks
-from pseudofeed.store.connection import may_pass, open_connection, store_error
+from pseudofeed.store.connection import WriterConnection, may_pass, store_error
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import Tier
 from pseudofeed.store.series import FACTORS, TICKS, Series
@@ -68,7 +68,7 @@ class BackfillWriter:
         self._connections, self._market, self._going_on = connections, market, going_on
         self._tier = tier
         self._chunks = {series: Chunks(tier, series, market) for series in (TICKS, FACTORS)}
-        self._connection: psycopg.Connection | None = None
+        self._connection = WriterConnection(connections, f"pseudofeed backfill {market.record.name}")
 
     def write(self, claim: Claim, rows: ShardRows) -> Committed | None:
         """Commit the rows that the stream had not stored and retention has not dropped, and mark their steps as done;
@@ -108,9 +108,7 @@ class BackfillWriter:
         return self._persist(make)
 
     def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._connection.close()
 
     def _write(self, connection: psycopg.Connection, claim: Claim, rows: ShardRows) -> Committed | None:
         for attempt in range(_ATTEMPTS):
@@ -165,10 +163,10 @@ class BackfillWriter:
         back_off, since = _FIRST_BACK_OFF, time.monotonic()
         while True:
             try:
-                return work(self._connected())
+                return work(self._connection.opened())
             except psycopg.Error as problem:
                 meaning = store_error(problem, self._connections)
-                if not may_pass(problem, self._connection):
+                if not may_pass(problem, self._connection.current):
                     raise meaning from None
                 self.close()
                 if back_off == _FIRST_BACK_OFF:
@@ -180,14 +178,6 @@ class BackfillWriter:
                     ) from None
                 time.sleep(back_off)
                 back_off = min(back_off * 2, _LONGEST_BACK_OFF)
-
-    def _connected(self) -> psycopg.Connection:
-        if self._connection is None or self._connection.closed or self._connection.broken:
-            self.close()
-            self._connection = open_connection(
-                self._connections, application=f"pseudofeed backfill {self._market.record.name}", writer=True
-            )
-        return self._connection
 
 
 def _wanted(columns: TickColumns, held: Held, kept_ns: int | None) -> TickColumns:
