@@ -1,8 +1,9 @@
 """The whole pipe against the real servers: simulate -> Kafka -> Redis and the store with its index, all committed.
 
 Beside it, in the same run, what a competent user would write: peers/pipeline.py, each tick a struct or JSON. Needs
-PSEUDOFEED_KAFKA, PSEUDOFEED_REDIS and PSEUDOFEED_POSTGRES (`make bench` sets them). A round is a new market in chunks
-of its own, dropped again afterwards; the figure is ticks a second up to the last commit, and until the index is there.
+PSEUDOFEED_KAFKA, PSEUDOFEED_REDIS and PSEUDOFEED_POSTGRES (`make bench` sets them). A round of ours is a new market in
+a database of its own, since a chunk that other markets have filled has its index already; the figure is ticks a second
+up to the last commit, and until the index is there.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from pathlib import Path
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
+
+from live_servers import fresh_database
+from pseudofeed.settings import Connections
 
 TICKS, INSTRUMENTS = 1_000_000, 100
 PEER = Path(__file__).parent / "peers" / "pipeline.py"
@@ -54,13 +58,19 @@ correlations = [[1.0, 0.3, 0.3], [0.3, 1.0, 0.3], [0.3, 0.3, 1.0]]
 count = {INSTRUMENTS}
 """
     )
-    command = [sys.executable, "-m", "pseudofeed"]
-    options = ["--steps", str(TICKS // INSTRUMENTS), "--store-workers", str(stores), "--json"]
-    output = subprocess.run(
-        [*command, "run", str(market), *options], capture_output=True, text=True, check=True, timeout=600
-    ).stdout
-    subprocess.run([*command, "market", "drop", name, "--yes"], capture_output=True, check=True, timeout=600)
-    summary = json.loads(output.splitlines()[-1])
+    with fresh_database(Connections.resolve()) as own:
+        environment = os.environ | {"PSEUDOFEED_POSTGRES": own.require_postgres()}
+
+        def pseudofeed(*arguments: str) -> str:
+            command = [sys.executable, "-m", "pseudofeed", *arguments]
+            return subprocess.run(
+                command, env=environment, capture_output=True, text=True, check=True, timeout=600
+            ).stdout
+
+        pseudofeed("store", "--migrate")
+        options = ("--steps", str(TICKS // INSTRUMENTS), "--store-workers", str(stores), "--json")
+        summary = json.loads(pseudofeed("run", str(market), *options).splitlines()[-1])
+        pseudofeed("market", "drop", name, "--yes")
     assert summary["ticks"] == TICKS
     return float(summary["ticks_per_second"])
 

@@ -1,9 +1,10 @@
 """Storing a topic that is already full: the store worker, and psycopg alone with buffers that were encoded beforehand.
 
-The same rows into the same table, in batches of the worker's size over as many connections, and the (instrument, time)
-index is there at the end. The peer has nothing to read, decode, sort or encode, moves no offsets, and copies factor
-levels too: it is what PostgreSQL can take, once with the index kept up, as everybody has it, and once with it made
-behind the rows, as the worker does it. Needs PSEUDOFEED_KAFKA and PSEUDOFEED_POSTGRES (`make bench` sets them).
+The same rows into the same table, each time in a new database, in batches of the worker's size over as many
+connections, and the (instrument, time) index is there at the end. The peer has nothing to read, decode, sort or encode,
+moves no offsets, and copies factor levels too: it is what PostgreSQL can take, once with the index kept up, as
+everybody has it, and once with it made behind the rows, as the worker does it. Needs PSEUDOFEED_KAFKA and
+PSEUDOFEED_POSTGRES (`make bench` sets them).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from live_servers import fresh_database
 from pseudofeed.control import SignalControl
 from pseudofeed.encode import encode_copy_rows
 from pseudofeed.market import Market
@@ -29,7 +31,6 @@ from pseudofeed.store.backfill.rows import Shard, shard_rows
 from pseudofeed.store.chunk_index import make_index, unindexed_chunks
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import open_connection
-from pseudofeed.store.forget import forget_market
 from pseudofeed.store.series import FACTORS, TICKS, Series
 from pseudofeed.store.worker import BATCH_ROWS, LANES, prepare_store, store_market
 
@@ -52,8 +53,6 @@ def record() -> Iterator[MarketRecord]:
     yield read_market(kafka, name)
     for topic in (tick_topic(name), factor_topic(name)):
         delete_topic(kafka, topic)
-    with open_connection(connections, application="benchmark", writer=True) as connection:
-        forget_market(connection, name)
 
 
 def worker(connections: Connections, record: MarketRecord) -> float:
@@ -109,22 +108,16 @@ def psycopg_alone(connections: Connections, record: MarketRecord, *, index_later
 @pytest.mark.parametrize("number", range(3))
 def test_store(benchmark: BenchmarkFixture, record: MarketRecord, number: int) -> None:
     """All three, which of them first in turn; the benchmark's own time is the worker's."""
-    connections = Connections.resolve()
-
-    def peer(*, index_later: bool) -> float:
-        return psycopg_alone(connections, record, index_later=index_later)
-
-    writers: dict[str, Callable[[], float]] = {
-        "psycopg": lambda: peer(index_later=False),
-        "worker": lambda: benchmark.pedantic(worker, (connections, record), rounds=1),
-        "psycopg, index later": lambda: peer(index_later=True),
+    writers: dict[str, Callable[[Connections], float]] = {
+        "psycopg": lambda own: psycopg_alone(own, record, index_later=False),
+        "worker": lambda own: benchmark.pedantic(worker, (own, record), rounds=1),
+        "psycopg, index later": lambda own: psycopg_alone(own, record, index_later=True),
     }
     seconds: dict[str, float] = {}
     names = list(writers)
     for name in names[number:] + names[:number]:
-        seconds[name] = writers[name]()
-        with open_connection(connections, application="benchmark", writer=True) as connection:
-            forget_market(connection, record.name)
+        with fresh_database(Connections.resolve()) as own:
+            seconds[name] = writers[name](own)
     benchmark.group = f"store {INSTRUMENTS * STEPS} ticks of {INSTRUMENTS} instruments, {LANES} connections"
     benchmark.extra_info |= {
         **{f"{name}, ticks/s": INSTRUMENTS * STEPS / taken for name, taken in seconds.items()},

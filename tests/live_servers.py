@@ -134,8 +134,9 @@ def _forget_in_redis(url: str, name: str) -> None:
 
 
 @contextmanager
-def fresh_database(connections: Connections, tier: str) -> Iterator[Connections]:
-    """A database of its own: "timescaledb" with the extension, "plain" without. Dropped afterwards, whoever uses it."""
+def fresh_database(connections: Connections, tier: str | None = None) -> Iterator[Connections]:
+    """A database of its own: "timescaledb" with the extension, "plain" without, None as the server has it. Dropped
+    afterwards, whoever uses it."""
     import psycopg
     from psycopg import sql
     from psycopg.conninfo import make_conninfo
@@ -146,7 +147,7 @@ def fresh_database(connections: Connections, tier: str) -> Iterator[Connections]
     with psycopg.connect(connections.require_postgres(), autocommit=True) as server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
     try:
-        if tier == "timescaledb":
+        if tier == "timescaledb" or (tier is None and _has_timescale(connections)):
             with psycopg.connect(dsn, autocommit=True) as database:
                 database.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
         yield replace(connections, postgres=dsn)
