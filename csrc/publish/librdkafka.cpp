@@ -49,6 +49,8 @@ std::string bind_all(void* handle, Library& library) {
     bind("rd_kafka_destroy", library.destroy);
     bind("rd_kafka_topic_new", library.topic_new);
     bind("rd_kafka_topic_destroy", library.topic_destroy);
+    bind("rd_kafka_metadata", library.metadata);
+    bind("rd_kafka_metadata_destroy", library.metadata_destroy);
     bind("rd_kafka_producev", library.producev);
     bind("rd_kafka_poll", library.poll);
     bind("rd_kafka_flush", library.flush);

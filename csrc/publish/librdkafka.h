@@ -17,6 +17,7 @@ namespace pseudofeed::publish {
 struct Client;         // rd_kafka_t
 struct Configuration;  // rd_kafka_conf_t
 struct Topic;          // rd_kafka_topic_t
+struct Metadata;       // rd_kafka_metadata
 struct MockHandle;     // rd_kafka_mock_cluster_t
 
 // rd_kafka_message_t, as a delivery report gives it.
@@ -72,6 +73,8 @@ struct Library {
     void (*destroy)(Client*);
     Topic* (*topic_new)(Client*, const char* name, void* takes_topic_configuration);
     void (*topic_destroy)(Topic*);
+    int (*metadata)(Client*, int all_topics, Topic* only, const Metadata** gives, int timeout_ms);
+    void (*metadata_destroy)(const Metadata*);
 
     int (*producev)(Client*, ...);
     int (*poll)(Client*, int timeout_ms);

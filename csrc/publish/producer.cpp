@@ -137,6 +137,14 @@ Producer::~Producer() {
     library_.destroy(client_);
 }
 
+bool Producer::ask(int timeout_ms) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const Metadata* metadata = nullptr;
+    const bool answered = library_.metadata(client_, 0, topic_, &metadata, timeout_ms) == kNoError;
+    if (metadata != nullptr) library_.metadata_destroy(metadata);
+    return answered;
+}
+
 Status Producer::begin(const std::int64_t* steps, const std::int64_t* ahead, const std::int64_t* next_offsets) {
     const std::lock_guard<std::mutex> lock(mutex_);
     for (std::size_t p = 0; p < partitions_.size(); ++p) {

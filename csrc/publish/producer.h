@@ -88,6 +88,11 @@ class Producer {
     Producer(const Producer&) = delete;
     Producer& operator=(const Producer&) = delete;
 
+    // Asks the server for the topic and waits for its answer, at most that long. An idempotent client that has not been
+    // answered twice, by the server that it learns of from the first one, waits half a second until it can send:
+    // librdkafka asks for its producer id with each such answer, and else by a timer.
+    bool ask(int timeout_ms);
+
     // Where to go on in each partition, (P) each, before the first `publish`: it holds the steps up to `steps`, and of
     // the next one its first `ahead` instruments. next_offsets: from now on an acknowledgement must show the offset
     // that is due, or it is a failure; nullptr: any will do. Without `begin` the topic is empty. Apart from `create`,

@@ -253,6 +253,15 @@ def test_a_stop_ends_the_wait_for_a_full_queue(cluster: MockCluster) -> None:
     assert_holds(read_ticks(cluster), [make_block(1, 2000)])
 
 
+def test_connect_says_whether_the_server_answers(cluster: MockCluster) -> None:
+    """That the first message goes out at once then, is measured (benchmarks/README.md)."""
+    with make_producer(cluster) as producer:
+        assert producer.connect(timeout=30)
+        cluster.stop_broker()
+        assert not producer.connect(timeout=0.2)
+        cluster.start_broker()
+
+
 def test_flush_ends_in_time_where_no_broker_is(cluster: MockCluster) -> None:
     producer = make_producer(cluster)
     producer.publish(make_block(1, 10))

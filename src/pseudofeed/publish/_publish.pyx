@@ -89,6 +89,7 @@ cdef extern from "publish/producer.h" namespace "pseudofeed::publish" nogil:
         @staticmethod
         Status create(const Library& library, const Properties& properties, ProducerOptions options,
                       unique_ptr[CProducer]* producer)
+        cbool ask(int timeout_ms)
         Status begin(const int64_t* steps, const int64_t* ahead, const int64_t* next_offsets)
         Status begin_factors(int64_t step, int64_t next_offset)
         Status publish(const Ticks& block, int timeout_ms, cbool* done)
@@ -229,6 +230,14 @@ cdef class NativeProducer:
         if self._producer.get() == NULL:
             raise ValueError("the producer is closed")
         return self._producer.get()
+
+    def ask(self, int timeout_ms):
+        """Whether the server has answered a question for the topic within that time."""
+        cdef CProducer* producer = self._open()
+        cdef cbool answered
+        with nogil:
+            answered = producer.ask(timeout_ms)
+        return answered
 
     def begin(self, const int64_t[::1] steps, const int64_t[::1] ahead, const int64_t[::1] next_offsets):
         """(P,) each: steps and, of the next one, ticks that are there; the offsets that the next messages must get,

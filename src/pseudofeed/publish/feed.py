@@ -118,6 +118,7 @@ def feed(
         end = read_end(kafka, market, record.partitions)
         producer.begin(steps=end.steps, ahead=end.ahead, offsets=end.offsets)
         producer.begin_factors(step=end.factors.step, offset=end.factors.offset)
+        producer.connect()
         readers = None
         if wait_for_readers:
             readers = Readers(kafka, topic, wait_for_readers, end.offsets)
