@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,8 @@ from pseudofeed.publish.topics import TopicState
 from pseudofeed.settings import Connections
 from pseudofeed.store import chunk_index
 from pseudofeed.store.chunk_index import ChunkIndexer, make_index, unindexed_chunks
-from pseudofeed.store.schema import find_tier
+from pseudofeed.store.chunk_list import Chunk
+from pseudofeed.store.schema import Tier, find_tier
 from pseudofeed.store.settings import StoreSettings
 from pseudofeed.store.sink import StoreSink
 from pseudofeed.store.worker import prepare_store, store_market
@@ -172,6 +174,27 @@ def test_an_index_waits_for_who_is_writing_there(
             writer.rollback()
         assert make_index(connection, chunk)
     assert _lacking(store_connections) == []
+
+
+def test_a_bulk_that_begins_while_the_indexer_looks_is_let_be(
+    plain_connections: Connections, record: MarketRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, written = threading.Semaphore(0), threading.Event()
+
+    def look(connection: psycopg.Connection, tier: Tier) -> list[Chunk]:
+        looks.release()
+        assert written.wait(20)
+        return unindexed_chunks(connection, tier)
+
+    monkeypatch.setattr(chunk_index, "unindexed_chunks", look)
+    with _worker(plain_connections, record) as sink:
+        try:
+            assert looks.acquire(timeout=20)
+            sink.write(_batches(1, STEPS, offset=0))
+        finally:
+            written.set()
+        assert looks.acquire(timeout=20)
+        assert len(_lacking(plain_connections)) == 1
 
 
 def test_an_indexer_that_lost_its_connection_tries_again(
