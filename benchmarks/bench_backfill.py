@@ -35,7 +35,8 @@ from pseudofeed.store.series import TICKS
 from pseudofeed.store.worker import store_market
 
 INSTRUMENTS, STEPS = 100, 15_000
-BATCHES = ((100_000, 1), (200_000, 1), (400_000, 1), (1_000_000, 1), (400_000, 2))  # rows, connections; last: as it is
+# Rows, connections; the last is as it is.
+BATCHES = ((100_000, 1), (200_000, 1), (400_000, 1), (1_000_000, 1), (400_000, 2), (200_000, 2))
 
 pytestmark = pytest.mark.skipif(
     not {"PSEUDOFEED_KAFKA", "PSEUDOFEED_POSTGRES"} <= os.environ.keys(),

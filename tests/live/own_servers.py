@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -13,7 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from live.certificates import Certificates
 from live.ports import free_port
@@ -115,13 +119,48 @@ def own_tls_postgres(certificates: Certificates) -> Iterator[str]:
             server.close()
 
 
-def own_folder(path: Path) -> Path:
-    """A new folder that `own_postgres` may write in."""
-    path.mkdir(mode=0o700)
-    account = embedded._account()
-    if account is not None:
-        os.chown(path, *account)
-    return path
+class SmallDisk:
+    """A disk that can be filled up."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._filling = path, path / "filling"
+
+    def database(self, dsn: str) -> str:
+        """The DSN of a new database of `own_postgres` whose tables are here. Only they: without room for its log
+        PostgreSQL would end."""
+        place = self._path / "tables"
+        place.mkdir(mode=0o700)
+        account = embedded._account()
+        if account is not None:
+            os.chown(place, *account)
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE TABLESPACE small LOCATION {}").format(str(place)))
+            connection.execute("CREATE DATABASE small TABLESPACE small")
+        return make_conninfo(dsn, dbname="small")
+
+    def fill(self) -> None:
+        with self._filling.open("ab", buffering=0) as stream, contextlib.suppress(OSError):
+            while True:
+                stream.write(bytes(65_536))
+
+    def make_room(self) -> None:
+        self._filling.unlink()
+
+
+@contextmanager
+def small_disk() -> Iterator[SmallDisk]:
+    """64 MB; a test is skipped where it can't be mounted."""
+    path = Path(tempfile.mkdtemp(prefix="pseudofeed-disk-"))
+    path.chmod(0o755)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(path)]
+    mounted = subprocess.run(mount, capture_output=True, check=False)
+    try:
+        if mounted.returncode:
+            pytest.skip(f"no small disk can be mounted here: {mounted.stderr.decode()}")
+        yield SmallDisk(path)
+    finally:
+        subprocess.run(["umount", "--lazy", str(path)], check=False, capture_output=True)
+        path.rmdir()
 
 
 def _user(account: Sequence[int] | None) -> dict[str, Any]:

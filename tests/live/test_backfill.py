@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 
 from live.commands import market_file, result, start
 from live.doomed_backfill import PLACES
-from live.own_servers import own_postgres
+from live.own_servers import own_postgres, small_disk
 from live.pipe import START, Until, differences, history_differences, working
 from live.test_store import TOPIC, _refusing_postgres
 from pseudofeed.consume import Batch
@@ -288,6 +289,34 @@ def test_a_server_that_is_killed_and_comes_back_is_waited_for(connections: Conne
             server.start()
 
         summary = backfill_market(market, own, _After(restart), end="3000", batch_rows=200)
+        assert summary.last_step == 3_000
+        _whole(own, _record(market), 3_000)
+
+
+@pytest.mark.time_limit(120)
+@pytest.mark.parametrize("trouble", ["a full disk", "a server that is read-only for a while"])
+def test_what_passes_is_waited_for(
+    connections: Connections, market_name: str, caplog: pytest.LogCaptureFixture, trouble: str
+) -> None:
+    with own_postgres() as (_, dsn), small_disk() as disk:
+        own, market = replace(connections, postgres=disk.database(dsn)), _market(market_name)
+
+        def set_read_only(on: bool) -> None:
+            with psycopg.connect(dsn, autocommit=True) as server:
+                server.execute(f"ALTER DATABASE small SET default_transaction_read_only = {on}".encode())
+                server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'small'")
+
+        def end_when_noticed() -> None:
+            while "Trying again" not in caplog.text:
+                time.sleep(0.02)
+            disk.make_room() if trouble == "a full disk" else set_read_only(False)
+
+        def begin() -> None:
+            disk.fill() if trouble == "a full disk" else set_read_only(True)
+            watching.start()
+
+        watching = threading.Thread(target=end_when_noticed, daemon=True)
+        summary = backfill_market(market, own, _After(begin), end="3000", batch_rows=200)
         assert summary.last_step == 3_000
         _whole(own, _record(market), 3_000)
 

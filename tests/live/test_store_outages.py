@@ -5,10 +5,8 @@ from __future__ import annotations
 import random
 import secrets
 import signal
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +16,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from live.own_servers import own_broker, own_folder, own_postgres
+from live.own_servers import own_broker, own_postgres, small_disk
 from live.pipe import SteadyFeed, differences, fed_market, feed_steps, feeding, working
 from live.warm import ASSIGNED, LOST, Orders, warm_workers
 from pseudofeed.publish.markets import MarketRecord
@@ -169,57 +167,25 @@ def test_a_server_that_is_read_only_for_a_while_is_waited_for(
     assert differences(plain_connections, record, 200) == (200 * INSTRUMENTS, 0, 0)
 
 
-@pytest.fixture
-def small_disk() -> Iterator[Path]:
-    """A folder on a disk of 64 MB that any user reaches."""
-    disk = Path(tempfile.mkdtemp(prefix="pseudofeed-disk-"))
-    disk.chmod(0o755)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)]
-    mounted = subprocess.run(mount, capture_output=True, check=False)
-    try:
-        if mounted.returncode:
-            pytest.skip(f"no small disk can be mounted here: {mounted.stderr.decode()}")
-        yield disk
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=False, capture_output=True)
-        disk.rmdir()
-
-
 @pytest.mark.time_limit(120)
 def test_a_full_disk_is_waited_for(
-    connections: Connections, market_name: str, small_disk: Path, caplog: pytest.LogCaptureFixture
+    connections: Connections, market_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     record = fed_market(connections, market_name, steps=200, instruments=INSTRUMENTS)
-    with own_postgres() as (_, dsn):
-        # The tables alone are on the small disk: without room for its log PostgreSQL would end.
-        place = own_folder(small_disk / "tables")
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE TABLESPACE small LOCATION {}").format(str(place)))
-            connection.execute("CREATE DATABASE small TABLESPACE small")
-        own = replace(connections, postgres=make_conninfo(dsn, dbname="small"))
+    with own_postgres() as (_, dsn), small_disk() as disk:
+        own = replace(connections, postgres=disk.database(dsn))
         with working(record, own) as worker:
             stored = _wait_for_more(own.require_postgres(), 0)
-            filling = small_disk / "filling"
-            _fill(filling)
+            disk.fill()
             feed_steps(own, record, first=201, steps=2_000)
             deadline = time.monotonic() + 120
             while "Trying again" not in caplog.text:
                 assert time.monotonic() < deadline, "nobody noticed that the disk is full"
                 time.sleep(0.1)
-            filling.unlink()
+            disk.make_room()
             _wait_for_more(own.require_postgres(), stored)
             worker.drained()
         assert differences(own, record, 2_200) == (2_200 * INSTRUMENTS, 0, 0)
     complaint = next(r.getMessage() for r in caplog.records if "Trying again" in r.getMessage())
-    assert "No space left on device" in complaint
+    assert "No space left on device. Make room" in complaint
     assert "nothing is lost" in complaint
-
-
-def _fill(file: Path) -> None:
-    """Make `file` take all that is free."""
-    with file.open("ab", buffering=0) as stream:
-        try:
-            while True:
-                stream.write(bytes(65_536))
-        except OSError:
-            return

@@ -92,6 +92,8 @@ def store_error(problem: psycopg.Error, connections: Connections) -> PseudofeedE
             f"PostgreSQL at {server} shows a certificate that is not accepted: {_primary(problem)}. {VARIABLE} names "
             f"the authority with sslrootcert=FILE, and must name the server as its certificate does"
         )
+    if isinstance(problem, psycopg.errors.DiskFull):
+        return ServerError(f"PostgreSQL at {server}: {_primary(problem)}. Make room on the server's disk")
     if isinstance(problem, psycopg.OperationalError):
         return ServerError(f"PostgreSQL at {server}: {_primary(problem)}. Check {VARIABLE}, and that the server runs")
     return StoreError(f"PostgreSQL at {server}: {_primary(problem)}")

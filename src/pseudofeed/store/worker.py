@@ -25,8 +25,9 @@ __all__ = ["Migrated", "migrate_store", "prepare_store", "store_market"]
 
 # A full topic of 2 million ticks of 100 instruments into a TimescaleDB hypertable with its index, two connections, 2
 # cores with everything on them, thousand ticks/s in three rounds: 200,000 rows 288, 403, 417; 400,000 298, 489, 451;
-# 1,000,000 346, 462, 465. (50,000 rows: half of 200,000.) Larger batches have longer runs of each instrument, which the
-# index likes; what is half a second old is committed in any case. A row takes some 100 bytes of the worker's memory.
+# 1,000,000 346, 462, 465 (50,000 rows: half of 200,000). With the index made behind the rows, medians of five rounds:
+# 100,000 rows 452, 200,000 470, 400,000 500. Larger batches have longer runs of each instrument, which an index that is
+# kept up likes; what is half a second old is committed in any case. A row takes some 100 bytes of the worker's memory.
 BATCH_ROWS = 400_000
 # What a reader of history may have to wait for. Each commit costs a flush to the disk, some milliseconds.
 BATCH_SECONDS = 0.5

@@ -33,12 +33,12 @@ from pseudofeed.store.schema import Tier, migrate
 
 __all__ = ["BATCH_ROWS", "CONNECTIONS", "BackfillSummary", "backfill_market"]
 
-# 1.5 million ticks of 100 instruments into a new TimescaleDB hypertable with its index, one connection, against batches
-# of 400,000, two runs on 2 busy cores: 100,000 0.84 and 0.64, 200,000 0.91 and 0.62, 1,000,000 1.16 and 0.69 times as
-# fast (PostgreSQL 17). Longer runs of an instrument suit the index; but a million rows take 80 MB, and twice as long
-# to stop.
-BATCH_ROWS = 400_000
-# Against one connection, there: 1.55 and 0.75 times as fast; a server with cores of its own has more of it.
+# 1.5 million ticks of 100 instruments into TimescaleDB, their index made behind them, thousand ticks/s on 2 busy cores.
+# One connection, three rounds: 100,000 rows 378, 299, 307; 200,000 382, 277, 373; 400,000 292, 293, 281; 1,000,000 225,
+# 262, 293. Two connections, the median of five: 483, 501, 445. A row takes some 100 bytes of memory.
+BATCH_ROWS = 200_000
+# Against one connection, batches of 400,000: 1.08, 1.04 and 1.52 times as fast; a server with cores of its own has more
+# of it.
 CONNECTIONS = 2
 REPORT_SECONDS = 0.1
 
