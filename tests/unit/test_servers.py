@@ -194,6 +194,7 @@ def test_without_the_extra_the_text_says_what_to_install(monkeypatch: pytest.Mon
 _EMBEDDED = """
 import json, os, signal, sys
 from pseudofeed.servers import EmbeddedServers
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell runs in the background
 with EmbeddedServers() as servers:
     servers.create_topic("t", 3)
     print(json.dumps([servers.connections.require_kafka(), servers.connections.redis, servers.connections.postgres]))
