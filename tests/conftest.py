@@ -36,7 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """A thread that a failed test has left behind must not keep the run from ending."""
+    """A thread that a failed test has left behind must not keep the run from ending. (pytest-xdist ends its workers
+    itself, and one that is done waits for the others.)"""
+    if hasattr(config, "workerinput"):
+        return
     faulthandler.dump_traceback_later(GRACE, exit=True, file=config.stash[_stderr])
 
 

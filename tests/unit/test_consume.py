@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -110,6 +110,27 @@ def test_after_a_conflict_the_sink_is_asked_again(connections: Connections, reco
     ranges = [(batch.from_offset, batch.to_offset) for batch in sink.batches if batch.partition == partition]
     assert all(after[0] in (before[1], at + 2) for before, after in itertools.pairwise(ranges))
     assert sink.sequences(1 - partition) == list(range(1, STEPS + 1))
+
+
+def test_a_topic_that_seems_to_lack_messages_is_looked_at_again(connections: Connections, record: MarketRecord) -> None:
+    """A worker that stood still between the question for the topic's ends and that for its place has an old answer."""
+
+    class Overtaken(Recorder):
+        lacking = 1  # how often the topic seems to end before the sink's place
+
+        def positions(self, topic: TopicState, partitions: Sequence[int]) -> Mapping[int, int]:
+            found = super().positions(topic, partitions)
+            if len(self.asked) <= self.lacking:
+                raise TopicError("the topic ends at 9")
+            return found
+
+    sink = Overtaken()
+    assert _consume(record, connections, [sink]).ticks == STEPS * 10
+    sink = Overtaken()
+    sink.lacking = 2
+    with pytest.raises(TopicError, match="ends at 9"):
+        _consume(record, connections, [sink])
+    assert len(sink.asked) == 2
 
 
 def test_a_sink_that_hangs_holds_reading_back_and_gives_up_when_asked(

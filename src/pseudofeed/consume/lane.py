@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pseudofeed.consume.sink import Batch, Sink, Unreadable
 from pseudofeed.consume.stream import Stream
 from pseudofeed.encode import TickColumns
-from pseudofeed.errors import MalformedMessage, ServerError
+from pseudofeed.errors import MalformedMessage, ServerError, TopicError
 from pseudofeed.publish.topics import TopicState
 
 __all__ = ["Lane", "Partition", "RawBatch", "Written"]
@@ -199,13 +199,21 @@ class Lane:
 
     def _ask(self, describe: Callable[[], TopicState], partitions: Sequence[int]) -> Mapping[int, int]:
         """However long the broker is away; no answer if the worker ends meanwhile."""
+        doubted = False
         while not self._ending:
             try:
                 topic = describe()
             except ServerError:
                 time.sleep(0.5)
                 continue
-            return self.sink.positions(topic, partitions)
+            try:
+                return self.sink.positions(topic, partitions)
+            except TopicError:
+                # Where this process stood still after it had asked for the topic's ends, others may have gone on from
+                # there: what is wrong with the topic still is when it is looked at again.
+                if doubted:
+                    raise
+                doubted = True
         return {}
 
 
