@@ -6,12 +6,15 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import psycopg
+import pytest
 from numpy.typing import NDArray
+from psycopg import sql
 
 from pseudofeed.consume import WorkerSummary
 from pseudofeed.control import Progress
@@ -239,3 +242,23 @@ def history_differences(
 
 def bits(values: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.ascontiguousarray(values).view(np.int64)
+
+
+def wait_for_log(caplog: pytest.LogCaptureFixture, text: str) -> None:
+    """Until it was logged."""
+    deadline = time.monotonic() + 120
+    while text not in caplog.text:
+        assert time.monotonic() < deadline, f"nobody said {text!r} for 120 s"
+        time.sleep(0.05)
+
+
+def set_read_only(dsn: str, on: bool) -> None:
+    """Make a database read-only, or writable again, for whoever connects from now on, and end all other sessions."""
+    with psycopg.connect(dsn, autocommit=True) as server:
+        server.execute("SET default_transaction_read_only = off")  # for this session, which has to write
+        change = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
+        server.execute(change.format(sql.Identifier(server.info.dbname), sql.Literal(on)))
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )

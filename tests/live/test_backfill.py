@@ -8,7 +8,6 @@ import secrets
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ import pytest
 from live.commands import market_file, result, start
 from live.doomed_backfill import PLACES
 from live.own_servers import own_postgres, small_disk
-from live.pipe import START, Until, differences, history_differences, working
+from live.pipe import START, Until, differences, history_differences, set_read_only, wait_for_log, working
 from live.test_store import TOPIC, _refusing_postgres
 from pseudofeed.consume import Batch
 from pseudofeed.control import Progress
@@ -301,18 +300,12 @@ def test_what_passes_is_waited_for(
     with own_postgres() as (_, dsn), small_disk() as disk:
         own, market = replace(connections, postgres=disk.database(dsn)), _market(market_name)
 
-        def set_read_only(on: bool) -> None:
-            with psycopg.connect(dsn, autocommit=True) as server:
-                server.execute(f"ALTER DATABASE small SET default_transaction_read_only = {on}".encode())
-                server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'small'")
-
         def end_when_noticed() -> None:
-            while "Trying again" not in caplog.text:
-                time.sleep(0.02)
-            disk.make_room() if trouble == "a full disk" else set_read_only(False)
+            wait_for_log(caplog, "Trying again")
+            disk.make_room() if trouble == "a full disk" else set_read_only(own.require_postgres(), False)
 
         def begin() -> None:
-            disk.fill() if trouble == "a full disk" else set_read_only(True)
+            disk.fill() if trouble == "a full disk" else set_read_only(own.require_postgres(), True)
             watching.start()
 
         watching = threading.Thread(target=end_when_noticed, daemon=True)

@@ -13,11 +13,19 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
-from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from live.own_servers import own_broker, own_postgres, small_disk
-from live.pipe import SteadyFeed, differences, fed_market, feed_steps, feeding, working
+from live.pipe import (
+    SteadyFeed,
+    differences,
+    fed_market,
+    feed_steps,
+    feeding,
+    set_read_only,
+    wait_for_log,
+    working,
+)
 from live.warm import ASSIGNED, LOST, Orders, warm_workers
 from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.publish.topics import describe, tick_topic
@@ -147,21 +155,12 @@ def test_a_server_that_is_read_only_for_a_while_is_waited_for(
 ) -> None:
     dsn = plain_connections.require_postgres()
     record = fed_market(plain_connections, market_name, steps=100, instruments=INSTRUMENTS)
-    with working(record, plain_connections) as worker, psycopg.connect(dsn, autocommit=True) as server:
+    with working(record, plain_connections) as worker:
         stored = _wait_for_more(dsn, 0)
-        change = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
-        name = sql.Identifier(server.info.dbname)
-        server.execute(change.format(name, sql.SQL("on")))
-        server.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
+        set_read_only(dsn, True)
         feed_steps(plain_connections, record, first=101, steps=100)
-        deadline = time.monotonic() + 120
-        while "is read-only" not in caplog.text:
-            assert time.monotonic() < deadline, "nobody noticed"
-            time.sleep(0.05)
-        server.execute(change.format(name, sql.SQL("off")))
+        wait_for_log(caplog, "is read-only")
+        set_read_only(dsn, False)
         _wait_for_more(dsn, stored)
         worker.drained()
     assert differences(plain_connections, record, 200) == (200 * INSTRUMENTS, 0, 0)
@@ -178,10 +177,7 @@ def test_a_full_disk_is_waited_for(
             stored = _wait_for_more(own.require_postgres(), 0)
             disk.fill()
             feed_steps(own, record, first=201, steps=2_000)
-            deadline = time.monotonic() + 120
-            while "Trying again" not in caplog.text:
-                assert time.monotonic() < deadline, "nobody noticed that the disk is full"
-                time.sleep(0.1)
+            wait_for_log(caplog, "Trying again")
             disk.make_room()
             _wait_for_more(own.require_postgres(), stored)
             worker.drained()
