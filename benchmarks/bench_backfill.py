@@ -17,12 +17,12 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from live_servers import fresh_database
-from pseudofeed.control import SignalControl
+from pseudofeed.bus.markets import read_market
+from pseudofeed.bus.topics import delete_topic, factor_topic, tick_topic
 from pseudofeed.encode import encode_copy_rows
 from pseudofeed.market import Market
+from pseudofeed.operate.control import SignalControl
 from pseudofeed.publish.feed import feed
-from pseudofeed.publish.markets import read_market
-from pseudofeed.publish.topics import delete_topic, factor_topic, tick_topic
 from pseudofeed.settings import Connections
 from pseudofeed.store.backfill.rows import Shard, shard_rows
 from pseudofeed.store.backfill.run import backfill_market

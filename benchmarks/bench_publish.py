@@ -23,11 +23,11 @@ from confluent_kafka import Consumer, TopicPartition
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from peers.publish import publish
+from pseudofeed.bus.markets import read_market
+from pseudofeed.bus.topics import TICK_TOPIC_CONFIG, delete_topic, ensure_topic, tick_topic
 from pseudofeed.encode import decode_ticks, instrument_partitions
 from pseudofeed.market import Market
-from pseudofeed.publish.markets import read_market
 from pseudofeed.publish.producer import Producer
-from pseudofeed.publish.topics import TICK_TOPIC_CONFIG, delete_topic, ensure_topic, tick_topic
 
 INSTRUMENTS, PARTITIONS = 100, 4
 STEPS = {"peer struct": 5_000, "peer json": 2_000, "tick sbe": 20_000, "tick json": 10_000, "block sbe": 100_000}

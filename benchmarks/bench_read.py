@@ -20,17 +20,17 @@ import redis
 from psycopg.conninfo import make_conninfo
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.cache.keys import quote_key
 from pseudofeed.cache.quotes import FIELDS
 from pseudofeed.encode import TickColumns, encode_copy_rows, instrument_partitions
 from pseudofeed.market import Market
-from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.query.client import Client
 from pseudofeed.query.stored import BARS, TICKS
 from pseudofeed.settings import Connections
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import open_connection
-from pseudofeed.store.registry import StoredMarket, register_market
+from pseudofeed.store.registry import StoredMarket, register_in_store
 from pseudofeed.store.schema import migrate
 from pseudofeed.store.series import TICKS as TICK_SERIES
 from pseudofeed.store.settings import StoreSettings, change_settings
@@ -72,7 +72,7 @@ def _load(connections: Connections) -> StoredMarket:
     with open_connection(connections, application="bench", writer=True) as connection:
         connection.execute("SET statement_timeout = 0")
         tier = migrate(connection)
-        stored = register_market(connection, record)
+        stored = register_in_store(connection, record)
         if connection.execute("SELECT to_regclass('plain_tick')").fetchone() != (None,):
             return stored
         connection.execute("TRUNCATE tick")
@@ -177,7 +177,7 @@ def quoted(connections: Connections) -> Iterator[Client]:
     """1,000 quotes of a market that the store has no ticks of."""
     market = _market(1000)
     with open_connection(connections, application="bench", writer=True) as connection:
-        register_market(connection, MarketRecord(market.name, dict(market.specification), 4, 1, market.fingerprint))
+        register_in_store(connection, MarketRecord(market.name, dict(market.specification), 4, 1, market.fingerprint))
     with redis.Redis.from_url(connections.require_redis()) as server, Client(market.name, connections) as client:
         texts = ("7", "2026-03-02T14:30:07.000000000Z", "1772461807000000000", repr(100 / 3), repr(0.04 / 3))
         quote = dict(

@@ -5,14 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "status.h"
-
 namespace pseudofeed::simulate {
-
-// Writes a root R of the covariance matrix, R R' = covariance, both (factors, factors) row-major: its Cholesky factor
-// (lower triangular), or where it is singular that of a pivoted decomposition (a Cholesky factor with its rows in
-// another order). Fails with invalid_argument where the matrix is not positive semi-definite. May throw std::bad_alloc.
-Status cholesky(const double* covariance, std::size_t factors, double* root);
 
 // Borrows all pointers. Writes increments and levels, (steps, factors) row-major each, for the steps first_step ... ;
 // level_state (factors) holds the levels before the first step and receives those after the last.

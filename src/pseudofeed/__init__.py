@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from pseudofeed import errors
 
 if TYPE_CHECKING:
-    from pseudofeed.clock import Clock
     from pseudofeed.market import Market
+    from pseudofeed.market.clock import Clock
     from pseudofeed.query.aio import connect_async
     from pseudofeed.query.client import connect
     from pseudofeed.settings import Connections
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Clock": "pseudofeed.clock",
+    "Clock": "pseudofeed.market.clock",
     "Connections": "pseudofeed.settings",
     "Market": "pseudofeed.market",
     "Paths": "pseudofeed.simulate.paths",

@@ -36,8 +36,8 @@ from pseudofeed.commands.options import (
 from pseudofeed.commands.read import bars, latest, ticks
 from pseudofeed.commands.results import print_json, print_migrated, print_summary, result_table, stdout
 from pseudofeed.commands.servers import servers_app
-from pseudofeed.control import SignalControl
 from pseudofeed.errors import PseudofeedError
+from pseudofeed.operate.control import SignalControl
 from pseudofeed.settings import Connections
 
 app = typer.Typer(
@@ -80,7 +80,7 @@ def demo(
     output: Annotated[Path, typer.Option(help="Where the files go.")] = Path("demo-output"),
 ) -> None:
     """Show the whole pipe with everything embedded: nothing to install, nothing left behind but files."""
-    from pseudofeed.demo import run_demo
+    from pseudofeed.commands.demo import run_demo
 
     run_demo(output, stdout)
 
@@ -274,9 +274,8 @@ def run(
 ) -> None:
     """Run the feed and the workers, one process each. Ctrl-C drains them; a process that dies is started again."""
     from pseudofeed.commands.display import RunDisplay
+    from pseudofeed.commands.run import FeedOptions, run_market
     from pseudofeed.market import Market
-    from pseudofeed.run import run_market
-    from pseudofeed.supervise import FeedOptions
 
     connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
     with RunDisplay(_stderr) as display:

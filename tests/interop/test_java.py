@@ -8,9 +8,9 @@ import pytest
 
 from interop.fed_topic import STEPS, assert_are_the_factors, assert_are_the_ticks, fed
 from interop.java_programs import JavaPrograms
+from pseudofeed.bus.topics import ensure_topic
 from pseudofeed.encode import symbol_partition
 from pseudofeed.market import Market
-from pseudofeed.publish.topics import ensure_topic
 from pseudofeed.settings import Connections
 
 pytestmark = pytest.mark.time_limit(600)  # the build may have to download its jars

@@ -9,8 +9,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from pseudofeed.control import Progress, SignalControl
 from pseudofeed.market import Market
+from pseudofeed.operate.control import Progress, SignalControl
 from pseudofeed.publish.feed import FeedSummary, feed
 from pseudofeed.settings import Connections
 

@@ -16,14 +16,14 @@ import pytest
 from numpy.typing import NDArray
 from psycopg import sql
 
+from pseudofeed.bus.markets import MarketRecord, register_market
+from pseudofeed.bus.topics import TICK_TOPIC_CONFIG, ensure_topic, factor_topic, tick_topic
 from pseudofeed.consume import WorkerSummary
-from pseudofeed.control import Progress
 from pseudofeed.encode import instrument_partitions
 from pseudofeed.errors import PseudofeedError
 from pseudofeed.market import Market
-from pseudofeed.publish.markets import MarketRecord, register_market
+from pseudofeed.operate.control import Progress
 from pseudofeed.publish.producer import Producer
-from pseudofeed.publish.topics import TICK_TOPIC_CONFIG, ensure_topic, factor_topic, tick_topic
 from pseudofeed.settings import Connections
 from pseudofeed.store.worker import store_market
 
@@ -174,8 +174,8 @@ def working(record: MarketRecord, connections: Connections) -> Iterator[Working]
 def worker_process(connections: Connections, name: str, call: str) -> Iterator[subprocess.Popen[bytes]]:
     """`call` (an expression over `record`, `connections`, `control`) in a process of its own, killed at the end."""
     program = f"""
-from pseudofeed.control import SignalControl
-from pseudofeed.publish.markets import read_market
+from pseudofeed.operate.control import SignalControl
+from pseudofeed.bus.markets import read_market
 from pseudofeed.settings import Connections
 from pseudofeed.cache.worker import cache_market
 from pseudofeed.store.worker import store_market

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 
+from pseudofeed.bus.topics import TopicState
 from pseudofeed.consume import Batch
-from pseudofeed.publish.topics import TopicState
 
 
 class Recorder:

@@ -21,14 +21,14 @@ from live.doomed_backfill import PLACES
 from live.own_servers import own_postgres, small_disk
 from live.pipe import START, Until, differences, history_differences, set_read_only, wait_for_log, working
 from live.test_store import TOPIC, _refusing_postgres
+from pseudofeed.bus.markets import MarketRecord, read_market
+from pseudofeed.bus.topics import TopicState
 from pseudofeed.consume import Batch
-from pseudofeed.control import Progress
 from pseudofeed.encode import TickColumns, instrument_partitions
 from pseudofeed.errors import MarketChanged, ServerError, StoreError
 from pseudofeed.market import Market
+from pseudofeed.operate.control import Progress
 from pseudofeed.publish.feed import feed
-from pseudofeed.publish.markets import MarketRecord, read_market
-from pseudofeed.publish.topics import TopicState
 from pseudofeed.settings import Connections
 from pseudofeed.store.backfill import writer as backfill_writer
 from pseudofeed.store.backfill.claims import Claim, claim_steps

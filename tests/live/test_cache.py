@@ -16,6 +16,9 @@ from confluent_kafka import Producer, TopicPartition
 
 from live.own_redis import EVERY_REDIS, OwnRedis, eventually
 from live.pipe import Until, bits, fed_market, feed_steps
+from pseudofeed.bus.clients import admin_client
+from pseudofeed.bus.markets import MarketRecord
+from pseudofeed.bus.topics import TopicState, tick_topic
 from pseudofeed.cache.keys import channel, quote_key, ready_key
 from pseudofeed.cache.reader import CachedQuotes, QuoteReader
 from pseudofeed.cache.worker import CacheSink, cache_market
@@ -23,9 +26,6 @@ from pseudofeed.consume import Batch
 from pseudofeed.encode import TickColumns, encode_tick, instrument_partitions
 from pseudofeed.errors import ServerError
 from pseudofeed.market import Market
-from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.reader import admin_client
-from pseudofeed.publish.topics import TopicState, tick_topic
 from pseudofeed.settings import Connections
 from pseudofeed.store.worker import store_market
 

@@ -16,9 +16,9 @@ import redis
 import pseudofeed as pf
 from live.own_redis import OwnRedis, eventually
 from live.pipe import Until, bits, fed_market, feed_steps
+from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.cache.worker import cache_market
 from pseudofeed.errors import ServerError
-from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.query import QuoteArrays
 from pseudofeed.settings import Connections
 

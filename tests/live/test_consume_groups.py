@@ -14,9 +14,9 @@ import pytest
 
 from live.pipe import Until, fed_market
 from live.recorder import Recorder
+from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.consume import Batch, WorkerSummary, consume_ticks, partitions
 from pseudofeed.errors import ServerError
-from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
 
 INSTRUMENTS, STEPS = 10, 400

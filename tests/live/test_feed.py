@@ -12,12 +12,12 @@ import pytest
 
 from live.feeder import INSTRUMENTS, sample, start_feeder
 from live.topic import assert_topic_holds
-from pseudofeed.control import SignalControl
+from pseudofeed.bus.topics import describe, tick_topic
 from pseudofeed.errors import MarketChanged, TopicError
+from pseudofeed.operate.control import SignalControl
 from pseudofeed.publish import resume
 from pseudofeed.publish.feed import feed
 from pseudofeed.publish.resume import read_end
-from pseudofeed.publish.topics import describe, tick_topic
 from pseudofeed.settings import Connections
 
 

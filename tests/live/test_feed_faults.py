@@ -15,7 +15,7 @@ import pytest
 from live.feeder import sample, start_feeder
 from live.own_servers import own_broker
 from live.topic import assert_topic_holds
-from pseudofeed.control import Progress, SignalControl
+from pseudofeed.operate.control import Progress, SignalControl
 from pseudofeed.publish.feed import FeedSummary, feed
 from pseudofeed.publish.resume import read_end
 from pseudofeed.settings import Connections

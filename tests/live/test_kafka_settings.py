@@ -16,13 +16,13 @@ from live.certificates import Certificates, make_certificates
 from live.commands import MARKET
 from live.own_servers import own_broker
 from live.pipe import Until
+from pseudofeed.bus.clients import admin_client
+from pseudofeed.bus.markets import read_market
 from pseudofeed.cache.worker import cache_market
-from pseudofeed.control import SignalControl
 from pseudofeed.errors import ServerError
 from pseudofeed.market import Market
+from pseudofeed.operate.control import SignalControl
 from pseudofeed.publish.feed import feed
-from pseudofeed.publish.markets import read_market
-from pseudofeed.publish.reader import admin_client
 from pseudofeed.settings import Connections
 
 MARKER = "marker-password"

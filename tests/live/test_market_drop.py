@@ -16,12 +16,12 @@ from confluent_kafka.admin import AdminClient
 from live.commands import result, start
 from live.own_redis import OwnRedis
 from live.pipe import Until, differences, fed_market, working
+from pseudofeed.bus.markets import read_markets
+from pseudofeed.bus.topics import MARKETS_TOPIC
 from pseudofeed.cache.keys import quote_key, ready_key
 from pseudofeed.cache.worker import cache_market
-from pseudofeed.drop import _redis_keys, find_traces
+from pseudofeed.commands.drop import _redis_keys, find_traces
 from pseudofeed.errors import PseudofeedError, UnknownMarket
-from pseudofeed.publish.markets import read_markets
-from pseudofeed.publish.topics import MARKETS_TOPIC
 from pseudofeed.settings import Connections
 from pseudofeed.store.worker import store_market
 

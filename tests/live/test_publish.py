@@ -8,14 +8,10 @@ import time
 import numpy as np
 import pytest
 
-from pseudofeed.encode._encode import decode_ticks
-from pseudofeed.errors import PublishError, ServerError, TopicError
-from pseudofeed.market import Market
-from pseudofeed.publish import markets
-from pseudofeed.publish.markets import read_market, register_market
-from pseudofeed.publish.producer import Producer
-from pseudofeed.publish.reader import TopicReader
-from pseudofeed.publish.topics import (
+from pseudofeed.bus import markets
+from pseudofeed.bus.markets import read_market, register_market
+from pseudofeed.bus.reader import TopicReader
+from pseudofeed.bus.topics import (
     MARKETS_TOPIC_CONFIG,
     TICK_TOPIC_CONFIG,
     check_broker,
@@ -24,6 +20,10 @@ from pseudofeed.publish.topics import (
     ensure_topic,
     tick_topic,
 )
+from pseudofeed.encode._encode import decode_ticks
+from pseudofeed.errors import PublishError, ServerError, TopicError
+from pseudofeed.market import Market
+from pseudofeed.publish.producer import Producer
 from pseudofeed.settings import Connections
 from pseudofeed.simulate.paths import TickBlock
 

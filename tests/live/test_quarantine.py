@@ -12,13 +12,13 @@ from confluent_kafka import Producer
 
 from live.commands import result, start
 from live.pipe import START, Until, differences, fed_market, feed_steps
+from pseudofeed.bus.markets import MarketRecord
+from pseudofeed.bus.reader import TopicReader
+from pseudofeed.bus.topics import TopicState, tick_topic
 from pseudofeed.consume import Batch, Unreadable
 from pseudofeed.encode import TickColumns
 from pseudofeed.errors import OffsetConflict, TopicError
 from pseudofeed.market import Market
-from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.reader import TopicReader
-from pseudofeed.publish.topics import TopicState, tick_topic
 from pseudofeed.settings import Connections
 from pseudofeed.store.sink import StoreSink
 from pseudofeed.store.worker import prepare_store, store_market

@@ -13,20 +13,20 @@ import pytest
 import redis
 
 from live.pipe import START, Until, bits, fed_market, feed_steps
+from pseudofeed.bus.markets import MarketRecord, read_market
 from pseudofeed.cache.keys import quote_key
 from pseudofeed.cache.worker import cache_market
 from pseudofeed.encode import instrument_partitions
 from pseudofeed.errors import DamagedQuote, LibraryError, UnknownMarket, UnknownSymbol
 from pseudofeed.market import Market
 from pseudofeed.publish.feed import feed
-from pseudofeed.publish.markets import MarketRecord, read_market
 from pseudofeed.query.client import Client, connect
 from pseudofeed.query.stored import BARS, NEWEST, TICKS
 from pseudofeed.settings import Connections
 from pseudofeed.store import history
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import open_connection
-from pseudofeed.store.registry import read_market as read_stored_market
+from pseudofeed.store.registry import read_stored_market
 from pseudofeed.store.schema import find_tier
 from pseudofeed.store.series import TICKS as TICK_SERIES
 from pseudofeed.store.settings import StoreSettings, change_settings

@@ -18,14 +18,14 @@ import psutil
 import pytest
 
 from live.commands import market_file, no_command_stays, result, session, start
-from pseudofeed.control import Progress
+from pseudofeed.bus.markets import read_market
+from pseudofeed.bus.topics import describe, tick_topic
+from pseudofeed.commands.run import FeedOptions, run_market
 from pseudofeed.errors import PseudofeedError
 from pseudofeed.market import Market
-from pseudofeed.publish.markets import read_market
-from pseudofeed.publish.topics import describe, tick_topic
-from pseudofeed.run import run_market
+from pseudofeed.operate.control import Progress
+from pseudofeed.operate.supervisor import Supervisor
 from pseudofeed.settings import Connections
-from pseudofeed.supervise import FeedOptions, Supervisor
 from pseudofeed.verify import verify_market
 
 __all__ = ["no_command_stays"]

@@ -13,12 +13,12 @@ import psycopg
 import pytest
 
 from live.pipe import Until, fed_market, feed_steps
+from pseudofeed.bus.markets import MarketRecord, register_market
+from pseudofeed.bus.topics import TICK_TOPIC_CONFIG, TopicState, delete_topic, ensure_topic, tick_topic
 from pseudofeed.consume import Batch
 from pseudofeed.encode import TickColumns
 from pseudofeed.errors import MarketChanged, OffsetConflict, ServerError, StoreError, TopicError
 from pseudofeed.market import Market
-from pseudofeed.publish.markets import MarketRecord, register_market
-from pseudofeed.publish.topics import TICK_TOPIC_CONFIG, TopicState, delete_topic, ensure_topic, tick_topic
 from pseudofeed.settings import Connections
 from pseudofeed.store.sink import StoreSink
 from pseudofeed.store.worker import prepare_store, store_market

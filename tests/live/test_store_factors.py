@@ -7,10 +7,10 @@ import pytest
 from confluent_kafka import Producer
 
 from live.pipe import Until, differences, fed_market, history_differences
+from pseudofeed.bus.markets import MarketRecord
+from pseudofeed.bus.topics import TICK_TOPIC_CONFIG, ensure_topic, factor_topic
 from pseudofeed.encode import encode_factor_block_into, factor_block_size
 from pseudofeed.errors import TopicError
-from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.topics import TICK_TOPIC_CONFIG, ensure_topic, factor_topic
 from pseudofeed.settings import Connections
 from pseudofeed.store.worker import store_market
 

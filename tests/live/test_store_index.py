@@ -12,11 +12,11 @@ import psycopg
 import pytest
 
 from live.pipe import Until, differences, fed_market
+from pseudofeed.bus.markets import MarketRecord
+from pseudofeed.bus.topics import TopicState
 from pseudofeed.consume import Batch
 from pseudofeed.encode import TickColumns
 from pseudofeed.market import Market
-from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.topics import TopicState
 from pseudofeed.settings import Connections
 from pseudofeed.store import chunk_index
 from pseudofeed.store.chunk_index import ChunkIndexer, make_index, unindexed_chunks

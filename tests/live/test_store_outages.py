@@ -27,8 +27,8 @@ from live.pipe import (
     working,
 )
 from live.warm import ASSIGNED, LOST, Orders, warm_workers
-from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.topics import describe, tick_topic
+from pseudofeed.bus.markets import MarketRecord
+from pseudofeed.bus.topics import describe, tick_topic
 from pseudofeed.settings import Connections
 from pseudofeed.verify import verify_market
 

@@ -18,7 +18,7 @@ from live.pipe import Until, differences, fed_market
 from pseudofeed.errors import SettingsError, StoreError
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection
-from pseudofeed.store.registry import read_market
+from pseudofeed.store.registry import read_stored_market
 from pseudofeed.store.schema import READER, Tier, find_tier, migrate, schema_files
 from pseudofeed.store.settings import StoreSettings, change_settings
 from pseudofeed.store.upkeep import keep_up
@@ -150,7 +150,7 @@ def test_old_ticks_are_dropped_when_no_market_needs_them(store_connections: Conn
     record = fed_market(connections, market_name, steps=steps)
     store_market(record, connections, Until(), settings=StoreSettings(chunk_length="10min"))
     with open_connection(connections, application="test", writer=True) as connection:
-        tier, market = find_tier(connection), read_market(connection, market_name)
+        tier, market = find_tier(connection), read_stored_market(connection, market_name)
         assert keep_up(connection, tier) == 0
         change_settings(connection, market, StoreSettings(retention="15min"))
         before = _chunks(connection)

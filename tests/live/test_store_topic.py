@@ -14,9 +14,9 @@ from confluent_kafka.admin import AdminClient
 
 from live.commands import no_command_stays, start
 from live.pipe import START, Until, differences, fed_market, feed_steps, working
+from pseudofeed.bus.markets import MarketRecord
+from pseudofeed.bus.topics import TICK_TOPIC_CONFIG, delete_topic, describe, ensure_topic, tick_topic
 from pseudofeed.errors import TopicError
-from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.topics import TICK_TOPIC_CONFIG, delete_topic, describe, ensure_topic, tick_topic
 from pseudofeed.settings import Connections
 from pseudofeed.store.worker import prepare_store, store_market
 

@@ -14,22 +14,22 @@ from confluent_kafka import Producer
 
 from live.commands import result, start
 from live.pipe import Until, fed_market
-from pseudofeed.cache.worker import cache_market
-from pseudofeed.encode import (
-    decode_factor_blocks,
-    encode_factor_block_into,
-    instrument_partitions,
-    peek_factor_block,
-)
-from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.reader import TopicReader
-from pseudofeed.publish.topics import (
+from pseudofeed.bus.markets import MarketRecord
+from pseudofeed.bus.reader import TopicReader
+from pseudofeed.bus.topics import (
     TICK_TOPIC_CONFIG,
     delete_topic,
     describe,
     ensure_topic,
     factor_topic,
     tick_topic,
+)
+from pseudofeed.cache.worker import cache_market
+from pseudofeed.encode import (
+    decode_factor_blocks,
+    encode_factor_block_into,
+    instrument_partitions,
+    peek_factor_block,
 )
 from pseudofeed.settings import Connections
 from pseudofeed.store.worker import store_market

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from pseudofeed.bus.markets import read_market
+from pseudofeed.bus.reader import TopicReader
+from pseudofeed.bus.topics import factor_topic, tick_topic
 from pseudofeed.encode import decode_factor_blocks, decode_ticks, instrument_partitions
 from pseudofeed.market import Market
-from pseudofeed.publish.markets import read_market
-from pseudofeed.publish.reader import TopicReader
-from pseudofeed.publish.topics import factor_topic, tick_topic
 from pseudofeed.settings import Connections
 
 __all__ = ["assert_topic_holds"]

@@ -24,10 +24,10 @@ from typing import Any
 import confluent_kafka
 import psycopg
 
+from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.consume import Batch, consume_ticks, consumer
-from pseudofeed.control import SignalControl
 from pseudofeed.errors import OffsetConflict, ServerError
-from pseudofeed.publish.markets import MarketRecord
+from pseudofeed.operate.control import SignalControl
 from pseudofeed.settings import Connections
 from pseudofeed.store.series import TICKS
 from pseudofeed.store.sink import StoreSink

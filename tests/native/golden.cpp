@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "check.h"
+#include "random/cholesky.h"
 #include "simulate/factors.h"
 #include "simulate/heston.h"
 
@@ -51,7 +52,7 @@ struct Golden {
         }
         std::vector<double> root(factors * factors), zero(factors), level(factors), levels(steps * factors);
         shocks.resize(steps * factors);
-        CHECK(simulate::cholesky(covariance.data(), factors, root.data()).ok());
+        CHECK(random::cholesky(covariance.data(), factors, root.data()).ok());
         simulate::factor_paths(root.data(), zero.data(), std::sqrt(dt), factors, seed, 1, steps, level.data(),
                                shocks.data(), levels.data());
     }

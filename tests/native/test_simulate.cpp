@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "check.h"
+#include "random/cholesky.h"
 #include "simulate/factors.h"
 #include "simulate/heston.h"
 
@@ -104,12 +105,12 @@ int main() {
     }
 
     Doubles root(9);
-    CHECK(simulate::cholesky(Doubles{1, 2, 2, 1}.data(), 2, root.data()).code == Code::invalid_argument);
-    CHECK(simulate::cholesky(Doubles{1, 0.9, -0.9, 0.9, 1, 0.9, -0.9, 0.9, 1}.data(), 3, root.data()).code ==
+    CHECK(random::cholesky(Doubles{1, 2, 2, 1}.data(), 2, root.data()).code == Code::invalid_argument);
+    CHECK(random::cholesky(Doubles{1, 0.9, -0.9, 0.9, 1, 0.9, -0.9, 0.9, 1}.data(), 3, root.data()).code ==
           Code::invalid_argument);
     for (const Doubles& singular :
          {Doubles(9, 1.0), Doubles{0, 0, 0, 0, 4, -4, 0, -4, 4}, Doubles{1, 0.6, -1, 0.6, 1, -0.6, -1, -0.6, 1}}) {
-        CHECK(simulate::cholesky(singular.data(), 3, root.data()).ok());
+        CHECK(random::cholesky(singular.data(), 3, root.data()).ok());
         const Doubles product = squared(root, 3);
         for (std::size_t i = 0; i < 9; ++i) CHECK(std::fabs(product[i] - singular[i]) < 1e-12);
     }

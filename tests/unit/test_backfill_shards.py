@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.errors import LibraryError, SettingsError
 from pseudofeed.market import Market
-from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.store.backfill.bounds import steps_between
 from pseudofeed.store.backfill.claims import Claim, _held, _held_by_all
 from pseudofeed.store.backfill.files import day_files, write_day_files

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pseudofeed.clock import Clock
 from pseudofeed.errors import LibraryError, MarketFileError, SimulationError
+from pseudofeed.market.clock import Clock
 from pseudofeed.times import format_step, format_time, parse_step, parse_time
 
 # exchange_calendars itself uses pandas in ways that pandas warns of.
@@ -142,7 +142,7 @@ def test_clear_errors_where_time_ends() -> None:
 
 
 def test_without_exchange_calendars_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pseudofeed import clock as module
+    from pseudofeed.market import clock as module
 
     module._calendar_names.cache_clear()
     monkeypatch.setitem(sys.modules, "exchange_calendars", None)

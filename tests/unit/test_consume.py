@@ -13,12 +13,12 @@ from confluent_kafka import Producer as PlainProducer
 
 from live.pipe import Until, feed_steps
 from live.recorder import Recorder
+from pseudofeed.bus.markets import MarketRecord
+from pseudofeed.bus.topics import TopicState, tick_topic
 from pseudofeed.consume import Batch, Sink, WorkerSummary, consume_ticks
 from pseudofeed.errors import OffsetConflict, ServerError, TopicError
 from pseudofeed.market import Market
 from pseudofeed.publish._publish import MockCluster
-from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.topics import TopicState, tick_topic
 from pseudofeed.settings import Connections
 
 STEPS = 400

@@ -8,13 +8,13 @@ import time
 import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 
-from pseudofeed.control import Progress, SignalControl
+from pseudofeed.bus.clients import silent_logger
+from pseudofeed.bus.topics import MARKETS_TOPIC, factor_topic, tick_topic
 from pseudofeed.encode._encode import decode_ticks
 from pseudofeed.market import Market
+from pseudofeed.operate.control import Progress, SignalControl
 from pseudofeed.publish._publish import MockCluster
 from pseudofeed.publish.feed import feed
-from pseudofeed.publish.reader import silent_logger
-from pseudofeed.publish.topics import MARKETS_TOPIC, factor_topic, tick_topic
 from pseudofeed.settings import Connections
 
 INSTRUMENTS, STEPS = 100, 10_000  # 16 MB in one partition

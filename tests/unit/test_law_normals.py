@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.special import kolmogi, ndtr
 
-from pseudofeed.simulate import _simulate
+from pseudofeed.random import _random
 
 IDS = np.arange(1 << 18, dtype=np.uint32)
 BINS_A_UNIT = 1 << 14
@@ -22,7 +22,7 @@ def test_a_hundred_million_normals_are_normal() -> None:
     counts = np.zeros(2 * REACH * BINS_A_UNIT, dtype=np.int64)
     sums, draws = np.zeros(7), 0
     for step in range(1, 193):
-        for z in _simulate.standard_normals(2026, IDS, step, 0):
+        for z in _random.standard_normals(2026, IDS, step, 0):
             counts += np.bincount(((z + REACH) * BINS_A_UNIT).astype(np.int32), minlength=len(counts))
             power = z.copy()
             for k in range(1, 7):
@@ -45,7 +45,7 @@ def test_no_correlation_across_instruments_steps_purposes_and_seeds(power: int) 
     """Of the normals and of their squares, over 4 million pairs each."""
 
     def draw(step: int, *, purpose: int = 0, seed: int = 2026) -> tuple[np.ndarray, np.ndarray]:
-        z0, z1 = _simulate.standard_normals(seed, IDS, step, purpose)
+        z0, z1 = _random.standard_normals(seed, IDS, step, purpose)
         return (z0, z1) if power == 1 else ((z0 * z0 - 1) / math.sqrt(2), (z1 * z1 - 1) / math.sqrt(2))
 
     sums: dict[str, float] = {}

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pseudofeed.clock import Clock
 from pseudofeed.errors import MarketFileError, UnknownSymbol
 from pseudofeed.market import Market
-from pseudofeed.simulate import _simulate
+from pseudofeed.market.clock import Clock
+from pseudofeed.random import _random
 from pseudofeed.times import parse_time
 
 PLAIN = """
@@ -113,8 +113,8 @@ def test_a_specification_goes_through_json_and_pickle() -> None:
 def test_a_draw_is_made_of_the_seed_the_instrument_and_the_parameter() -> None:
     market = Market.loads(PLAIN)
     ids = np.arange(21, dtype=np.uint32)
-    assert np.array_equal(market.instruments.theta, _simulate.uniforms(7, ids, 4, 2)[0])
-    normals = _simulate.standard_normals(7, ids, 17, 2)[0]
+    assert np.array_equal(market.instruments.theta, _random.uniforms(7, ids, 4, 2)[0])
+    normals = _random.standard_normals(7, ids, 17, 2)[0]
     loading = np.clip(0.35 * normals, -1.5, 1.5)
     loading[0] = 1.0
     assert np.array_equal(market.instruments.factor_loadings[:, 1], loading)
@@ -134,8 +134,8 @@ def test_mixed_distributions_in_one_parameter() -> None:
     tables["instruments"] |= {"count": 1, "list": rows}
     xi = Market.from_specification(tables).instruments.xi
     ids = np.arange(5, dtype=np.uint32)
-    normals, uniforms = _simulate.standard_normals(7, ids, 5, 2)[0], _simulate.uniforms(7, ids, 5, 2)[0]
-    lognormal = 9.0 * _simulate.exp(normals[1:2])[0]
+    normals, uniforms = _random.standard_normals(7, ids, 5, 2)[0], _random.uniforms(7, ids, 5, 2)[0]
+    lognormal = 9.0 * _random.exp(normals[1:2])[0]
     assert xi.tolist() == [9 + normals[0], lognormal, 9 + uniforms[2], 9.0, 0.2 + (0.5 - 0.2) * uniforms[4]]
 
 

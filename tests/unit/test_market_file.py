@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pseudofeed.errors import MarketFileError
 from pseudofeed.market import Market
-from pseudofeed.market_file import DISTRIBUTIONS, TABLES
+from pseudofeed.market.file import DISTRIBUTIONS, TABLES
 
 ROOT = Path(__file__).parents[2]
 

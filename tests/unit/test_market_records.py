@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Producer as PlainProducer
 
+from pseudofeed.bus.markets import drop_market, read_market, read_markets, register_market
+from pseudofeed.bus.reader import TopicReader
+from pseudofeed.bus.topics import MARKETS_TOPIC
 from pseudofeed.errors import MalformedMessage, MarketChanged, UnknownMarket
 from pseudofeed.market import Market
 from pseudofeed.publish._publish import MockCluster
-from pseudofeed.publish.markets import drop_market, read_market, read_markets, register_market
-from pseudofeed.publish.reader import TopicReader
-from pseudofeed.publish.topics import MARKETS_TOPIC
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from confluent_kafka import Message
 from confluent_kafka import Producer as PlainProducer
 from numpy.typing import NDArray
 
+from pseudofeed.bus.reader import TopicReader
 from pseudofeed.encode._encode import decode_ticks, tick_block_size
 from pseudofeed.encode.ticks import TickColumns
 from pseudofeed.errors import PublishError, SettingsError
 from pseudofeed.publish._publish import MockCluster
 from pseudofeed.publish.producer import Producer
-from pseudofeed.publish.reader import TopicReader
 from pseudofeed.simulate.paths import TickBlock
 
 TOPIC = "ticks.test"

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from pseudofeed.cache.quotes import NewestQuotes
 from pseudofeed.cache.reader import parse_quote, parse_quotes
-from pseudofeed.clock import Clock, Session
 from pseudofeed.encode import TickColumns, decode_quotes
 from pseudofeed.errors import DamagedQuote
+from pseudofeed.market.clock import Clock, Session
 
 DAY_NS = 86_400_000_000_000
 INSTRUMENTS = 3

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pseudofeed.simulate import _simulate
+from pseudofeed.random import _random
 from reference import elementary_coefficients, simulation
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "philox4x32.txt"
@@ -27,7 +27,7 @@ def known_answers() -> list[list[int]]:
 @pytest.mark.parametrize("words", known_answers())
 def test_philox_gives_the_published_answers(words: list[int]) -> None:
     c0, c1, c2, c3, k0, k1, *expected = words
-    assert list(_simulate.philox4x32((c0, c1, c2, c3), (k0, k1))) == expected
+    assert list(_random.philox4x32((c0, c1, c2, c3), (k0, k1))) == expected
 
 
 @given(
@@ -39,9 +39,9 @@ def test_philox_gives_the_published_answers(words: list[int]) -> None:
 def test_normals_equal_the_oracle_to_the_bit(seed: int, ids: list[int], step: int, purpose: int) -> None:
     numbers = np.array(ids, dtype=np.uint32)
     x = -np.exp(np.random.default_rng(step % 2**32).uniform(-50, 7, 50))
-    assert _simulate.expm1(x).tobytes() == simulation.expm1(x).tobytes()
+    assert _random.expm1(x).tobytes() == simulation.expm1(x).tobytes()
     for native, oracle in zip(
-        _simulate.standard_normals(seed, numbers, step, purpose),
+        _random.standard_normals(seed, numbers, step, purpose),
         simulation.standard_normals(seed, numbers, step, purpose),
         strict=True,
     ):
@@ -60,22 +60,22 @@ def worst_ulps(computed: np.ndarray, x: np.ndarray, function: object) -> float:
 def test_elementary_functions_keep_their_error_bounds() -> None:
     rng = np.random.default_rng(5)
     x = np.concatenate([rng.uniform(-1e-3, 1e-3, 2000), rng.uniform(-1, 1, 2000), rng.uniform(-700, 700, 2000)])
-    assert worst_ulps(_simulate.exp(x), x, mpmath.exp) <= 1.05
+    assert worst_ulps(_random.exp(x), x, mpmath.exp) <= 1.05
     small = np.concatenate([x, -(10.0 ** rng.uniform(-300, 2.8, 4000))])
-    assert worst_ulps(_simulate.expm1(small), small, mpmath.expm1) <= 2.0
+    assert worst_ulps(_random.expm1(small), small, mpmath.expm1) <= 2.0
     u = np.concatenate([1 - rng.random(2000) * 2.0**-20, 1 - rng.random(2000), 2.0 ** -rng.uniform(0, 53, 2000)])
-    assert worst_ulps(_simulate.log(u), u, mpmath.log) <= 1.0
+    assert worst_ulps(_random.log(u), u, mpmath.log) <= 1.0
     turns = np.array(rng.integers(0, 2**53, 4000) * 2.0**-53, dtype=np.float64)
-    sine, cosine = _simulate.turn(turns)
+    sine, cosine = _random.turn(turns)
     assert worst_ulps(sine, turns, lambda v: mpmath.sin(2 * mpmath.pi * v)) <= 2.0
     assert worst_ulps(cosine, turns, lambda v: mpmath.cos(2 * mpmath.pi * v)) <= 2.0
 
 
 def test_elementary_functions_at_their_corners() -> None:
-    assert _simulate.exp(np.array([0.0]))[0] == 1.0
-    assert _simulate.log(np.array([1.0]))[0] == 0.0
-    assert math.isnan(_simulate.exp(np.array([math.nan]))[0])
-    sine, cosine = _simulate.turn(np.array([0.0, 0.25, 0.5, 0.75]))
+    assert _random.exp(np.array([0.0]))[0] == 1.0
+    assert _random.log(np.array([1.0]))[0] == 0.0
+    assert math.isnan(_random.exp(np.array([math.nan]))[0])
+    sine, cosine = _random.turn(np.array([0.0, 0.25, 0.5, 0.75]))
     assert sine.tolist() == [0, 1, 0, -1]
     assert cosine.tolist() == [1, 0, -1, 0]
 
@@ -89,12 +89,12 @@ def test_header_carries_the_printed_coefficients() -> None:
 
 def test_normals_have_their_moments_and_no_correlation() -> None:
     ids = np.arange(1_000_000, dtype=np.uint32)
-    z0, z1 = _simulate.standard_normals(2026, ids, 1, 0)
+    z0, z1 = _random.standard_normals(2026, ids, 1, 0)
     n = len(ids)
     for z in (z0, z1):
         # Standard errors of the sample moments of a normal: 1, 2, 15, 96 over n.
         for power, mean, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
             assert abs((z**power).mean() - mean) < 4 * math.sqrt(variance / n)
-    others = [_simulate.standard_normals(2026, ids, 2, 0)[0], _simulate.standard_normals(2026, ids, 1, 1)[0], z1]
+    others = [_random.standard_normals(2026, ids, 2, 0)[0], _random.standard_normals(2026, ids, 1, 1)[0], z1]
     for other in [*others, np.roll(z0, 1)]:
         assert abs((z0 * other).mean()) < 4 / math.sqrt(n)

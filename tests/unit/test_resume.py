@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from confluent_kafka import Producer as PlainProducer
 
-from pseudofeed.control import SignalControl
+from pseudofeed.bus.markets import register_market
+from pseudofeed.bus.reader import TopicReader
+from pseudofeed.bus.topics import MARKETS_TOPIC, factor_topic, tick_topic
 from pseudofeed.encode import (
     TickColumns,
     decode_factor_blocks,
@@ -26,11 +28,9 @@ from pseudofeed.encode import (
 )
 from pseudofeed.errors import MalformedMessage, TopicError
 from pseudofeed.market import Market
+from pseudofeed.operate.control import SignalControl
 from pseudofeed.publish._publish import MockCluster
 from pseudofeed.publish.feed import feed
-from pseudofeed.publish.markets import register_market
-from pseudofeed.publish.reader import TopicReader
-from pseudofeed.publish.topics import MARKETS_TOPIC, factor_topic, tick_topic
 from pseudofeed.settings import Connections
 from pseudofeed.simulate.paths import MarketState, TickBlock
 

@@ -13,6 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pseudofeed.errors import SimulationError
+from pseudofeed.random import _random
 from pseudofeed.simulate import _simulate
 from pseudofeed.simulate.factor_model import nearest_correlation, simulate_factor_returns
 from pseudofeed.simulate.heston_model import simulate_heston_paths
@@ -238,7 +239,7 @@ def test_singular_correlations_are_taken_as_they_are(count: int, rank: int, digi
     correlations = np.clip(np.round((correlations + correlations.T) / 2, digits), -1, 1)
     np.fill_diagonal(correlations, 1.0)
     assume(np.linalg.eigvalsh(correlations)[0] > -1e-9)
-    root = _simulate.cholesky(correlations)
+    root = _random.cholesky(correlations)
     assert np.allclose(root @ root.T, correlations, rtol=0, atol=2e-8)
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pseudofeed.clock import Clock, Session
 from pseudofeed.encode import QuoteEncoder, TickColumns
+from pseudofeed.market.clock import Clock, Session
 from pseudofeed.times import format_time
 
 __all__ = ["FIELDS", "NewestQuotes", "SessionState", "iso_time"]

@@ -18,17 +18,17 @@ import redis
 from confluent_kafka import Message
 from numpy.typing import NDArray
 
+from pseudofeed.bus.markets import MarketRecord
+from pseudofeed.bus.reader import TopicReader
+from pseudofeed.bus.topics import TopicState
 from pseudofeed.cache.keys import progress_key, quote_key
 from pseudofeed.cache.quotes import NewestQuotes, SessionState
 from pseudofeed.cache.reader import QUOTE_FIELDS, parse_quotes
 from pseudofeed.cache.stored import stored_session
-from pseudofeed.clock import Session
 from pseudofeed.consume import tick_stream
 from pseudofeed.encode import TickColumns
 from pseudofeed.errors import DamagedQuote, MalformedMessage
-from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.reader import TopicReader
-from pseudofeed.publish.topics import TopicState
+from pseudofeed.market.clock import Session
 from pseudofeed.settings import Connections
 
 __all__ = ["Beginning", "ColdStart"]

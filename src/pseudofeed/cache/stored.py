@@ -11,14 +11,14 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from pseudofeed.bus.markets import MarketRecord
+from pseudofeed.bus.topics import TopicState
 from pseudofeed.cache.quotes import SessionState
-from pseudofeed.clock import Session
 from pseudofeed.errors import PseudofeedError
-from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.topics import TopicState
+from pseudofeed.market.clock import Session
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
-from pseudofeed.store.registry import StoredMarket, find_market
+from pseudofeed.store.registry import StoredMarket, find_stored_market
 
 __all__ = ["stored_session"]
 
@@ -39,7 +39,7 @@ def stored_session(
         return None
     try:
         with open_connection(connections, application="pseudofeed cache", writer=False) as connection:
-            market = find_market(connection, record.name)
+            market = find_stored_market(connection, record.name)
             if market is None or (market.record.epoch, market.record.fingerprint) != (record.epoch, record.fingerprint):
                 return None
             return _read(connection, market, topic, partition, numbers, session)

@@ -25,16 +25,16 @@ import numpy as np
 import redis
 from numpy.typing import NDArray
 
+from pseudofeed.bus.markets import MarketRecord
+from pseudofeed.bus.topics import TopicState
 from pseudofeed.cache.connection import cache_error, exchange, open_redis, packed_words
 from pseudofeed.cache.keys import channel, progress_key, quote_key, ready_key
 from pseudofeed.cache.quotes import NewestQuotes
 from pseudofeed.cache.start import Beginning, ColdStart
 from pseudofeed.consume import Batch, WorkerSummary, consume_ticks
-from pseudofeed.control import Control
 from pseudofeed.encode import TickColumns, instrument_partitions
 from pseudofeed.errors import ServerError
-from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.topics import TopicState
+from pseudofeed.operate.control import Control
 from pseudofeed.settings import Connections
 
 __all__ = ["CacheSink", "cache_market"]

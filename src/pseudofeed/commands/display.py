@@ -11,9 +11,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pseudofeed.control import Progress
+from pseudofeed.operate.control import Progress
+from pseudofeed.operate.supervisor import Supervisor
 from pseudofeed.store.backfill.steps import merge
-from pseudofeed.supervise import Supervisor
 from pseudofeed.verify.report import VerifyReport
 
 __all__ = ["ProgressLine", "RunDisplay", "quotes_table", "verify_table"]

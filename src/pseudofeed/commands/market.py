@@ -1,4 +1,4 @@
-"""`pseudofeed market`: its commands. Where markets are registered is publish/markets.py."""
+"""`pseudofeed market`: its commands. Where markets are registered is bus/markets.py."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pseudofeed.commands.results import print_json, result_table, stdout
 from pseudofeed.settings import Connections
 
 if TYPE_CHECKING:
-    from pseudofeed.publish.markets import MarketRecord
+    from pseudofeed.bus.markets import MarketRecord
 
 __all__ = ["market_app", "registered", "stored_or_registered"]
 
@@ -27,9 +27,9 @@ _stderr = Console(stderr=True, highlight=False)
 @market_app.command("list")
 def market_list(kafka: Kafka = None, json_output: Json = False) -> None:
     """List the registered markets. Exit code 1 where a record cannot be read."""
+    from pseudofeed.bus.markets import read_markets
+    from pseudofeed.bus.topics import check_broker
     from pseudofeed.errors import MalformedMessage
-    from pseudofeed.publish.markets import read_markets
-    from pseudofeed.publish.topics import check_broker
 
     properties = Connections.resolve(kafka=kafka).require_kafka()
     check_broker(properties)
@@ -83,7 +83,7 @@ def market_drop(
     json_output: Json = False,
 ) -> None:
     """Remove a market from Kafka, Redis and the store, with all its ticks; also one whose record cannot be read."""
-    from pseudofeed.drop import drop_everywhere, find_traces
+    from pseudofeed.commands.drop import drop_everywhere, find_traces
 
     connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
     traces = find_traces(name, connections)
@@ -116,7 +116,7 @@ def stored_or_registered(connections: Connections, name: str) -> MarketRecord:
 
     from pseudofeed.errors import UnknownMarket
     from pseudofeed.store.connection import open_connection, store_error
-    from pseudofeed.store.registry import read_market
+    from pseudofeed.store.registry import read_stored_market
 
     if connections.kafka is not None:
         try:
@@ -126,7 +126,7 @@ def stored_or_registered(connections: Connections, name: str) -> MarketRecord:
     connections.require_postgres()
     try:
         with open_connection(connections, application=f"pseudofeed verify {name}", writer=False) as connection:
-            return read_market(connection, name).record
+            return read_stored_market(connection, name).record
     except (psycopg.errors.UndefinedTable, UnknownMarket) as problem:
         if connections.kafka is not None:
             raise unknown from None
@@ -139,8 +139,8 @@ def stored_or_registered(connections: Connections, name: str) -> MarketRecord:
 
 def registered(connections: Connections, name: str) -> MarketRecord:
     """The market's record; a server that does not answer is told sooner, and with its reason, than by reading."""
-    from pseudofeed.publish.markets import read_market
-    from pseudofeed.publish.topics import check_broker
+    from pseudofeed.bus.markets import read_market
+    from pseudofeed.bus.topics import check_broker
 
     kafka = connections.require_kafka()
     check_broker(kafka)

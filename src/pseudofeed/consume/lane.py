@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from pseudofeed.bus.topics import TopicState
 from pseudofeed.consume.sink import Batch, Sink, Unreadable
 from pseudofeed.consume.stream import Stream
 from pseudofeed.encode import TickColumns
 from pseudofeed.errors import MalformedMessage, ServerError, TopicError
-from pseudofeed.publish.topics import TopicState
 
 __all__ = ["Lane", "Partition", "RawBatch", "Written"]
 

@@ -25,16 +25,16 @@ from concurrent.futures import wait
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from pseudofeed.bus.markets import MarketRecord
+from pseudofeed.bus.topics import check_broker
 from pseudofeed.consume.consumer import open_consumer
 from pseudofeed.consume.lane import Lane, Partition
 from pseudofeed.consume.sink import Sink, WorkerSummary
 from pseudofeed.consume.stream import Stream, tick_stream
 from pseudofeed.consume.tally import Tally
 from pseudofeed.consume.topic import WatchedTopic
-from pseudofeed.control import Control
 from pseudofeed.errors import OffsetConflict, ServerError
-from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.topics import check_broker
+from pseudofeed.operate.control import Control
 from pseudofeed.settings import Connections
 
 __all__ = ["consume_ticks"]

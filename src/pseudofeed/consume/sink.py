@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pseudofeed.bus.topics import TopicState
 from pseudofeed.encode import TickColumns
 from pseudofeed.errors import TopicError
-from pseudofeed.publish.topics import TopicState
 
 __all__ = ["Batch", "Sink", "Unreadable", "WorkerSummary", "position_within"]
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pseudofeed.bus.markets import MarketRecord
+from pseudofeed.bus.topics import factor_topic, tick_topic
 from pseudofeed.encode import TickColumns, decode_factor_blocks, decode_ticks, peek_factor_block, peek_ticks
-from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.topics import factor_topic, tick_topic
 
 __all__ = ["Stream", "factor_stream", "tick_stream"]
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from pseudofeed.consume.sink import WorkerSummary
-from pseudofeed.control import Progress
+from pseudofeed.operate.control import Progress
 
 __all__ = ["Tally"]
 

@@ -11,10 +11,10 @@ import logging
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from pseudofeed.bus.topics import TopicState, describe
 from pseudofeed.consume.stream import Stream
-from pseudofeed.control import Control
 from pseudofeed.errors import ServerError, TopicError
-from pseudofeed.publish.topics import TopicState, describe
+from pseudofeed.operate.control import Control
 
 __all__ = ["WatchedTopic"]
 

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pseudofeed.control import Control, Progress
+from pseudofeed.bus.markets import register_market
+from pseudofeed.bus.topics import check_broker, ensure_market_topics, factor_topic, tick_topic
 from pseudofeed.encode.partitions import instrument_partitions
+from pseudofeed.operate.control import Control, Progress
 from pseudofeed.publish.catch_up import bring_up
-from pseudofeed.publish.markets import register_market
 from pseudofeed.publish.pacing import Pacer, PacingError, PacingSummary, RatePacer, SpeedPacer
 from pseudofeed.publish.producer import Producer, Ticks
 from pseudofeed.publish.readers import LEAD_BYTES, Readers
 from pseudofeed.publish.resume import read_end
-from pseudofeed.publish.topics import check_broker, ensure_market_topics, factor_topic, tick_topic
 from pseudofeed.simulate.paths import TickBlock
 from pseudofeed.simulate.stream import stream
 

@@ -16,8 +16,8 @@ from confluent_kafka import (  # type: ignore[attr-defined, unused-ignore]
 )
 from numpy.typing import NDArray
 
+from pseudofeed.bus.clients import TIMEOUT, server_error, silent_logger
 from pseudofeed.publish.producer import PartitionCounts
-from pseudofeed.publish.reader import TIMEOUT, server_error, silent_logger
 
 __all__ = ["LEAD_BYTES", "Readers"]
 

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pseudofeed.bus.reader import TopicReader
+from pseudofeed.bus.topics import factor_topic, tick_topic
 from pseudofeed.encode import FactorColumns, TickColumns, decode_factor_blocks, decode_ticks, instrument_partitions
 from pseudofeed.errors import MalformedMessage, SimulationError, TopicError
-from pseudofeed.publish.reader import TopicReader
-from pseudofeed.publish.topics import factor_topic, tick_topic
 from pseudofeed.simulate.paths import MarketState
 from pseudofeed.simulate.stream import stream, stream_factors
 

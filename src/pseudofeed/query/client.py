@@ -17,6 +17,7 @@ import pandas as pd
 import psycopg
 import redis
 
+from pseudofeed.bus.markets import MarketRecord, read_market
 from pseudofeed.cache.connection import cache_error, open_redis
 from pseudofeed.cache.keys import channel, quote_key
 from pseudofeed.cache.reader import QuoteReader
@@ -24,7 +25,7 @@ from pseudofeed.cache.subscriber import Wanted, pushed_quotes
 from pseudofeed.encode import instrument_partitions
 from pseudofeed.errors import UnknownMarket
 from pseudofeed.market import Market
-from pseudofeed.publish.markets import MarketRecord, read_market
+from pseudofeed.moments import Every, Moment, bar_length, nanoseconds
 from pseudofeed.query.arrow import ArrowConnection, arrow_library
 from pseudofeed.query.frames import (
     QuoteArrays,
@@ -36,12 +37,10 @@ from pseudofeed.query.frames import (
 )
 from pseudofeed.query.simulated import simulated_factors, simulated_ticks
 from pseudofeed.query.stored import BARS, TICKS, read_bars, read_factors, read_newest, window
-from pseudofeed.query.times import Every, Moment, bar_length, nanoseconds
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.history import read_instrument
-from pseudofeed.store.registry import StoredMarket
-from pseudofeed.store.registry import read_market as read_stored_market
+from pseudofeed.store.registry import StoredMarket, read_stored_market
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,17 +13,7 @@ from libcpp.memory cimport unique_ptr
 from pseudofeed._status cimport Status, check
 
 
-cdef extern from "random/arrays.h" namespace "pseudofeed::random" nogil:
-    void philox_of(const uint32_t* counter, uint64_t seed, uint32_t* out)
-    void normals_of(uint64_t seed, const uint32_t* ids, size_t count, uint64_t step, uint32_t purpose, double* z0, double* z1)
-    void uniforms_of(uint64_t seed, const uint32_t* ids, size_t count, uint64_t step, uint32_t purpose, double* u1, double* u2)
-    void exponentials_of(const double* x, size_t count, double* out)
-    void exponentials_minus_1_of(const double* x, size_t count, double* out)
-    void logarithms_of(const double* x, size_t count, double* out)
-    void turns_of(const double* u, size_t count, double* sine, double* cosine)
-
 cdef extern from "simulate/factors.h" namespace "pseudofeed::simulate" nogil:
-    Status _cholesky "pseudofeed::simulate::cholesky"(const double* covariance, size_t factors, double* root) except +
     void _factor_paths "pseudofeed::simulate::factor_paths"(
         const double* root, const double* drift_dt, double sqrt_dt, size_t factors, uint64_t seed, uint64_t first_step,
         size_t steps, double* level_state, double* increments, double* levels) except +
@@ -60,95 +50,6 @@ cdef extern from "simulate/heston.h" namespace "pseudofeed::simulate" nogil:
 def instruction_set():
     """The instruction set of the Heston kernel on this machine: "avx512", "avx2" or "baseline" (all give the same bits)."""
     return _instruction_set().decode()
-
-
-def philox4x32(counter, key):
-    """Philox4x32-10 of four counter words under two key words, as tuples of ints (Salmon et al. 2011)."""
-    cdef uint32_t[4] words = counter
-    cdef uint32_t[4] out
-    philox_of(words, key[0] | <uint64_t>key[1] << 32, out)
-    return tuple(out)
-
-
-def standard_normals(uint64_t seed, const uint32_t[::1] ids, uint64_t step, uint32_t purpose):
-    """The two standard normals of each id (uint32) at `step`: (z0, z1), float64 arrays of the length of `ids`."""
-    z0 = np.empty(ids.shape[0])
-    z1 = np.empty(ids.shape[0])
-    cdef double[::1] z0_view = z0
-    cdef double[::1] z1_view = z1
-    if ids.shape[0]:
-        with nogil:
-            normals_of(seed, &ids[0], ids.shape[0], step, purpose, &z0_view[0], &z1_view[0])
-    return z0, z1
-
-
-def uniforms(uint64_t seed, const uint32_t[::1] ids, uint64_t step, uint32_t purpose):
-    """The two 53-bit uniforms of each id (uint32) at `step`: u1 in (0, 1], u2 in [0, 1)."""
-    u1 = np.empty(ids.shape[0])
-    u2 = np.empty(ids.shape[0])
-    cdef double[::1] u1_view = u1
-    cdef double[::1] u2_view = u2
-    if ids.shape[0]:
-        with nogil:
-            uniforms_of(seed, &ids[0], ids.shape[0], step, purpose, &u1_view[0], &u2_view[0])
-    return u1, u2
-
-
-def exp(const double[::1] x):
-    """e^x by csrc/random/elementary.h, for -708 <= x <= 709.4."""
-    out = np.empty(x.shape[0])
-    cdef double[::1] view = out
-    if x.shape[0]:
-        with nogil:
-            exponentials_of(&x[0], x.shape[0], &view[0])
-    return out
-
-
-def expm1(const double[::1] x):
-    """e^x - 1 by csrc/random/elementary.h, for -708 <= x <= 709.4."""
-    out = np.empty(x.shape[0])
-    cdef double[::1] view = out
-    if x.shape[0]:
-        with nogil:
-            exponentials_minus_1_of(&x[0], x.shape[0], &view[0])
-    return out
-
-
-def log(const double[::1] x):
-    """log x by csrc/random/elementary.h, for positive normal x."""
-    out = np.empty(x.shape[0])
-    cdef double[::1] view = out
-    if x.shape[0]:
-        with nogil:
-            logarithms_of(&x[0], x.shape[0], &view[0])
-    return out
-
-
-def turn(const double[::1] u):
-    """(sin 2πu, cos 2πu) by csrc/random/elementary.h, for 0 <= u <= 1."""
-    sine = np.empty(u.shape[0])
-    cosine = np.empty(u.shape[0])
-    cdef double[::1] sine_view = sine
-    cdef double[::1] cosine_view = cosine
-    if u.shape[0]:
-        with nogil:
-            turns_of(&u[0], u.shape[0], &sine_view[0], &cosine_view[0])
-    return sine, cosine
-
-
-def cholesky(const double[:, ::1] covariance):
-    """R with R R' = covariance, both (K, K): lower triangular where the matrix is not singular. ValueError where it is not
-    positive semi-definite."""
-    lower = np.zeros((covariance.shape[0], covariance.shape[0]))
-    cdef double[:, ::1] view = lower
-    cdef Status status
-    if covariance.shape[1] != covariance.shape[0]:
-        raise ValueError("covariance: not square")
-    if covariance.shape[0]:
-        with nogil:
-            status = _cholesky(&covariance[0, 0], covariance.shape[0], &view[0, 0])
-        check(status)
-    return lower
 
 
 def factor_paths(const double[:, ::1] lower, const double[::1] drift_dt, double sqrt_dt, uint64_t seed, uint64_t first_step,

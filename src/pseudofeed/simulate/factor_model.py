@@ -12,6 +12,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pseudofeed.random import _random
 from pseudofeed.simulate import _simulate
 from pseudofeed.simulate._arguments import Floats, array, integer, outputs, year_fraction
 
@@ -54,7 +55,7 @@ class FactorModel:
         if not np.isfinite(self.covariance).all():
             largest = int(np.argmax(self.volatilities))
             raise ValueError(f"volatilities[{largest}] is {self.volatilities[largest]:g}: its square is no double")
-        self._root = _simulate.cholesky(self.covariance)
+        self._root = _random.cholesky(self.covariance)
         self._drift_dt = self.drifts * self.dt
         self._sqrt_dt = math.sqrt(self.dt)
 

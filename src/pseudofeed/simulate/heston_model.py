@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pseudofeed.market.parameters import MOST_SUBSTEPS, SCHEMES
+from pseudofeed.random import _random
 from pseudofeed.simulate import _simulate
 from pseudofeed.simulate._arguments import Floats, array, integer, outputs, thread_count, year_fraction
 
-__all__ = ["MOST_SUBSTEPS", "SCHEMES", "simulate_heston_paths"]
-
-SCHEMES = ("euler", "qe")
-MOST_SUBSTEPS = 65_536
+__all__ = ["simulate_heston_paths"]
 
 
 def simulate_heston_paths(
@@ -120,7 +119,7 @@ def _covariance(given: ArrayLike, factors: int) -> Floats:
     if not np.array_equal(covariance, covariance.T):
         raise ValueError("factor_covariance is not symmetric")
     try:
-        _simulate.cholesky(covariance)
+        _random.cholesky(covariance)
     except ValueError as error:
         raise ValueError(f"factor_covariance: {error}") from None
     return covariance

@@ -9,12 +9,12 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
+from pseudofeed.bus.markets import DEFAULT_PARTITIONS, MarketRecord
 from pseudofeed.errors import MarketChanged, StoreError, TopicError, UnknownMarket
 from pseudofeed.market import Market
-from pseudofeed.publish.markets import DEFAULT_PARTITIONS, MarketRecord
 from pseudofeed.store.schema import SCHEMA_LOCK
 
-__all__ = ["StoredMarket", "find_market", "read_market", "register_market", "register_without_kafka"]
+__all__ = ["StoredMarket", "find_stored_market", "read_stored_market", "register_in_store", "register_without_kafka"]
 
 NOT_IN_KAFKA = 0  # the epoch of a market that was only backfilled so far
 
@@ -31,7 +31,7 @@ class StoredMarket:
     factor_ids: NDArray[np.int32]
 
 
-def register_market(connection: psycopg.Connection, record: MarketRecord) -> StoredMarket:
+def register_in_store(connection: psycopg.Connection, record: MarketRecord) -> StoredMarket:
     """The market's place in the store, made if it has none, with instruments and factors, in one transaction.
 
     Raises MarketChanged naming the differences where the name stands
@@ -39,7 +39,7 @@ def register_market(connection: psycopg.Connection, record: MarketRecord) -> Sto
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
-        stored = find_market(connection, record.name)
+        stored = find_stored_market(connection, record.name)
         if stored is None:
             return _insert(connection, record)
         _compare(stored.record, record)
@@ -54,11 +54,11 @@ def register_market(connection: psycopg.Connection, record: MarketRecord) -> Sto
 
 def register_without_kafka(connection: psycopg.Connection, market: Market) -> StoredMarket:
     """The market's place in the store for a backfill, which knows nothing of Kafka's side; a market that starts "now"
-    starts where the store has it. Raises MarketChanged as `register_market` does, StoreError where such a market is not
-    there yet."""
+    starts where the store has it. Raises MarketChanged as `register_in_store` does, StoreError where such a market is
+    not there yet."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
-        stored = find_market(connection, market.name)
+        stored = find_stored_market(connection, market.name)
         if market.start_is_now:
             if stored is None:
                 raise StoreError(
@@ -75,16 +75,16 @@ def register_without_kafka(connection: psycopg.Connection, market: Market) -> St
     return stored
 
 
-def read_market(connection: psycopg.Connection, name: str) -> StoredMarket:
+def read_stored_market(connection: psycopg.Connection, name: str) -> StoredMarket:
     """The market of that name. Raises UnknownMarket listing those that the store has."""
-    stored = find_market(connection, name)
+    stored = find_stored_market(connection, name)
     if stored is None:
         names = [known for (known,) in connection.execute("SELECT name FROM market ORDER BY name")]
         raise UnknownMarket(f"the store has no market {name!r}; it has {', '.join(names) if names else 'none yet'}")
     return stored
 
 
-def find_market(connection: psycopg.Connection, name: str) -> StoredMarket | None:
+def find_stored_market(connection: psycopg.Connection, name: str) -> StoredMarket | None:
     row = connection.execute(
         """SELECT market_id, specification, partitions, epoch, fingerprint,
                   (SELECT min(instrument_id) FROM instrument i WHERE i.market_id = m.market_id),

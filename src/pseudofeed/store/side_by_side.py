@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from pseudofeed.consume import WorkerSummary
-from pseudofeed.control import Control, Progress
+from pseudofeed.operate.control import Control, Progress
 
 __all__ = ["run_side_by_side"]
 

@@ -18,10 +18,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import psycopg
 
+from pseudofeed.bus.topics import TopicState
 from pseudofeed.consume import Batch, position_within
 from pseudofeed.encode import TickColumns, encode_copy_rows, instrument_partitions
 from pseudofeed.errors import OffsetConflict, ServerError, TopicError
-from pseudofeed.publish.topics import TopicState
 from pseudofeed.settings import Connections
 from pseudofeed.store.backfill.claims import CLAIM_LOCK, claimed_steps
 from pseudofeed.store.backfill.steps import outside

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from pseudofeed.publish.markets import MarketRecord
+from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.store.chunk_list import stored_chunks
 from pseudofeed.store.schema import SCHEMA_LOCK, Tier
 from pseudofeed.times import to_datetime

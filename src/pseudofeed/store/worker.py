@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import psycopg
 
+from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.consume import WorkerSummary, consume_ticks, factor_stream
-from pseudofeed.control import Control
 from pseudofeed.errors import StoreError
-from pseudofeed.publish.markets import MarketRecord
+from pseudofeed.operate.control import Control
 from pseudofeed.settings import Connections
 from pseudofeed.store.chunk_index import ChunkIndexer
 from pseudofeed.store.connection import open_connection, store_error
-from pseudofeed.store.registry import StoredMarket, register_market
+from pseudofeed.store.registry import StoredMarket, register_in_store
 from pseudofeed.store.schema import Tier, applied_files, migrate
 from pseudofeed.store.series import FACTORS
 from pseudofeed.store.settings import StoreSettings, change_settings
@@ -120,7 +120,7 @@ def prepare_store(
     try:
         with open_connection(connections, application="pseudofeed store", writer=True) as connection:
             tier = migrate(connection)
-            market = register_market(connection, record)
+            market = register_in_store(connection, record)
             if settings is not None:
                 change_settings(connection, market, settings)
             return market, tier

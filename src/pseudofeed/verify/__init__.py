@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.errors import SettingsError
-from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
 from pseudofeed.verify.report import Difference, StageTally, VerifyReport
 

@@ -9,12 +9,12 @@ import numpy as np
 from confluent_kafka import Message
 from numpy.typing import NDArray
 
+from pseudofeed.bus.markets import MarketRecord
+from pseudofeed.bus.reader import TopicReader
+from pseudofeed.bus.topics import describe
 from pseudofeed.consume.stream import Stream, factor_stream, tick_stream
 from pseudofeed.encode import instrument_partitions, peek_factor_block, peek_ticks
 from pseudofeed.errors import MalformedMessage
-from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.publish.reader import TopicReader
-from pseudofeed.publish.topics import describe
 from pseudofeed.settings import Connections
 from pseudofeed.verify import compare
 from pseudofeed.verify.compare import Comparison

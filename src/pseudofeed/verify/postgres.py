@@ -9,8 +9,8 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.encode.ticks import TickColumns
-from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
 from pseudofeed.store import series as store
 from pseudofeed.store.backfill.claims import read_claims
@@ -18,7 +18,7 @@ from pseudofeed.store.backfill.steps import merge
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.history import StoredTicks, read_window
 from pseudofeed.store.quarantine import count_quarantined
-from pseudofeed.store.registry import StoredMarket, find_market
+from pseudofeed.store.registry import StoredMarket, find_stored_market
 from pseudofeed.store.settings import kept_from
 from pseudofeed.verify import compare
 from pseudofeed.verify.compare import Comparison
@@ -129,7 +129,7 @@ def _reading(
         raise store_error(problem, connections) from None
     try:
         try:
-            stored = find_market(connection, record.name)
+            stored = find_stored_market(connection, record.name)
         except psycopg.errors.UndefinedTable:  # nothing was ever stored in this database
             stored = None
         yield connection, stored

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 import redis
 
+from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.cache.connection import cache_error, open_redis
 from pseudofeed.cache.keys import quote_key
 from pseudofeed.cache.quotes import FIELDS, iso_time
 from pseudofeed.encode.partitions import instrument_partitions
 from pseudofeed.market import Market
-from pseudofeed.publish.markets import MarketRecord
 from pseudofeed.settings import Connections
 from pseudofeed.times import format_time
 from pseudofeed.verify.report import Difference, StageTally

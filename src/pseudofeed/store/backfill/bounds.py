@@ -7,7 +7,7 @@ import time
 
 from pseudofeed.errors import SettingsError
 from pseudofeed.market import Market
-from pseudofeed.query.times import nanoseconds
+from pseudofeed.moments import nanoseconds
 from pseudofeed.times import format_time
 
 __all__ = ["steps_between"]

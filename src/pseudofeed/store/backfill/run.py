@@ -16,9 +16,9 @@ from pathlib import Path
 
 import psycopg
 
-from pseudofeed.control import Control, Progress
 from pseudofeed.errors import StoreError
 from pseudofeed.market import Market
+from pseudofeed.operate.control import Control, Progress
 from pseudofeed.settings import Connections
 from pseudofeed.simulate.paths import MarketState
 from pseudofeed.store.backfill.bounds import steps_between

@@ -1,6 +1,6 @@
 """The market file's form: tables, keys, types and ranges, as pydantic models.
 
-The models say what each value alone must be; market_mistakes.py words the errors and checks what several values must be
+The models say what each value alone must be; mistakes.py words the errors and checks what several values must be
 together; market.py makes the market. Every key has its text in MUST_BE, from which messages are made.
 """
 
@@ -14,9 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from pseudofeed.clock import ALWAYS_OPEN
-from pseudofeed.parameters import LOADING, PARAMETERS, Parameter
-from pseudofeed.simulate.heston_model import MOST_SUBSTEPS
+from pseudofeed.market.clock import ALWAYS_OPEN
+from pseudofeed.market.parameters import LOADING, MOST_SUBSTEPS, PARAMETERS, Parameter
 from pseudofeed.times import EXAMPLE_STEP, EXAMPLE_TIME, format_step, format_time, parse_step, parse_time
 
 __all__ = ["DISTRIBUTIONS", "MOST_FACTORS", "MOST_INSTRUMENTS", "MUST_BE", "NOW", "TABLES", "MarketFile", "Table"]
@@ -107,7 +106,7 @@ DISTRIBUTIONS: dict[str, type[_Clamped]] = {"normal": Normal, "lognormal": LogNo
 
 
 def _kind(value: object) -> str | None:
-    """The tag that pydantic puts into an error's place; market_mistakes.py takes the angle brackets out again."""
+    """The tag that pydantic puts into an error's place; mistakes.py takes the angle brackets out again."""
     if isinstance(value, list):
         return "<list>"
     if isinstance(value, dict | _Clamped):

@@ -7,69 +7,55 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 
 import pytest
 
-from pseudofeed import supervise
 from pseudofeed.commands.results import print_summary
+from pseudofeed.commands.run import RunSummary
 from pseudofeed.consume import WorkerSummary
-from pseudofeed.control import PipeControl, Progress
 from pseudofeed.errors import PseudofeedError, TopicError
-from pseudofeed.market import Market
+from pseudofeed.operate import supervisor
+from pseudofeed.operate.control import Control, Progress
+from pseudofeed.operate.supervisor import Stage, Supervisor
 from pseudofeed.publish.feed import FeedSummary
-from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.settings import Connections
-from pseudofeed.supervise import FeedOptions, RunSummary, Supervisor
 
-Serve = Callable[[PipeControl, str], object]
+Serve = Callable[[str, Control], object]
 
 
-def supervisor(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> Supervisor:
-    """One whose processes are forks that run `serve` in place of the stages."""
-
-    def in_process(pipe: object, role: str, _arguments: object) -> None:
-        control = PipeControl(pipe)  # type: ignore[arg-type]
-        try:
-            control.send("done", serve(control, role))
-        except PseudofeedError as problem:
-            control.send("failed", problem)
-            os._exit(2)
-        os._exit(0)
-
-    market = Market.sample(instruments=2, factors=1, name="unit", start="2026-03-02T14:30:00Z")
-    record = MarketRecord("unit", dict(market.specification), 1, 1, market.fingerprint)
-    found = Supervisor(market, record, Connections(), feed=FeedOptions(steps=5))
+def supervising(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> Supervisor:
+    """One of feed, cache and store, whose processes are forks that call `serve` with the role."""
+    found = Supervisor([Stage(role, partial(serve, role)) for role in ("feed", "cache", "store")])
     monkeypatch.setattr(found, "_context", multiprocessing.get_context("fork"))
-    monkeypatch.setattr(supervise, "_serve", in_process)
-    monkeypatch.setattr(supervise, "_BACKOFF_SECONDS", 0.05)
+    monkeypatch.setattr(supervisor, "_BACKOFF_SECONDS", 0.05)
     return found
 
 
-def wait_for_the_end(control: PipeControl) -> FeedSummary:
+def wait_for_the_end(control: Control) -> FeedSummary:
     while not control.stopping and not control.draining:
         signal.sigtimedwait([], 0.01)
     return FeedSummary(10, 1.0, 10.0, 5)
 
 
 def test_a_worker_that_crashes_again_and_again_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    def serve(control: PipeControl, role: str) -> object:
+    def serve(role: str, control: Control) -> object:
         if role == "store":
             os._exit(3)
         return wait_for_the_end(control)
 
-    found = supervisor(monkeypatch, serve)
+    found = supervising(monkeypatch, serve)
     with pytest.raises(PseudofeedError, match=r"store ended 3 times without giving a reason \(exit code 3\)"):
         found.run()
     assert found.processes == {}
 
 
 def test_an_error_that_says_what_to_do_ends_the_run_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def serve(control: PipeControl, role: str) -> object:
+    def serve(role: str, control: Control) -> object:
         if role == "cache":
             raise TopicError("topic ticks.unit: that one")
         return wait_for_the_end(control)
 
-    found = supervisor(monkeypatch, serve)
+    found = supervising(monkeypatch, serve)
     with pytest.raises(TopicError, match="that one"):
         found.run()
     assert found.processes == {}
@@ -78,14 +64,14 @@ def test_an_error_that_says_what_to_do_ends_the_run_with_it(monkeypatch: pytest.
 def test_ticks_of_a_killed_process_count_and_ctrl_c_drains(monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.getsignal(signal.SIGINT)
 
-    def serve(control: PipeControl, role: str) -> object:
-        control.send("progress", Progress(role, 7, 3, 0, 0.5, 2))
+    def serve(role: str, control: Control) -> object:
+        control.report(Progress(role, 7, 3, 0, 0.5, 2))
         if role == "feed":
             return wait_for_the_end(control)
         wait_for_the_end(control)
         return WorkerSummary(10, 1.0, 10.0, 5, unreadable=1)
 
-    found = supervisor(monkeypatch, serve)
+    found = supervising(monkeypatch, serve)
     done: list[str] = []
 
     def refresh(current: Supervisor) -> None:
@@ -98,11 +84,11 @@ def test_ticks_of_a_killed_process_count_and_ctrl_c_drains(monkeypatch: pytest.M
             done.append("interrupted")
 
     monkeypatch.setattr(found, "_on_refresh", refresh)
-    summary = found.run()
+    found.run()
     assert done == ["killed", "interrupted"]
-    assert (summary.ticks, summary.last_step, summary.cached, summary.restarts) == (10, 5, 10, 1)
-    assert summary.stored == 7 + 10
-    assert summary.unreadable == 2 + 1  # the store's, not the cache's
+    assert (found.ticks("feed"), found.source_summary.last_step, found.ticks("cache"), found.restarts) == (10, 5, 10, 1)
+    assert found.ticks("store") == 7 + 10
+    assert found.unreadable("store") == 2 + 1
     assert signal.getsignal(signal.SIGINT) == before
 
 

@@ -1,6 +1,6 @@
 """All the mistakes of a market file at once, each a line: file, key, what was found, what it must be.
 
-First pydantic judges every value alone (market_file.py). Then the checks below judge what several values must be
+First pydantic judges every value alone (file.py). Then the checks below judge what several values must be
 together; each runs as soon as the values that it needs are well-formed, whatever else is wrong with the file.
 """
 
@@ -16,9 +16,9 @@ import numpy as np
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from pseudofeed.clock import ALWAYS_OPEN, check_calendar_name
 from pseudofeed.errors import MarketFileError
-from pseudofeed.market_file import DISTRIBUTIONS, MOST_FACTORS, MOST_INSTRUMENTS, MUST_BE, TABLES, MarketFile
+from pseudofeed.market.clock import ALWAYS_OPEN, check_calendar_name
+from pseudofeed.market.file import DISTRIBUTIONS, MOST_FACTORS, MOST_INSTRUMENTS, MUST_BE, TABLES, MarketFile
 
 __all__ = ["SMALLEST_EIGENVALUE", "key_text", "market_file_error", "read_market_file"]
 
@@ -73,7 +73,7 @@ def key_text(key: Key) -> str:
 
 def _reworded(error: ErrorDetails) -> tuple[Key, str]:
     places = error["loc"]
-    # Tags of kinds (market_file.py) are taken out; an unknown key is the last part, and may look like one.
+    # Tags of kinds (file.py) are taken out; an unknown key is the last part, and may look like one.
     ends = places[-1:] if error["type"] == "extra_forbidden" else ()
     inner = places[: len(places) - len(ends)]
     key = (*(place for place in inner if not (isinstance(place, str) and place.startswith("<"))), *ends)

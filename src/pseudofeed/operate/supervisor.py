@@ -1,14 +1,14 @@
-"""`run`: the feed and the workers of a market, one process each, kept alive and drained at the end.
+"""Supervised processes: the stages of a run, each in processes of its own, kept alive and drained at the end.
 
 The supervisor talks to each process over a pipe of its own: a process that is killed in the middle of a word breaks
 nothing but its own pipe, where a shared queue's lock would stay held. A process that ends for no reason of the user's
 (a signal, a crash) is started again and goes on where it was; one that ends with an error that says what to do ends the
-whole run with it. Connections reach a process through the pipe that starts it, never through its arguments, which every
-user of the machine can read. On Linux all are forked from a process that has imported the stages: each by itself would
-take a second of processor time for that.
+whole run with it. What a stage needs (connections with passwords, too) reaches its process through the pipe that starts
+it, never through its arguments, which every user of the machine can read. On Linux all processes are forked from one
+that has imported the stages: each import by itself would take a second of processor time.
 
-Ctrl-C, or the feed's end, drains: the feed stops and flushes, the workers go on to the topic's end, then everything
-ends.
+The first stage is the source of the others' data. Its end, or Ctrl-C, drains: the source stops and flushes, the others
+go on to the end of what it sent, then everything ends.
 """
 
 from __future__ import annotations
@@ -19,100 +19,50 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from pseudofeed.control import PipeControl, Progress
 from pseudofeed.errors import PseudofeedError
-from pseudofeed.market import Market
-from pseudofeed.publish.markets import MarketRecord
-from pseudofeed.settings import Connections
+from pseudofeed.operate.control import PipeControl, Progress
 
-__all__ = ["FeedOptions", "RunSummary", "Supervisor"]
+__all__ = ["Stage", "Supervisor"]
 
 # After signals (somebody kills processes), and after exceptions of our own, which mostly come again.
 _RESTARTS = 20
 _RESTARTS_AFTER_CRASHES = 2
 _BACKOFF_SECONDS = 0.5
 _FORKS = sys.platform == "linux"  # elsewhere the system's libraries may not bear to be forked
-_IMPORTED = ("__main__", "pseudofeed.publish.feed", "pseudofeed.cache.worker", "pseudofeed.store.worker")
 
 
 @dataclass(frozen=True, slots=True)
-class FeedOptions:
-    """What `feed` takes beside the market: see `publish.feed.feed`."""
+class Stage:
+    """What some of the processes do. role: its name. run: called with the process's control; it returns a summary with
+    `ticks`, `seconds`, `last_step` and `unreadable`. count: processes that do the same."""
 
-    steps: int | None = None
-    rate: float | None = None
-    speed: float | None = None
-    mode: str = "block"
-    encoding: str = "sbe"
-    partitions: int | None = None
-    wait_for_readers: tuple[str, ...] = ()
+    role: str
+    run: partial[Any]
+    count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """What a run did. ticks: published in it; seconds: from the first published to the last commit of any stage.
-
-    restarts: how often a process had to be started again. stored and cached: ticks that those stages took. unreadable:
-    messages that the store has put into quarantine.
-    """
-
-    ticks: int
-    seconds: float
-    ticks_per_second: float
-    last_step: int
-    stored: int
-    cached: int
-    restarts: int
-    unreadable: int
-
-
-def _process_context() -> ForkServerContext | SpawnContext:
+def _process_context(stages: Sequence[Stage]) -> ForkServerContext | SpawnContext:
     if not _FORKS:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(_IMPORTED))
+    context.set_forkserver_preload(["__main__", *(stage.run.func.__module__ for stage in stages)])
     return context
 
 
-def _serve(pipe: Connection, role: str, arguments: tuple[Any, ...]) -> None:
+def _serve(pipe: Connection, run: partial[Any]) -> None:
     """The main function of a supervised process."""
     control = PipeControl(pipe)
     try:
-        if role == "feed":
-            from pseudofeed.publish.feed import feed
-
-            specification, connections, options = arguments
-            summary: Any = feed(
-                Market.from_specification(specification),
-                connections,
-                control,
-                steps=options.steps,
-                rate=options.rate,
-                speed=options.speed,
-                mode=options.mode,
-                encoding=options.encoding,
-                partitions=options.partitions,
-                wait_for_readers=options.wait_for_readers or None,
-            )
-        elif role == "store":
-            from pseudofeed.store.worker import store_market
-
-            record, connections = arguments
-            summary = store_market(record, connections, control)
-        else:
-            from pseudofeed.cache.worker import cache_market
-
-            record, connections = arguments
-            summary = cache_market(record, connections, control)
-        control.send("done", summary)
+        control.send("done", run(control))
     except PseudofeedError as problem:
         control.send("failed", problem)
         sys.exit(2)
@@ -122,7 +72,7 @@ def _serve(pipe: Connection, role: str, arguments: tuple[Any, ...]) -> None:
 class _Worker:
     """One supervised process and what it has told."""
 
-    role: str
+    stage: Stage
     name: str
     process: BaseProcess | None = None
     pipe: Connection | None = None
@@ -151,42 +101,28 @@ class _Worker:
     def final_progress(self) -> Progress | None:
         if self.summary is None:
             return self.progress
-        return Progress(self.role, self.ticks, self.summary.last_step, 0, self.summary.seconds)
+        return Progress(self.stage.role, self.ticks, self.summary.last_step, 0, self.summary.seconds)
 
 
 class Supervisor:
-    """Runs a registered market's feed and workers. Call `run` once; `processes` tells the process ids by name
-    meanwhile."""
+    """Runs the stages, of which the first is the others' source. Call `run` once; `processes` tells the process ids by
+    name meanwhile. started, ended: on time.monotonic's clock, when the first tick came and when the last was done."""
 
-    def __init__(
-        self,
-        market: Market,
-        record: MarketRecord,
-        connections: Connections,
-        *,
-        feed: FeedOptions,
-        store_workers: int = 1,
-        cache_workers: int = 1,
-        on_refresh: Callable[[Supervisor], None] | None = None,
-    ) -> None:
-        self._arguments: dict[str, tuple[Any, ...]] = {
-            # As it was loaded: a start of "now" tells the feed that the market is live.
-            "feed": (market.specification, connections, feed),
-            "store": (record, connections),
-            "cache": (record, connections),
-        }
-        self._context = _process_context()
-        self._workers = [_Worker("feed", "feed")]
-        for role, count in (("cache", cache_workers), ("store", store_workers)):
-            self._workers += [_Worker(role, f"{role} {n + 1}" if count > 1 else role) for n in range(count)]
+    def __init__(self, stages: Sequence[Stage], *, on_refresh: Callable[[Supervisor], None] | None = None) -> None:
+        self._context = _process_context(stages)
+        self._workers = [
+            _Worker(stage, f"{stage.role} {n + 1}" if stage.count > 1 else stage.role)
+            for stage in stages
+            for n in range(stage.count)
+        ]
         self._on_refresh = on_refresh
         self._interrupts = 0
-        self._started: float | None = None
-        self._ended = 0.0
+        self.started: float | None = None
+        self.ended = 0.0
 
     @property
     def workers(self) -> list[tuple[str, Progress | None, bool]]:
-        """(name, newest progress, whether it runs) of each process, the feed first."""
+        """(name, newest progress, whether it runs) of each process, the source first."""
         return [(worker.name, worker.final_progress, worker.process is not None) for worker in self._workers]
 
     @property
@@ -201,10 +137,24 @@ class Supervisor:
 
     def ticks(self, role: str) -> int:
         """Ticks of all processes of a role, those that were replaced too."""
-        return sum(worker.ticks for worker in self._workers if worker.role == role)
+        return sum(worker.ticks for worker in self._workers if worker.stage.role == role)
 
-    def run(self) -> RunSummary:
-        """Start everything, wait for the feed's end or Ctrl-C, drain, and say what was done.
+    def unreadable(self, role: str) -> int:
+        """Messages that the processes of a role could not read."""
+        return sum(worker.unreadable for worker in self._workers if worker.stage.role == role)
+
+    @property
+    def restarts(self) -> int:
+        """How often a process had to be started again."""
+        return sum(worker.restarts for worker in self._workers)
+
+    @property
+    def source_summary(self) -> Any:
+        """What the first stage returned; None before its end."""
+        return self._workers[0].summary
+
+    def run(self) -> None:
+        """Start everything, wait for the source's end or Ctrl-C, and drain.
 
         Raises the PseudofeedError of a process that ended with one, after the others were stopped;
         KeyboardInterrupt on a third Ctrl-C.
@@ -221,18 +171,6 @@ class Supervisor:
             self._end_all()
             for number, handler in previous.items():
                 signal.signal(number, handler)
-        feed = self._workers[0]
-        ticks, seconds = feed.ticks, 0.0 if self._started is None else self._ended - self._started
-        return RunSummary(
-            ticks=ticks,
-            seconds=seconds,
-            ticks_per_second=ticks / seconds if seconds > 0 else 0.0,
-            last_step=feed.summary.last_step,
-            stored=self.ticks("store"),
-            cached=self.ticks("cache"),
-            restarts=sum(worker.restarts for worker in self._workers),
-            unreadable=sum(worker.unreadable for worker in self._workers if worker.role == "store"),
-        )
 
     def _turn(self) -> None:
         """Wait a moment for news, act on it, and do what is due."""
@@ -257,7 +195,7 @@ class Supervisor:
 
     def _start(self, worker: _Worker) -> None:
         ours, theirs = self._context.Pipe()
-        arguments = (theirs, worker.role, self._arguments[worker.role])
+        arguments = (theirs, worker.stage.run)
         worker.process = self._context.Process(
             target=_serve, args=arguments, name=f"pseudofeed {worker.name}", daemon=True
         )
@@ -297,7 +235,7 @@ class Supervisor:
                     continue
                 worker.summary = content
                 if worker.began is not None:
-                    self._ended = max(self._ended, worker.began + content.seconds)
+                    self.ended = max(self.ended, worker.began + content.seconds)
         except (EOFError, OSError):
             worker.pipe.close()
             worker.pipe = None
@@ -308,9 +246,9 @@ class Supervisor:
         if progress.ticks:
             if worker.began is None:
                 worker.began = time.monotonic() - progress.seconds
-            if self._started is None or worker.began < self._started:
-                self._started = worker.began
-            self._ended = max(self._ended, worker.began + progress.seconds)
+            if self.started is None or worker.began < self.started:
+                self.started = worker.began
+            self.ended = max(self.ended, worker.began + progress.seconds)
 
     def _ended_process(self, worker: _Worker) -> None:
         assert worker.process is not None

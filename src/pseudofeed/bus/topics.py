@@ -21,8 +21,9 @@ from confluent_kafka import (  # type: ignore[attr-defined, unused-ignore]
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined, unused-ignore]
 from numpy.typing import NDArray
 
+from pseudofeed.bus.clients import TIMEOUT, admin_client, server_error
+from pseudofeed.bus.reader import TopicReader
 from pseudofeed.errors import TopicError
-from pseudofeed.publish.reader import TIMEOUT, TopicReader, admin_client, server_error
 
 __all__ = [
     "MARKETS_TOPIC",

@@ -14,7 +14,22 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LOADING", "PARAMETERS", "Drawn", "Parameter", "Value", "default_loadings", "draw"]
+from pseudofeed.random import _random
+
+__all__ = [
+    "LOADING",
+    "MOST_SUBSTEPS",
+    "PARAMETERS",
+    "SCHEMES",
+    "Drawn",
+    "Parameter",
+    "Value",
+    "default_loadings",
+    "draw",
+]
+
+SCHEMES = ("euler", "qe")
+MOST_SUBSTEPS = 65_536
 
 Value = float | Mapping[str, object]
 """A number, or a table with the key `distribution`."""
@@ -89,8 +104,6 @@ def draw(
 
     loading: the factor's number if the parameter is a factor loading.
     """
-    from pseudofeed.simulate import _simulate
-
     number = PARAMETERS.index(parameter) if loading is None else _FIRST_LOADING + loading
     kinds = np.empty(instruments, dtype=object)
     table = np.empty((4, instruments))  # the kind's two arguments, low, high
@@ -105,10 +118,10 @@ def draw(
         first, second, low, high = table[:, ids]
         words = ids.astype(np.uint32)
         if kind == "uniform":
-            drawn = first + (second - first) * _simulate.uniforms(seed, words, number, _DRAW_PURPOSE)[0]
+            drawn = first + (second - first) * _random.uniforms(seed, words, number, _DRAW_PURPOSE)[0]
         else:
-            normals = _simulate.standard_normals(seed, words, number, _DRAW_PURPOSE)[0]
-            drawn = first + second * normals if kind == "normal" else first * _simulate.exp(second * normals)
+            normals = _random.standard_normals(seed, words, number, _DRAW_PURPOSE)[0]
+            drawn = first + second * normals if kind == "normal" else first * _random.exp(second * normals)
         values[ids] = np.minimum(np.maximum(drawn, low), high)
     allowed = (values >= parameter.lowest) & (values <= parameter.highest)
     return Drawn(values=values, outside=np.flatnonzero(~allowed))

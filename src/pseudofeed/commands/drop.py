@@ -12,12 +12,12 @@ import psycopg
 import redis
 from confluent_kafka import KafkaException
 
+from pseudofeed.bus.clients import TIMEOUT, admin_client, server_error
+from pseudofeed.bus.markets import drop_market, read_markets
+from pseudofeed.bus.topics import check_broker, delete_topic
 from pseudofeed.cache.connection import cache_error, open_redis
 from pseudofeed.cache.keys import market_patterns
 from pseudofeed.errors import PseudofeedError, UnknownMarket
-from pseudofeed.publish.markets import drop_market, read_markets
-from pseudofeed.publish.reader import TIMEOUT, admin_client, server_error
-from pseudofeed.publish.topics import check_broker, delete_topic
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.forget import Forgotten, forget_market, knows_market

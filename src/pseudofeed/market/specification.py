@@ -13,9 +13,9 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from pseudofeed.clock import ALWAYS_OPEN
-from pseudofeed.market_file import ClockTable, Factors, Instruments, MarketFile, Parameters
-from pseudofeed.parameters import PARAMETERS, Value, default_loadings
+from pseudofeed.market.clock import ALWAYS_OPEN
+from pseudofeed.market.file import ClockTable, Factors, Instruments, MarketFile, Parameters
+from pseudofeed.market.parameters import PARAMETERS, Value, default_loadings
 
 __all__ = ["Specification", "canonical_json", "differences", "fingerprint_of", "specification_of"]
 

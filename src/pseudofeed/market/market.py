@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pseudofeed.clock import ALWAYS_OPEN, Clock
 from pseudofeed.errors import MarketFileError, UnknownSymbol
-from pseudofeed.market_file import MOST_FACTORS, NOW
-from pseudofeed.market_mistakes import market_file_error, read_market_file
-from pseudofeed.parameters import LOADING, PARAMETERS, Parameter, draw
-from pseudofeed.sample_market import drawn_symbols, sample_tables
-from pseudofeed.specification import Specification, differences, fingerprint_of, specification_of
+from pseudofeed.market.clock import ALWAYS_OPEN, Clock
+from pseudofeed.market.file import MOST_FACTORS, NOW
+from pseudofeed.market.mistakes import market_file_error, read_market_file
+from pseudofeed.market.parameters import LOADING, PARAMETERS, Parameter, draw
+from pseudofeed.market.sample import drawn_symbols, sample_tables
+from pseudofeed.market.specification import Specification, differences, fingerprint_of, specification_of
 from pseudofeed.times import EXAMPLE_TIME, format_step, format_time, parse_step, parse_time
 from pseudofeed.toml_file import parse_toml, read_toml
 

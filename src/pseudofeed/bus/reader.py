@@ -1,16 +1,14 @@
 """Looking at topics: a consumer that joins no group, commits nothing, and reads what is there now, to the end.
 
-The market records and a feed's resume need this; the sinks' loop (consume/) is something else. librdkafka's log lines
-are dropped: what matters comes as an error, and a library does not write on the user's terminal.
+The market records, a feed's resume and verify need this; the sinks' loop (consume/) is something else.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from confluent_kafka import (  # type: ignore[attr-defined, unused-ignore]
@@ -20,15 +18,11 @@ from confluent_kafka import (  # type: ignore[attr-defined, unused-ignore]
     Message,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient
 from numpy.typing import NDArray
 
-from pseudofeed.errors import ServerError
+from pseudofeed.bus.clients import TIMEOUT, server_error, silent_logger
 
-__all__ = ["TIMEOUT", "TopicReader", "admin_client", "server_error", "silent_logger"]
-
-TIMEOUT = 10.0
-"""Seconds that one request, or the next message, may take."""
+__all__ = ["TopicReader"]
 
 _NO_LEADER = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -36,32 +30,6 @@ _NO_LEADER = (
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_PARTITION,
 )
-
-
-def silent_logger() -> logging.Logger:
-    """For confluent-kafka's clients: swallows librdkafka's log lines."""
-    logger = logging.Logger("pseudofeed.librdkafka", level=logging.CRITICAL + 1)
-    logger.addHandler(logging.NullHandler())
-    return logger
-
-
-def admin_client(kafka: Mapping[str, str], **options: Any) -> AdminClient:
-    """An AdminClient. Keep it for as long as the futures that it returns: they hang without it."""
-    try:
-        return AdminClient({"client.id": "pseudofeed-admin", **kafka, **options}, logger=silent_logger())
-    except KafkaException as error:
-        raise server_error(kafka, "can't be used", error) from None
-
-
-def server_error(kafka: Mapping[str, str], what: str, error: KafkaException | KafkaError | str) -> ServerError:
-    """ServerError naming the server, what went wrong, librdkafka's reason, and the setting."""
-    if isinstance(error, KafkaException):
-        error = error.args[0]
-    reason = error.str() if isinstance(error, KafkaError) else str(error)
-    return ServerError(
-        f"Kafka at {kafka.get('bootstrap.servers', '(no bootstrap.servers)')} {what}: {reason}. "
-        "PSEUDOFEED_KAFKA names the server; `pseudofeed servers up` starts one on this machine"
-    )
 
 
 class TopicReader:

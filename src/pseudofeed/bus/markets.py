@@ -24,9 +24,10 @@ from confluent_kafka import (  # type: ignore[attr-defined, unused-ignore]
     Producer,
 )
 
+from pseudofeed.bus.clients import TIMEOUT, server_error, silent_logger
+from pseudofeed.bus.reader import TopicReader
+from pseudofeed.bus.topics import MARKETS_TOPIC, MARKETS_TOPIC_CONFIG, RECORD_BYTES, ensure_topic
 from pseudofeed.errors import MalformedMessage, MarketChanged, TopicError, UnknownMarket
-from pseudofeed.publish.reader import TIMEOUT, TopicReader, server_error, silent_logger
-from pseudofeed.publish.topics import MARKETS_TOPIC, MARKETS_TOPIC_CONFIG, RECORD_BYTES, ensure_topic
 
 if TYPE_CHECKING:
     from pseudofeed.market import Market

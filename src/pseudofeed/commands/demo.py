@@ -10,18 +10,17 @@ import psycopg
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from pseudofeed.bus.markets import read_market
+from pseudofeed.bus.topics import MARKETS_TOPIC, factor_topic, tick_topic
 from pseudofeed.commands.display import RunDisplay, quotes_table, verify_table
+from pseudofeed.commands.run import FeedOptions, run_market
 from pseudofeed.errors import PseudofeedError
 from pseudofeed.market import Market
-from pseudofeed.publish.markets import read_market
-from pseudofeed.publish.topics import MARKETS_TOPIC, factor_topic, tick_topic
 from pseudofeed.query.client import Client, connect
-from pseudofeed.run import run_market
 from pseudofeed.servers.embedded import EmbeddedServers
 from pseudofeed.settings import Connections
 from pseudofeed.simulate.files import write_csv
 from pseudofeed.simulate.plot import plot_paths
-from pseudofeed.supervise import FeedOptions
 from pseudofeed.verify import verify_market
 
 __all__ = ["run_demo"]

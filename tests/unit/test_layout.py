@@ -1,0 +1,89 @@
+"""The folders are the way of the data: imports go with the flow, never against it, and never in a circle."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pseudofeed
+
+PACKAGE = Path(pseudofeed.__file__).parent
+
+# From the bottom to the top. A module may import from its own folder and from those before it.
+FLOW = [
+    *("errors", "times", "moments", "toml_file", "settings", "operate"),
+    *("random", "market", "records", "encode", "simulate"),
+    *("bus", "publish", "consume", "store", "cache", "query", "verify", "servers", "commands", "cli"),
+]
+# `Market.simulate` and `.stream` import the simulation when they are called; both name its types.
+EXCEPTIONS = {("market.market", "simulate")}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+        if name not in ("__init__", "__main__"):
+            yield name, path
+
+
+def imported(path: Path, *, at_once: bool) -> Iterator[str]:
+    """The modules of the package that a file imports; at_once: only those that its own import runs."""
+    tree = ast.parse(path.read_text())
+    nodes: Iterator[ast.AST] = _run_at_import(tree) if at_once else ast.walk(tree)
+    for node in nodes:
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [node.module, *(name for name in inner if _exists(name))]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        yield from (name.removeprefix("pseudofeed.") for name in names if name.startswith("pseudofeed."))
+
+
+def _exists(name: str) -> bool:
+    path = PACKAGE.joinpath(*name.split(".")[1:])
+    return path.with_suffix(".py").exists() or path.is_dir()
+
+
+def _run_at_import(tree: ast.Module) -> Iterator[ast.AST]:
+    waiting: list[ast.AST] = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        typing_only = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if not typing_only and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            waiting += ast.iter_child_nodes(node)
+
+
+def test_imports_go_with_the_flow() -> None:
+    against = []
+    for name, path in modules():
+        own = FLOW.index(name.split(".")[0])
+        for other in imported(path, at_once=False):
+            folder = other.split(".")[0]
+            if folder.startswith("_") or (name, folder) in EXCEPTIONS:
+                continue
+            if FLOW.index(folder) > own:
+                against.append(f"{name} imports {other}")
+    assert against == []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    # A package that only gives out its modules' names (`__init__`) is no circle with them.
+    needs = {
+        name: {other for other in imported(path, at_once=True) if not name.startswith(f"{other}.")}
+        for name, path in modules()
+    }
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, f"a circle of imports: {' -> '.join([*way, name])}"
+        if name in done or name not in needs:
+            return
+        for other in sorted(needs[name]):
+            visit(other, (*way, name))
+        done.add(name)
+
+    for name in needs:
+        visit(name, ())
