@@ -84,6 +84,10 @@ class Clock:
         """A step in years."""
         return self.step_ns / self.year_ns
 
+    def step_years(self, first_step: int, count: int) -> NDArray[np.float64]:
+        """The lengths of the steps first_step .. first_step + count - 1 in years of trading time, float64 (count,)."""
+        return np.full(count, self.dt)
+
     @property
     def night_dt(self) -> float:
         """A night in years: overnight_variance of the year's 252 sessions."""

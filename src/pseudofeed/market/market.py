@@ -175,6 +175,11 @@ class Market:
         return int(str(self._specification["market"]["seed"]))
 
     @property
+    def key(self) -> int:
+        """The key of the simulation's random numbers, 0 to 2^64 - 1: that of the market's path."""
+        return self.seed
+
+    @property
     def specification(self) -> Specification:
         """A copy of the canonical specification, JSON-able: every default filled in, distributions not drawn."""
         copy: Specification = json.loads(json.dumps(self._specification))
