@@ -7,13 +7,14 @@
 #   make servers  Kafka, Redis, TimescaleDB on this machine make soak    the live tests, six times as long, and what follows
 #   make soak-bits  the golden paths with clang, and for aarch64 under qemu
 #   make soak-fuzz  ten million damaged messages for the decoders, and libFuzzer where clang is
+#   make wheels   sdist and wheel in dist/, the wheel for any Linux with glibc >= 2.28, tried in an empty environment
 #   make clean    remove all that make has made
 #
 # make PYTHON=/path/to/python chooses the interpreter; make UV= does without uv where it exists.
 
 .POSIX:
 .DELETE_ON_ERROR:
-.PHONY: clients demo test setup build live lint native bench format servers soak soak-bits soak-fuzz clean
+.PHONY: clients demo test setup build live lint native bench format servers soak soak-bits soak-fuzz wheels clean
 
 UV ?= $(shell command -v uv)
 BIN = .venv/bin
@@ -29,13 +30,16 @@ UV_LIKE_PIP = export UV_SYSTEM_CERTS="$${UV_SYSTEM_CERTS-true}"; \
 	[ -z "$$PIP_EXTRA_INDEX_URL" ] || export UV_INDEX="$${UV_INDEX-$$PIP_EXTRA_INDEX_URL}"; \
 	[ -z "$$PIP_FIND_LINKS" ] || export UV_FIND_LINKS="$${UV_FIND_LINKS-$$PIP_FIND_LINKS}"
 
+# uv knows dependency groups from 0.7 on.
 ifeq ($(UV),)
 INSTALL = $(BIN)/python -m pip install --quiet
 REINSTALL = $(INSTALL)
+UPGRADE_PIP = $(INSTALL) 'pip>=25.1'  # the first that knows dependency groups; the one that comes with Python may not
 else
 INSTALL = $(UV_LIKE_PIP); "$(UV)" pip install --quiet --python $(BIN)/python
 # A local project that has changed is built again only when uv is told to.
 REINSTALL = $(INSTALL) --reinstall-package pseudofeed
+UPGRADE_PIP = :
 endif
 
 # Sets the three variables: those of the environment, or else those of our own servers. Without any servers the tests run
@@ -64,14 +68,18 @@ test: .venv/.test clients lint native
 live: .venv/.test clients
 	@$(WITH_SERVERS); $(PYTEST) tests/live $(wildcard tests/interop)
 
-soak: .venv/.test soak-bits soak-fuzz
+soak: .venv/.test soak-bits soak-fuzz wheels
 	@$(WITH_SERVERS); PSEUDOFEED_SOAK=6 $(PYTEST) tests/live
 
 soak-bits: .venv/.test
 	@$(IN_VENV) tests/native/soak_bits.sh build/bits
+	@$(IN_VENV) tests/native/cross_compile.sh build/cross aarch64-linux-gnu.2.28
 
 soak-fuzz: .venv/.test
 	@$(IN_VENV) tests/native/soak_fuzz.sh build/fuzz
+
+wheels: .venv/.tools
+	@$(UV_LIKE_PIP); UV="$(UV)" wheels/make.sh $(BIN)/python
 
 bench: .venv/.bench
 	@$(WITH_SERVERS); $(BIN)/pytest benchmarks/bench_*.py --benchmark-columns=min,median,rounds
@@ -103,11 +111,12 @@ clients:
 	{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $$missing; } \
 	    > build/clients.log 2>&1 || { tail -20 build/clients.log; exit 1; }
 
-# The native core alone: no Python in it, its tests run by ctest.
+# The native core alone: no Python in it, its tests run by ctest. For macOS it is compiled, not run.
 native: .venv/.test
 	$(IN_VENV) cmake -S . -B build/native -G Ninja -DCMAKE_BUILD_TYPE=Release > build/native-configure.log || { cat build/native-configure.log; exit 1; }
 	$(IN_VENV) cmake --build build/native
 	$(IN_VENV) ctest --test-dir build/native --output-on-failure
+	@$(IN_VENV) tests/native/cross_compile.sh build/cross aarch64-macos x86_64-macos
 
 clean:
 	rm -rf .venv build dist demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
@@ -121,17 +130,18 @@ clean:
 
 .venv/.test: .venv/.tools $(SOURCES)
 	@echo 'building pseudofeed and installing it into .venv, with what the tests need'
-	@$(REINSTALL) --no-build-isolation '.[test,lint]'
+	@$(REINSTALL) --no-build-isolation '.[embedded,plot,arrow,calendar]' --group test --group lint
 	@mkdir -p build && touch .venv/.demo $@
 
 .venv/.bench: .venv/.test
 	@echo 'installing what the benchmarks need'
-	@$(INSTALL) --no-build-isolation '.[bench]'
+	@$(INSTALL) --group bench
 	@touch $@
 
 .venv/.tools: .venv/.made pyproject.toml
 	@echo 'installing the build tools into .venv'
-	@$(INSTALL) $$($(BIN)/python -c 'import shlex, tomllib; print(shlex.join(tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"]))' | tr -d "'") 'cmake>=3.22' ninja
+	@$(UPGRADE_PIP)
+	@$(INSTALL) $$($(BIN)/python -c 'import shlex, tomllib; print(shlex.join(tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"]))' | tr -d "'") 'cmake>=3.26' ninja
 	@touch $@
 
 .venv/.made:

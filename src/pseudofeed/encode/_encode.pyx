@@ -5,7 +5,7 @@ Every function checks shapes and dtypes here, then makes one native call for the
 raises what the native status says. The caller owns the memory; a failure leaves it as it was.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libcpp.string_view cimport string_view
@@ -179,7 +179,7 @@ def encode_tick(*, uint64_t fingerprint, uint32_t partition, int64_t sequence, i
     """
     cdef Tick tick = _tick(fingerprint, partition, sequence, time, instrument, price, variance)
     message = PyBytes_FromStringAndSize(NULL, <Py_ssize_t> native_tick_size)
-    native_encode_tick(tick, <byte*> PyBytes_AS_STRING(message))
+    native_encode_tick(tick, <byte*> PyBytes_AsString(message))
     return message
 
 
@@ -196,7 +196,7 @@ def encode_tick_json(str symbol not None, *, uint64_t fingerprint, int64_t seque
     buffer = bytearray(tick_json_limit(size))
     cdef unsigned char[::1] room = buffer
     cdef size_t written = native_encode_tick_json(
-        tick, string_view(PyBytes_AS_STRING(quoted), size), <byte*> &room[0])
+        tick, string_view(PyBytes_AsString(quoted), size), <byte*> &room[0])
     if written == 0:
         raise ValueError(f"JSON has no number for price {price} or variance {variance} (symbol {symbol!r})")
     return bytes(room[:written])
@@ -285,7 +285,7 @@ def encode_copy_rows(columns, instrument_ids):
     cdef size_t size = copy_rows_size(source.ticks)
     # Not yet shared with anybody, so it may be written: no second copy, no zeroing.
     rows = PyBytes_FromStringAndSize(NULL, <Py_ssize_t> size)
-    cdef byte* out = <byte*> PyBytes_AS_STRING(rows)
+    cdef byte* out = <byte*> PyBytes_AsString(rows)
     cdef Status status
     with nogil:
         status = native_encode_copy_rows(source, out, size)

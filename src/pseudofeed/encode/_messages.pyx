@@ -2,7 +2,7 @@
 """What the modules that encode and decode messages share."""
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AsString, PyBytes_CheckExact, PyBytes_Size
 from libc.stddef cimport size_t
 from libc.stdlib cimport calloc, free
 
@@ -36,8 +36,8 @@ cdef class Messages:
         cdef Py_buffer* buffer
         for message in self.batch:
             if PyBytes_CheckExact(message):
-                self.messages[m].data = <const byte*> PyBytes_AS_STRING(message)
-                self.messages[m].size = <size_t> PyBytes_GET_SIZE(message)
+                self.messages[m].data = <const byte*> PyBytes_AsString(message)
+                self.messages[m].size = <size_t> PyBytes_Size(message)
             else:
                 buffer = &self.buffers[self.exported]
                 PyObject_GetBuffer(message, buffer, PyBUF_SIMPLE)

@@ -3,7 +3,7 @@
 
 import json
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize, PyBytes_Size
 from cpython.object cimport PyObject
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t
@@ -12,7 +12,7 @@ from libcpp.vector cimport vector
 
 
 cdef extern from "Python.h":
-    PyObject* PyList_GET_ITEM(object texts, Py_ssize_t at)  # borrowed
+    PyObject* PyList_GetItem(object texts, Py_ssize_t at)  # borrowed
     bint PyUnicode_CheckExact(object text)
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
 
@@ -98,7 +98,7 @@ cdef class QuoteEncoder:
             if len(text) > 64:
                 raise ValueError(f"openings[{step}] has {len(text)} bytes; at most 64 are allowed")
             opening.first = step
-            opening.text = string_view(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+            opening.text = string_view(PyBytes_AsString(text), PyBytes_Size(text))
             texts.push_back(opening)
         for i in range(instruments.shape[0]):
             if not 0 <= instruments[i] < <int64_t> n:
@@ -129,7 +129,7 @@ def decode_quotes(list answers not None, int64_t[:, ::1] integers not None, doub
         if type(answer) is not list or len(<list> answer) != 8:
             return False
         for j in range(8):
-            text = PyList_GET_ITEM(answer, j)
+            text = PyList_GetItem(answer, j)
             if text is <PyObject*> None:
                 texts[j] = string_view()
                 continue
