@@ -17,5 +17,5 @@ for target in "$@"; do
     cmake -S "$source" -B "$build/$target" -G Ninja --toolchain "$source/wheels/zig.cmake" -DCMAKE_BUILD_TYPE=Release \
         "-DPSEUDOFEED_ZIG=$zig" "-DPSEUDOFEED_ZIG_TARGET=$target" -DPSEUDOFEED_ZIG_COMPILE_ONLY=ON -DPSEUDOFEED_NATIVE_TESTS=OFF \
         > "$build/$target.log" || { cat "$build/$target.log"; exit 1; }
-    cmake --build "$build/$target" --target pseudofeed_core
+    cmake --build "$build/$target" --target pseudofeed_core -- -k 0
 done
