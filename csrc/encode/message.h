@@ -23,7 +23,8 @@ inline constexpr std::size_t kSequenceAt = 16;
 inline constexpr std::size_t kPartitionAt = 24;
 inline constexpr std::size_t kChecksumAt = 28;
 inline constexpr std::size_t kPrefixSize = 32;
-inline constexpr std::size_t kGroupSize = 4;  // blockLength, numInGroup: uint16 each
+inline constexpr std::size_t kGroupSize = 4;      // blockLength, numInGroup: uint16 each
+inline constexpr std::size_t kLongGroupSize = 6;  // blockLength: uint16, numInGroup: uint32
 
 // SBE counts a group's entries in a uint16 whose 65535 means null.
 inline constexpr std::size_t kMaximumEntries = 65534;
@@ -50,6 +51,7 @@ struct Prefix {
 // Header and common fields; the checksum comes last, when all else is there.
 void put_prefix(const Template& kind, const Prefix& prefix, std::byte* out);
 std::byte* put_group(std::byte* at, std::size_t entry_size, std::size_t entries);  // returns where entries begin
+std::byte* put_long_group(std::byte* at, std::size_t entry_size, std::size_t entries);
 void put_checksum(std::byte* message, std::size_t size);
 
 Prefix load_prefix(const std::byte* message);
@@ -71,6 +73,7 @@ struct Group {
 // The steps of checking, in their order; all fail with malformed, and say what was found, what was expected and where.
 Status take_header(Bytes message, const Template& kind, Cursor* cursor);
 Status take_group(Cursor& cursor, const char* name, std::size_t entry_size, Group* group);
+Status take_long_group(Cursor& cursor, const char* name, std::size_t entry_size, Group* group);
 Status check_end(const Cursor& cursor);  // nothing behind the last group, and the checksum fits
 
 // sequence .. sequence + steps - 1 lie in 1 .. 2^63 - 1.
@@ -81,6 +84,7 @@ Status check_times(const Cursor& cursor, const Group& steps);
 Status check_origin(const char* name, const Prefix& found, std::uint64_t fingerprint, std::uint32_t partition);
 
 // The same rules for what is to be encoded: invalid_argument, in the words of the Python arguments.
+Status check_source_range(std::int64_t first_sequence, std::size_t steps);
 Status check_source_steps(std::int64_t first_sequence, const std::int64_t* times, std::size_t steps);
 Status check_capacity(const char* name, std::size_t capacity, std::size_t size);
 

@@ -12,12 +12,13 @@ import pytest
 
 from live.feeder import INSTRUMENTS, sample, start_feeder
 from live.topic import assert_topic_holds
-from pseudofeed.bus.topics import describe, tick_topic
+from pseudofeed.bus.topics import describe
 from pseudofeed.errors import MarketChanged, TopicError
 from pseudofeed.operate.control import SignalControl
 from pseudofeed.publish import resume
 from pseudofeed.publish.feed import feed
 from pseudofeed.publish.resume import read_end
+from pseudofeed.records import TICK
 from pseudofeed.settings import Connections
 
 
@@ -25,10 +26,10 @@ def test_the_same_again_adds_nothing_and_more_goes_on(connections: Connections, 
     market = sample(market_name)
     first = feed(market, connections, SignalControl(), steps=5_000)
     assert (first.ticks, first.last_step) == (5_000 * INSTRUMENTS, 5_000)
-    before = describe(connections.require_kafka(), tick_topic(market_name))
+    before = describe(connections.require_kafka(), TICK.topic_of(market_name))
     again = feed(market, connections, SignalControl(), steps=5_000)
     assert (again.ticks, again.last_step) == (0, 5_000)
-    after = describe(connections.require_kafka(), tick_topic(market_name))
+    after = describe(connections.require_kafka(), TICK.topic_of(market_name))
     assert after.high.tolist() == before.high.tolist()
     assert after.topic_id == before.topic_id
     more = feed(market, connections, SignalControl(), steps=7_001)

@@ -25,9 +25,10 @@ import confluent_kafka
 import psycopg
 
 from pseudofeed.bus.markets import MarketRecord
-from pseudofeed.consume import Batch, consume_ticks, consumer
+from pseudofeed.consume import Batch, consume_kind, consumer
 from pseudofeed.errors import OffsetConflict, ServerError
 from pseudofeed.operate.control import SignalControl
+from pseudofeed.records import TICK
 from pseudofeed.settings import Connections
 from pseudofeed.store.series import TICKS
 from pseudofeed.store.sink import StoreSink
@@ -241,12 +242,13 @@ def _work(order: dict[str, Any]) -> None:
     connections = Connections(**order["connections"])
     record = MarketRecord(**order["record"])
     market, tier = prepare_store(record, connections)
-    sinks = [_DoomedSink(connections, market, tier) for _ in range(orders.lanes)]
+    sinks = [_DoomedSink(connections, market, tier, TICK) for _ in range(orders.lanes)]
     for sink in sinks:
         sink.fate = fate
     control = SignalControl(until_caught_up=orders.draining).listen()
-    consume_ticks(
+    consume_kind(
         record,
+        TICK,
         connections,
         control,
         sinks,

@@ -13,9 +13,8 @@ from confluent_kafka import Producer as PlainProducer
 
 from pseudofeed.bus.markets import register_market
 from pseudofeed.bus.reader import TopicReader
-from pseudofeed.bus.topics import MARKETS_TOPIC, factor_topic, tick_topic
+from pseudofeed.bus.topics import MARKETS_TOPIC
 from pseudofeed.encode import (
-    TickColumns,
     decode_factor_blocks,
     decode_ticks,
     encode_factor_block_into,
@@ -31,11 +30,12 @@ from pseudofeed.market import Market
 from pseudofeed.operate.control import SignalControl
 from pseudofeed.publish._publish import MockCluster
 from pseudofeed.publish.feed import feed
+from pseudofeed.records import FACTOR, TICK, Columns
 from pseudofeed.settings import Connections
 from pseudofeed.simulate.paths import MarketState, TickBlock
 
 PARTITIONS = 3
-TOPIC, FACTOR_TOPIC = tick_topic("resumed"), factor_topic("resumed")
+TOPIC, FACTOR_TOPIC = TICK.topic_of("resumed"), FACTOR.topic_of("resumed")
 TOML = """
 [market]
 name = "resumed"
@@ -152,7 +152,7 @@ def connections(cluster: MockCluster) -> Connections:
     return Connections(kafka={"bootstrap.servers": cluster.bootstrap_servers})
 
 
-def held(cluster: MockCluster, market: Market) -> list[TickColumns]:
+def held(cluster: MockCluster, market: Market) -> list[Columns]:
     values: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
     with TopicReader(connections(cluster).require_kafka()) as reader:
         for message in reader.read(TOPIC, dict.fromkeys(range(PARTITIONS), 0)):
@@ -164,20 +164,20 @@ def assert_holds_factors(cluster: MockCluster, market: Market, expected: TickBlo
     with TopicReader(connections(cluster).require_kafka()) as reader:
         values = [message.value() or b"" for message in reader.read(FACTOR_TOPIC, {0: 0})]
     found = decode_factor_blocks(values, fingerprint=market.fingerprint, partition=0, factors=2)
-    assert found.sequence.tolist() == list(range(expected.first_step, expected.last_step + 1))
-    assert found.time.tolist() == expected.time.tolist()
-    assert found.increments.tobytes() == expected.factor_increments.tobytes()
-    assert found.levels.tobytes() == expected.factor_levels.tobytes()
+    assert found.sequence.tolist() == np.repeat(range(expected.first_step, expected.last_step + 1), 2).tolist()
+    assert found.time.tolist() == np.repeat(expected.time, 2).tolist()
+    assert found["increment"].tobytes() == expected.factor_increments.tobytes()
+    assert found["level"].tobytes() == expected.factor_levels.tobytes()
 
 
-def assert_holds(found: list[TickColumns], expected: TickBlock, members: list[list[int]]) -> None:
+def assert_holds(found: list[Columns], expected: TickBlock, members: list[list[int]]) -> None:
     steps = np.arange(expected.first_step, expected.last_step + 1)
     for columns, numbers in zip(found, members, strict=True):
         assert columns.sequence.tolist() == np.repeat(steps, len(numbers)).tolist()
-        assert columns.instrument.tolist() == numbers * len(steps)
+        assert columns.number.tolist() == numbers * len(steps)
         assert columns.time.tolist() == np.repeat(expected.time, len(numbers)).tolist()
-        assert columns.price.tobytes() == expected.prices[:, numbers].tobytes()
-        assert columns.variance.tobytes() == expected.variances[:, numbers].tobytes()
+        assert columns["price"].tobytes() == expected.prices[:, numbers].tobytes()
+        assert columns["variance"].tobytes() == expected.variances[:, numbers].tobytes()
 
 
 @pytest.mark.parametrize(

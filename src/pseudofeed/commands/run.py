@@ -81,7 +81,7 @@ def run_market(
     record = register_market(kafka, market, feed.partitions)
     if store_workers:
         prepare_store(record, connections)
-    ensure_market_topics(kafka, market.name, record.partitions)
+    ensure_market_topics(kafka, record.market, record.partitions)
     supervisor = Supervisor(
         [
             # The market as it was loaded: a start of "now" tells the feed that the market is live.

@@ -11,7 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["instrument_partitions", "murmur2", "symbol_partition"]
+from pseudofeed.market import Market
+from pseudofeed.records import Key, Kind
+
+__all__ = ["instrument_partitions", "murmur2", "partition_count", "partitions_of", "symbol_partition"]
 
 Words = NDArray[np.uint32]
 
@@ -61,3 +64,15 @@ def instrument_partitions(symbols: Sequence[str], partitions: int) -> NDArray[np
         raise ValueError(f"partitions is {partitions}, a topic has at least 1")
     hashes = murmur2([symbol.encode() for symbol in symbols])
     return ((hashes & np.uint32(0x7FFFFFFF)) % np.uint32(partitions)).astype(np.int32)
+
+
+def partition_count(kind: Kind, partitions: int) -> int:
+    """How many partitions the topic of a kind has, in a market with so many of ticks."""
+    return partitions if kind.key is Key.INSTRUMENT else 1
+
+
+def partitions_of(kind: Kind, market: Market, partitions: int) -> NDArray[np.int32]:
+    """The partition of each member (instrument, factor) of a market that a kind has rows of, by number, int32."""
+    if kind.key is Key.INSTRUMENT:
+        return instrument_partitions(market.symbols, partitions)
+    return np.zeros(len(kind.key.names(market)), np.int32)

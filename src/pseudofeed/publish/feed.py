@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pseudofeed.bus.markets import register_market
-from pseudofeed.bus.topics import check_broker, ensure_market_topics, factor_topic, tick_topic
+from pseudofeed.bus.topics import check_broker, ensure_market_topics
 from pseudofeed.encode.partitions import instrument_partitions
 from pseudofeed.operate.control import Control, Progress
 from pseudofeed.publish.catch_up import bring_up
@@ -26,6 +26,7 @@ from pseudofeed.publish.pacing import Pacer, PacingError, PacingSummary, RatePac
 from pseudofeed.publish.producer import Producer, Ticks
 from pseudofeed.publish.readers import LEAD_BYTES, Readers
 from pseudofeed.publish.resume import read_end
+from pseudofeed.records import FACTOR, TICK
 from pseudofeed.simulate.paths import TickBlock
 from pseudofeed.simulate.stream import stream
 
@@ -95,8 +96,8 @@ def feed(
     record = register_market(kafka, market, partitions)
     live = market.start_is_now and speed == 1
     market = record.market
-    topic = tick_topic(market.name)
-    ensure_market_topics(kafka, market.name, record.partitions)
+    topic = TICK.topic_of(market.name)
+    ensure_market_topics(kafka, market, record.partitions)
     of_instrument = instrument_partitions(market.symbols, record.partitions)
 
     if rate is not None or speed is not None:
@@ -111,7 +112,7 @@ def feed(
             fingerprint=record.fingerprint,
             mode=mode,
             encoding=encoding,
-            factor_topic=factor_topic(market.name),
+            factor_topic=FACTOR.topic_of(market.name),
             factors=len(market.factors.names),
         )
         stack.callback(producer.close)

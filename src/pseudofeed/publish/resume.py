@@ -12,17 +12,17 @@ messages then do not get the offsets that are due (Producer.begin).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pseudofeed.bus.reader import TopicReader
-from pseudofeed.bus.topics import factor_topic, tick_topic
-from pseudofeed.encode import FactorColumns, TickColumns, decode_factor_blocks, decode_ticks, instrument_partitions
+from pseudofeed.encode import Codec, codec_of, instrument_partitions
 from pseudofeed.errors import MalformedMessage, SimulationError, TopicError
+from pseudofeed.records import FACTOR, TICK, Columns
 from pseudofeed.simulate.paths import MarketState
 from pseudofeed.simulate.stream import stream, stream_factors
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from pseudofeed.market import Market
 
 __all__ = ["FactorEnd", "PartitionEnd", "TopicEnd", "read_end"]
-
-Columns = TypeVar("Columns", bound=Sized)
 
 SETTLE_SECONDS = 0.25
 SETTLE_TIMEOUT = 10.0
@@ -105,8 +103,7 @@ def read_end(kafka: Mapping[str, str], market: Market, partitions: int, *, settl
     retention took what was there, or where the data is another market's; MalformedMessage naming partition and
     offset.
     """
-    ticks, factors = tick_topic(market.name), factor_topic(market.name)
-    count = len(market.factors.names)
+    ticks, factors = TICK.topic_of(market.name), FACTOR.topic_of(market.name)
     of_instrument = instrument_partitions(market.symbols, partitions)
     members = [np.flatnonzero(of_instrument == p) for p in range(partitions)]
     with TopicReader(kafka) as reader:
@@ -116,14 +113,14 @@ def read_end(kafka: Mapping[str, str], market: Market, partitions: int, *, settl
             ticks,
             ranges[ticks],
             [2 * len(numbers) for numbers in members],
-            lambda values, p: decode_ticks(values, fingerprint=market.fingerprint, partition=p),
+            codec_of(TICK, market, market.fingerprint),
         )
         last_factors = _read_back(
             reader,
             factors,
             ranges[factors],
-            [2],
-            lambda values, p: decode_factor_blocks(values, fingerprint=market.fingerprint, partition=p, factors=count),
+            [2 * len(market.factors.names)],
+            codec_of(FACTOR, market, market.fingerprint),
         )
     ends = (
         _partition_end(ticks, market, p, members[p], last_ticks.get(p), int(ranges[ticks].high[p]))
@@ -159,9 +156,7 @@ def _ranges(reader: TopicReader, topics: Mapping[str, int], *, settle: bool) -> 
         time.sleep(SETTLE_SECONDS)
 
 
-def _read_back(
-    reader: TopicReader, topic: str, offsets: _Range, wanted: list[int], decode: Callable[[list[bytes], int], Columns]
-) -> dict[int, Columns]:
+def _read_back(reader: TopicReader, topic: str, offsets: _Range, wanted: list[int], codec: Codec) -> dict[int, Columns]:
     """The decoded last messages of each partition that was ever written to: at least `wanted` rows of them, or all
     where there are not so many."""
     found: dict[int, Columns] = {}
@@ -177,7 +172,7 @@ def _read_back(
                 messages[partition][1].append(message.value() or b"")
         for p, (places, values) in messages.items():
             try:
-                rows = decode(values, p)
+                rows = codec.decode(values, p)
             except MalformedMessage as error:
                 raise MalformedMessage(
                     f"topic {topic}, partition {p}, offset {places[error.index or 0]}: {error}. If the topic is left "
@@ -198,22 +193,26 @@ def _read_back(
     return found
 
 
-def _factor_end(topic: str, market: Market, last: FactorColumns | None, offset: int) -> FactorEnd:
+def _factor_end(topic: str, market: Market, last: Columns | None, offset: int) -> FactorEnd:
     if last is None:
         return FactorEnd(0, np.zeros(len(market.factors.names)), offset)
-    breaks = np.flatnonzero(np.diff(last.sequence) != 1) + 1
+    # (T,), (T, K) and (T, K)
+    shape = (-1, len(market.factors.names))
+    steps = last.sequence[:: shape[1]]
+    increments, levels = last["increment"].reshape(shape), last["level"].reshape(shape)
+    breaks = np.flatnonzero(np.diff(steps) != 1) + 1
     if len(breaks):
         raise TopicError(
-            f"topic {topic}: step {last.sequence[breaks[0]]} does not follow on from what stands before it: another "
+            f"topic {topic}: step {steps[breaks[0]]} does not follow on from what stands before it: another "
             "program writes to it"
         )
-    step = int(last.sequence[-1])
-    if len(last) > 1:
-        block = next(stream_factors(market, start_step=step, steps=1, block_steps=1, levels=last.levels[-2]))
-        found = (last.increments[-1].tobytes(), last.levels[-1].tobytes())
+    step = int(steps[-1])
+    if len(steps) > 1:
+        block = next(stream_factors(market, start_step=step, steps=1, block_steps=1, levels=levels[-2]))
+        found = (increments[-1].tobytes(), levels[-1].tobytes())
         if found != (block.factor_increments[0].tobytes(), block.factor_levels[0].tobytes()):
             raise TopicError(f"topic {topic}: {_not_ours(step, market)}")
-    return FactorEnd(step, last.levels[-1], offset)
+    return FactorEnd(step, levels[-1], offset)
 
 
 def _not_ours(step: int, market: Market) -> str:
@@ -224,34 +223,33 @@ def _not_ours(step: int, market: Market) -> str:
 
 
 def _partition_end(
-    topic: str, market: Market, partition: int, numbers: NDArray[np.int64], last: TickColumns | None, offset: int
+    topic: str, market: Market, partition: int, numbers: NDArray[np.int64], last: Columns | None, offset: int
 ) -> PartitionEnd:
     prices, variances = market.instruments.initial_price[numbers], market.instruments.initial_variance[numbers]
     if last is None:
         return PartitionEnd(numbers, 0, 0, prices, variances, offset)
     place = f"topic {topic}, partition {partition}"
-    columns = np.searchsorted(numbers, last.instrument)
+    columns = np.searchsorted(numbers, last.number)
     known = columns < len(numbers)
-    known[known] = numbers[columns[known]] == last.instrument[known]
+    known[known] = numbers[columns[known]] == last.number[known]
     if not known.all():
-        number = int(last.instrument[np.flatnonzero(~known)[0]])
+        number = int(last.number[np.flatnonzero(~known)[0]])
         raise TopicError(f"{place}: it holds a tick of instrument {number}, which does not belong there")
     ranks = last.sequence * len(numbers) + columns
     breaks = np.flatnonzero(np.diff(ranks) != 1) + 1
     if len(breaks):
         raise TopicError(
-            f"{place}: step {last.sequence[breaks[0]]} of instrument {last.instrument[breaks[0]]} does not follow on "
+            f"{place}: step {last.sequence[breaks[0]]} of instrument {last.number[breaks[0]]} does not follow on "
             f"from what stands before it: another program writes to it. `pseudofeed verify {market.name}` shows more"
         )
     newest = slice(max(0, len(last) - len(numbers)), None)
-    prices[columns[newest]], variances[columns[newest]] = last.price[newest], last.variance[newest]
+    prices[columns[newest]], variances[columns[newest]] = last["price"][newest], last["variance"][newest]
     sequence, ahead = int(last.sequence[-1]), (int(columns[-1]) + 1) % len(numbers)
     end = PartitionEnd(numbers, sequence - (ahead > 0), ahead, prices, variances, offset)
     if len(last) >= 2 * len(numbers):
         before = slice(len(last) - 2 * len(numbers), len(last) - len(numbers))
-        _check_last_step(
-            place, market, end, *(part[before][np.argsort(columns[before])] for part in (last.price, last.variance))
-        )
+        order = np.argsort(columns[before])
+        _check_last_step(place, market, end, last["price"][before][order], last["variance"][before][order])
     return end
 
 

@@ -37,9 +37,11 @@ from pseudofeed.query.frames import (
 )
 from pseudofeed.query.simulated import simulated_factors, simulated_ticks
 from pseudofeed.query.stored import BARS, TICKS, read_bars, read_factors, read_newest, window
+from pseudofeed.records import TICK
+from pseudofeed.records.arrow import arrow_schema, time_unit
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
-from pseudofeed.store.history import read_instrument
+from pseudofeed.store.history import read_member
 from pseudofeed.store.registry import StoredMarket, read_stored_market
 
 if TYPE_CHECKING:
@@ -177,7 +179,8 @@ class Client:
         """The ticks of one instrument with start <= time < end, by time.
 
         Index: time, a DatetimeIndex in UTC. Columns: price and variance (per year; float64, the exact doubles).
-        arrays: TickArrays. arrow: a pyarrow.Table (time, price, variance), read through ADBC.
+        arrays: TickArrays. arrow: a pyarrow.Table (time, price, variance), whose schema does not
+        depend on the source: times are microseconds where the market's are whole ones; from the store through ADBC.
         source: "store", or "simulation" for the same bits simulated again, whatever the store has; that needs an end.
         Raises UnknownSymbol, UnknownMarket if the store does not have the market, ServerError, SettingsError,
         LibraryError where pyarrow or ADBC's driver is missing, ValueError.
@@ -193,18 +196,18 @@ class Client:
                 "id": int(self._in_store().instrument_ids[number]),
                 **window(start_ns, end_ns),
             }
-            return self._arrow.read(TICKS, values)
+            return self._arrow.read(TICKS, values).cast(self._tick_schema())
         else:
             read = self._from_store(
-                lambda connection: read_instrument(
-                    connection, self._in_store(), number, start_ns=start_ns, end_ns=end_ns
+                lambda connection: read_member(
+                    connection, self._in_store(), TICK, number, start_ns=start_ns, end_ns=end_ns
                 )
             )
-            found = TickArrays(read.time, read.price, read.variance)
+            found = TickArrays(read.time, read["price"], read["variance"])
         if arrow:
-            library = arrow_library()
-            time = library.array(found.time, library.timestamp("ns", tz="UTC"))
-            return library.table({"time": time, "price": found.price, "variance": found.variance})
+            library, schema = arrow_library(), self._tick_schema()
+            time = library.array(found.time, library.timestamp("ns", tz="UTC")).cast(schema.field("time").type)
+            return library.table([time, found.price, found.variance], schema=schema)
         return found if arrays else tick_frame(found)
 
     @overload
@@ -313,6 +316,11 @@ class Client:
     def _wanted(self, numbers: Sequence[int]) -> Wanted:
         channels = [channel(self._record.name, p) for p in sorted({self._partitions[number] for number in numbers})]
         return Wanted({self._market.symbols[number]: number for number in numbers}, channels)
+
+    def _tick_schema(self) -> pa.Schema:
+        """The same for ticks of the store and of the simulation."""
+        arrow_library()
+        return arrow_schema(TICK, unit=time_unit(TICK, self._market))
 
     def _in_store(self) -> StoredMarket:
         """Raises as `ticks`."""

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from pseudofeed.bus.markets import DEFAULT_PARTITIONS, MarketRecord
 from pseudofeed.errors import MarketChanged, StoreError, TopicError, UnknownMarket
 from pseudofeed.market import Market
+from pseudofeed.records import Key, Kind
 from pseudofeed.store.schema import SCHEMA_LOCK
 
 __all__ = ["StoredMarket", "find_stored_market", "read_stored_market", "register_in_store", "register_without_kafka"]
@@ -29,6 +30,11 @@ class StoredMarket:
     record: MarketRecord
     instrument_ids: NDArray[np.int32]
     factor_ids: NDArray[np.int32]
+
+    def ids_of(self, kind: Kind) -> NDArray[np.int32]:
+        """The ids that a kind's rows have, by number."""
+        own = {Key.INSTRUMENT: self.instrument_ids, Key.FACTOR: self.factor_ids}
+        return own[kind.key] if kind.key in own else _run(self.market_id, 1)
 
 
 def register_in_store(connection: psycopg.Connection, record: MarketRecord) -> StoredMarket:

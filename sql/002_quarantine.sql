@@ -17,15 +17,3 @@ COMMENT ON COLUMN quarantine."offset" IS 'The message''s offset in its partition
 COMMENT ON COLUMN quarantine.reason IS 'What is wrong with it';
 COMMENT ON COLUMN quarantine.message IS 'Its bytes, as they came; empty where the message had no value';
 COMMENT ON COLUMN quarantine.quarantined_at IS 'When it came here, by the server''s clock';
-
--- The newest stored tick of a partition, to the instrument: a topic of single ticks may be left in the middle of a step.
-ALTER TABLE sink_offset ADD COLUMN IF NOT EXISTS last_number int4;
-ALTER TABLE sink_offset ADD COLUMN IF NOT EXISTS may_skip boolean NOT NULL DEFAULT false;
-COMMENT ON COLUMN sink_offset.last_number IS 'instrument.number of the newest stored tick of the partition; NULL: none yet, or not known';
-COMMENT ON COLUMN sink_offset.may_skip IS 'The last message read is in quarantine: the next tick need not be the next one in order, only a later one';
-
--- Ticks and factors come in topics of their own.
-ALTER TABLE sink_offset ADD COLUMN IF NOT EXISTS stream text NOT NULL DEFAULT 'ticks' CHECK (stream IN ('ticks', 'factors'));
-ALTER TABLE sink_offset DROP CONSTRAINT IF EXISTS sink_offset_pkey;
-ALTER TABLE sink_offset ADD PRIMARY KEY (market_id, stream, partition);
-COMMENT ON COLUMN sink_offset.stream IS 'The topic is <stream>.<the market''s name>';

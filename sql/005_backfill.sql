@@ -16,12 +16,8 @@ COMMENT ON COLUMN backfill.market_id IS 'The market whose steps they are';
 COMMENT ON COLUMN backfill.first_step IS 'The first claimed step';
 COMMENT ON COLUMN backfill.last_step IS 'The last claimed step';
 COMMENT ON COLUMN backfill.done IS 'The steps of the range that are complete; grows in the same transaction as the ticks, so each tick is stored exactly once';
-COMMENT ON COLUMN backfill.held IS 'What the stream had stored when the range was claimed, and the backfill leaves out: [stream, partition, first step, last step, instrument.number (factor.number) of the newest]';
+COMMENT ON COLUMN backfill.held IS 'What the stream had stored when the range was claimed, and the backfill leaves out: [kind, partition, first step, last step, last_number as in sink_offset]';
 COMMENT ON COLUMN backfill.claimed_at IS 'When the range was claimed, by the server''s clock';
 COMMENT ON COLUMN backfill.updated_at IS 'When it last grew, by the server''s clock';
-
--- Where the stream began: what came before was lost to the topic's retention, and can be backfilled.
-ALTER TABLE sink_offset ADD COLUMN IF NOT EXISTS first_sequence int8;
-COMMENT ON COLUMN sink_offset.first_sequence IS 'The first step that was read of the partition; NULL: none yet, or 1 where last_sequence is not';
 
 COMMENT ON COLUMN market.epoch IS 'When the market was registered in Kafka, ms since 1970; 0: it was only backfilled so far, and partitions may change';
