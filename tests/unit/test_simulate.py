@@ -181,7 +181,7 @@ def test_rank_deficient_correlations_are_accepted() -> None:
         ({"out": (np.empty((3, 2)), np.empty((4, 2)))}, r"out\[0\]: must be a writable .* of shape \(4, 2\)"),
         ({"out": (np.empty((4, 2)),)}, "out: 1 arrays, expected two"),
         ({"out": (np.empty((4, 2)),) * 2}, "out: the two arrays share memory"),
-        ({"factor_covariance": [[-0.01]]}, "factor_covariance: .* not positive semi-definite"),
+        ({"factor_covariance": [[-0.01]]}, "factor_covariance is not positive semi-definite"),
         ({"factor_loadings": [[1.0, 1.0]]}, r"factor_loadings: shape \(1, 2\), expected \(2, 1\)"),
     ],
 )
@@ -206,7 +206,9 @@ def test_bad_arguments_are_named(change: dict[str, Any], message: str) -> None:
 
 def test_correlations_that_are_none_are_refused() -> None:
     matrix = [[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]]
-    with pytest.raises(ValueError, match=r"not positive semi-definite: its smallest eigenvalue is -0\.8"):
+    with pytest.raises(
+        ValueError, match=r"correlations is not positive semi-definite: between factors 2 and 2 it leaves"
+    ):
         simulate_factor_returns(1, [0.1, 0.1, 0.1], matrix, dt=0.1, seed=1)
     with pytest.raises(ValueError, match=r"volatilities\[1\] is 1e\+200: its square is no double"):
         simulate_factor_returns(1, [0.1, 1e200], np.eye(2), dt=0.1, seed=1)

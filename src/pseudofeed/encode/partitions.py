@@ -39,15 +39,14 @@ def murmur2(keys: Sequence[bytes]) -> Words:
 def _murmur2(text: Words) -> Words:
     """Of keys of one length: text (length, N), their bytes. Products are modulo 2^32, as unsigned arrays have it."""
     length, count = text.shape
-    h = np.full(count, _SEED ^ length, dtype=np.uint32)
+    h: Words = np.full(count, _SEED ^ length, dtype=np.uint32)
     whole = length & ~3
     for at in range(0, whole, 4):
         k = (text[at] | text[at + 1] << 8 | text[at + 2] << 16 | text[at + 3] << 24) * _MULTIPLIER
         h = h * _MULTIPLIER ^ (k ^ k >> 24) * _MULTIPLIER
     if whole < length:
-        for place, byte in enumerate(text[whole:]):
-            h ^= byte << 8 * place
-        h = h * _MULTIPLIER
+        rest = text[whole:] << np.arange(0, 8 * (length - whole), 8, dtype=np.uint32)[:, np.newaxis]
+        h = (h ^ np.bitwise_xor.reduce(rest, axis=0)) * _MULTIPLIER
     h = (h ^ h >> 13) * _MULTIPLIER
     return np.asarray(h ^ h >> 15)
 

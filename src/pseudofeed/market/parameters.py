@@ -1,4 +1,6 @@
-"""The parameters of an instrument: their allowed ranges, their built-in distributions, and how they are drawn.
+"""The parameters of an instrument, each declared once: range, built-in distribution, and how it is drawn.
+
+The market file's models, the arrays, the native rows and the store's columns follow from PARAMETERS.
 
 A parameter of an instrument is a number or a distribution (a table of the canonical specification). A draw is a pure
 function of (seed, instrument number, parameter number), so an instrument's parameters do not depend on what others are
@@ -10,26 +12,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
+from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pseudofeed.random import _random
 
 __all__ = [
+    "DRIFTS",
     "LOADING",
-    "MOST_SUBSTEPS",
     "PARAMETERS",
-    "SCHEMES",
     "Drawn",
+    "InstrumentParameters",
     "Parameter",
     "Value",
     "default_loadings",
     "draw",
 ]
 
-SCHEMES = ("euler", "qe")
-MOST_SUBSTEPS = 65_536
+DRIFTS = ("total", "alpha")
+"""What `drift` means: the whole of an instrument's drift, or what is left of it beside the factors'."""
 
 Value = float | Mapping[str, object]
 """A number, or a table with the key `distribution`."""
@@ -87,6 +90,44 @@ def default_loadings(factors: int) -> list[Value]:
     first: Value = {"distribution": "normal", "mean": 1.0, "deviation": 0.25, "low": 0.2, "high": 2.0}
     other: Value = {"distribution": "normal", "mean": 0.0, "deviation": 0.35, "low": -1.5, "high": 1.5}
     return [first, *[other] * (factors - 1)]
+
+
+class InstrumentParameters:
+    """The parameters of N instruments at K factors: an attribute for each of PARAMETERS, (N,), and `factor_loadings`,
+    (N, K); C-contiguous, read-only float64 arrays in the market's order.
+
+    Prices in currency, variances and rates per year, volatilities per square root of a year, rho a correlation. `drift`
+    is always the total one: with `drift = "alpha"` the factors' premia are in it.
+    """
+
+    __slots__ = ("_arrays",)
+
+    def __init__(self, **arrays: ArrayLike) -> None:
+        names = [parameter.name for parameter in (*PARAMETERS, LOADING)]
+        assert sorted(arrays) == sorted(names)
+        self._arrays = {name: _read_only(arrays[name]) for name in names}
+
+    @property
+    def arrays(self) -> Mapping[str, NDArray[np.float64]]:
+        """The arrays by name, in the order of PARAMETERS."""
+        return MappingProxyType(self._arrays)
+
+    def __getattr__(self, name: str) -> NDArray[np.float64]:
+        if name in self.__slots__:  # not initialised yet
+            raise AttributeError(name)
+        try:
+            return self._arrays[name]
+        except KeyError:
+            raise AttributeError(f"an instrument has no parameter {name!r}") from None
+
+    def __dir__(self) -> list[str]:
+        return [*object.__dir__(self), *self._arrays]
+
+
+def _read_only(values: ArrayLike) -> NDArray[np.float64]:
+    array = np.ascontiguousarray(values, dtype=np.float64)
+    array.flags.writeable = False
+    return array
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ tick of each partition.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -74,14 +74,16 @@ def feed(
     encoding: str = "sbe",
     partitions: int | None = None,
     wait_for_readers: Sequence[str] | None = None,
+    on_market: Callable[[Market], None] | None = None,
 ) -> FeedSummary:
-    """Publish the steps 1 to `steps` (None: without end) of a market, as far as its topic does not hold them yet.
+    """Publish the steps 1 to `steps` of a market, as far as its topic does not hold them yet. steps: None is the
+    market's last one, or without end where it has none.
 
     rate: ticks a second; speed: seconds of event time a second; neither: as fast as it goes. A market that starts
     "now" at speed 1 is live: a step is published when the clock shows its time. mode: "block", many ticks a message;
     or "tick", a message each with the symbol as its key and a value in `encoding`, "sbe" or "json". partitions: of a
     new market (default 4); of a known one it must be the same. wait_for_readers: consumer groups that must keep up
-    (readers.py).
+    (readers.py). on_market: called with the market as it is registered, before anything is published.
 
     Ends early when `control.stopping`, with what was accepted acknowledged. Raises ServerError (no such server),
     MarketChanged, TopicError (the topic is not what it must be), PublishError (the server took no more).
@@ -96,6 +98,11 @@ def feed(
     record = register_market(kafka, market, partitions)
     live = market.start_is_now and speed == 1
     market = record.market
+    if on_market is not None:
+        on_market(market)
+    steps = market.last_step if steps is None else steps
+    if steps is not None:
+        market.clock.times(steps, 1)  # beyond the market's end or its timetable: said now
     topic = TICK.topic_of(market.name)
     ensure_market_topics(kafka, market, record.partitions)
     of_instrument = instrument_partitions(market.symbols, record.partitions)

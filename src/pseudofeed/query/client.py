@@ -36,7 +36,7 @@ from pseudofeed.query.frames import (
     tick_frame,
 )
 from pseudofeed.query.simulated import simulated_factors, simulated_ticks
-from pseudofeed.query.stored import BARS, TICKS, read_bars, read_factors, read_newest, window
+from pseudofeed.query.stored import BARS, TICKS, bars_window, read_bars, read_factors, read_newest, window
 from pseudofeed.records import TICK
 from pseudofeed.records.arrow import arrow_schema, time_unit
 from pseudofeed.settings import Connections
@@ -231,7 +231,8 @@ class Client:
         """Bars of one instrument that open at start <= time < end, computed by SQL from the stored ticks.
 
         every: the bars' length, such as "1min" (also s, h, d, ms, us) or a timedelta; they open at whole multiples of
-        it since 1970-01-01 UTC, and a tick at an opening time belongs to the bar that it opens. Index: these times, a
+        it since 1970-01-01 UTC, and a tick at an opening time belongs to the bar that it opens; but one at the close of
+        trading, of a session or before its lunch break, to the bar before. Index: these times, a
         DatetimeIndex in UTC, ascending. Columns: Open, High, Low, Close (float64), Volume (int64: the number of ticks).
         A bar without a tick is left out, and each bar is whole, but for the newest while ticks still come. arrow: a
         pyarrow.Table (opening, open, high, low, close, ticks). Raises as `ticks`.
@@ -242,12 +243,10 @@ class Client:
             None if moment is None else -(-moment // every_ns) * every_ns for moment in _moments(start, end)
         )
         instrument_id = int(self._in_store().instrument_ids[number])
+        values = bars_window(self._market.clock, instrument_id, every_ns, start_ns, end_ns)
         if arrow:
-            values: dict[str, int | str] = {"id": instrument_id, "every": every_ns // 1000, **window(start_ns, end_ns)}
             return self._arrow.read(BARS, values)
-        opening, *prices, ticks = self._from_store(
-            lambda connection: read_bars(connection, instrument_id, every_ns, start_ns, end_ns)
-        )
+        opening, *prices, ticks = self._from_store(lambda connection: read_bars(connection, values))
         return bar_frame(opening, prices, ticks)
 
     def factors(

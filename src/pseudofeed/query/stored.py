@@ -6,6 +6,7 @@ instrument's id before. Through psycopg each column comes as one binary array (s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ import psycopg
 from numpy.typing import NDArray
 
 from pseudofeed.errors import StoreError
+from pseudofeed.market.clock import Clock
 from pseudofeed.records import FACTOR, TICK, Kind
 from pseudofeed.store.history import read_columns, time_bound
 from pseudofeed.store.registry import StoredMarket
 
-__all__ = ["BARS", "NEWEST", "TICKS", "read_bars", "read_factors", "read_newest", "window"]
+__all__ = ["BARS", "NEWEST", "TICKS", "bars_window", "read_bars", "read_factors", "read_newest", "window"]
 
 
 def _table(kind: Kind) -> str:
@@ -40,11 +42,16 @@ WHERE {TICK.key_column} = %(id)s AND time >= %(start)s::timestamptz AND time < %
 # First and last price by the order of time: PostgreSQL computes the two array_agg, which are the same, once. A day of
 # 23,400 ticks in 390 bars: 42 ms with two orders, 32 ms with one; joining the two prices back by their times 97 ms,
 # TimescaleDB's first() and last() 30 ms (TimescaleDB 2.19, a busy machine).
+# A tick at the close of trading belongs to the bar before it: so it is binned by the microsecond before.
 BARS = """SELECT opening, (array_agg(price ORDER BY time))[1] AS open, max(price) AS high, min(price) AS low,
        (array_agg(price ORDER BY time))[count(*)] AS close, count(*) AS ticks
-FROM (SELECT date_bin(%(every)s * interval '1 microsecond', time, '1970-01-01 00:00:00+00') AS opening, time, price
+FROM (SELECT time, price, date_bin(%(every)s * interval '1 microsecond',
+                                   CASE WHEN time = ANY (%(closes)s::timestamptz[])
+                                        THEN time - interval '1 microsecond' ELSE time END,
+                                   '1970-01-01 00:00:00+00') AS opening
       FROM tick
-      WHERE instrument_id = %(id)s AND time >= %(start)s::timestamptz AND time < %(end)s::timestamptz) t
+      WHERE instrument_id = %(id)s AND time >= %(start)s::timestamptz AND time <= %(end)s::timestamptz) t
+WHERE opening >= %(start)s::timestamptz AND opening < %(end)s::timestamptz
 GROUP BY opening ORDER BY opening"""
 
 # LATERAL: one step into the index for each instrument, where DISTINCT ON would read all their ticks.
@@ -64,11 +71,21 @@ def window(start_ns: int | None, end_ns: int | None) -> dict[str, str]:
     return {"start": time_bound(start_ns, "-infinity"), "end": time_bound(end_ns, "infinity")}
 
 
-def read_bars(
-    connection: psycopg.Connection, instrument_id: int, every_ns: int, start_ns: int | None, end_ns: int | None
-) -> list[NDArray[Any]]:
-    """Opening times, open, high, low, close, ticks. Raises psycopg.Error."""
-    values = {"id": instrument_id, "every": every_ns // 1000, **window(start_ns, end_ns)}
+def bars_window(
+    clock: Clock, instrument_id: int, every_ns: int, start_ns: int | None, end_ns: int | None
+) -> dict[str, int | str]:
+    """The values of BARS for bars that open at start <= time < end."""
+    closes = ",".join(f'"{time_bound(close, "")}"' for close in clock.closes(start_ns, end_ns).tolist())
+    return {
+        "id": instrument_id,
+        "every": every_ns // 1000,
+        "closes": f"{{{closes}}}",
+        **window(start_ns, end_ns),
+    }
+
+
+def read_bars(connection: psycopg.Connection, values: Mapping[str, int | str]) -> list[NDArray[Any]]:
+    """Opening times, open, high, low, close, ticks, by the values of `bars_window`. Raises psycopg.Error."""
     return read_columns(connection, BARS, values, _BAR_TYPES)
 
 

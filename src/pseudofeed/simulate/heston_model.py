@@ -5,10 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pseudofeed.market.parameters import MOST_SUBSTEPS, SCHEMES
-from pseudofeed.random import _random
+from pseudofeed.market.correlations import check_form, covariance_root, repaired
+from pseudofeed.market.schemes import MOST_SUBSTEPS, SCHEMES
 from pseudofeed.simulate import _simulate
-from pseudofeed.simulate._arguments import Floats, array, integer, outputs, thread_count, year_fraction
+from pseudofeed.simulate._arguments import (
+    Floats,
+    array,
+    check_labels,
+    integer,
+    outputs,
+    thread_count,
+    year_fraction,
+)
 
 __all__ = ["simulate_heston_paths"]
 
@@ -39,7 +47,8 @@ def simulate_heston_paths(
         dv = κ(θ − v)dt + ξ √v dW_v
         dS / S = μ dt + β·(dF − μ_F dt) + s dW_e + √v dW_S,   corr(dW_S, dW_v) = ρ
 
-    Scalars broadcast over the instruments. All rates are per year.
+    Scalars broadcast over the instruments. All rates are per year. pandas' Series and DataFrames are taken by position,
+    so those that have labels must have the same ones in the same order.
 
     Parameters
     ----------
@@ -50,7 +59,8 @@ def simulate_heston_paths(
     factor_loadings : (N, K); or (K,) where all instruments share them.
     idiosyncratic_volatility : (N,), per square root of a year, >= 0.
     seed : 0 to 2**64 - 1; with the step and the instrument's number it decides every draw.
-    factor_drifts, factor_covariance : (K,) and (K, K), per year. With them E[S_t] = S_0 e^{μt}; without them the
+    factor_drifts, factor_covariance : (K,) and (K, K), per year; the covariance positive semi-definite, and what
+        rounding did to its symmetry is repaired. With them E[S_t] = S_0 e^{μt}; without them the
         increments are taken as a given path, and E[S_t | F] = S_0 e^{μt + β·F_t}.
     scheme : "euler", on log prices with full truncation of the variance: the fastest, biased at coarse steps; or "qe",
         Andersen's quadratic-exponential with martingale correction: good to steps of weeks.
@@ -73,6 +83,27 @@ def simulate_heston_paths(
     Quantitative Finance 10(2), 2010. Andersen, "Simple and efficient simulation of the Heston stochastic volatility
     model", Journal of Computational Finance 11(3), 2008.
     """
+    check_labels(
+        "instruments",
+        ("initial_prices", initial_prices, 0),
+        ("initial_variances", initial_variances, 0),
+        ("drift", drift, 0),
+        ("kappa", kappa, 0),
+        ("theta", theta, 0),
+        ("xi", xi, 0),
+        ("rho", rho, 0),
+        ("idiosyncratic_volatility", idiosyncratic_volatility, 0),
+        # Of loadings that all instruments share the one axis is the factors'.
+        *([("factor_loadings", factor_loadings, 0)] if np.ndim(factor_loadings) == 2 else []),
+    )
+    check_labels(
+        "factors",
+        ("factor_increments", factor_increments, 1),
+        ("factor_loadings", factor_loadings, np.ndim(factor_loadings) - 1),
+        ("factor_drifts", factor_drifts, 0),
+        ("factor_covariance", factor_covariance, 0),
+        ("factor_covariance", factor_covariance, 1),
+    )
     increments = np.asarray(factor_increments, dtype=np.float64)
     if increments.ndim != 2:
         raise ValueError(f"factor_increments: shape {increments.shape}, expected (steps, factors)")
@@ -116,12 +147,12 @@ def simulate_heston_paths(
 
 def _covariance(given: ArrayLike, factors: int) -> Floats:
     covariance = array("factor_covariance", given, (factors, factors))
-    if not np.array_equal(covariance, covariance.T):
-        raise ValueError("factor_covariance is not symmetric")
+    check_form("factor_covariance", covariance, unit_diagonal=False)
+    covariance = repaired(covariance, unit_diagonal=False)
     try:
-        _random.cholesky(covariance)
+        covariance_root(covariance)
     except ValueError as error:
-        raise ValueError(f"factor_covariance: {error}") from None
+        raise ValueError(f"factor_covariance is {error}") from None
     return covariance
 
 

@@ -154,7 +154,7 @@ class _Run:
 def _factor_model(market: Market, dt: float) -> FactorModel:
     """The market's factors for steps of `dt` years."""
     factors = market.factors
-    return FactorModel(factors.volatilities, factors.correlations, dt=dt, seed=market.seed, drifts=factors.drifts)
+    return FactorModel(factors.volatilities, factors.correlations, dt=dt, seed=market.key, drifts=factors.drifts)
 
 
 def _heston(market: Market, instruments: NDArray[np.uint32], factors: FactorModel, substeps: int) -> _simulate.Heston:
@@ -171,7 +171,7 @@ def _heston(market: Market, instruments: NDArray[np.uint32], factors: FactorMode
         factor_loadings=np.ascontiguousarray(parameters.factor_loadings[instruments]),
         factor_covariance=factors.covariance,
         dt=factors.dt,
-        seed=market.seed,
+        seed=market.key,
         scheme=market.simulation.scheme,
         substeps=substeps,
     )
@@ -191,6 +191,10 @@ def stream(
     start_step = integer("start_step", start_step, low=1)
     if steps is not None:
         steps = integer("steps", steps, low=0)
+    elif market.last_step is not None:
+        steps = max(0, market.last_step - start_step + 1)
+    if steps:
+        market.clock.times(start_step + steps - 1, 1)  # beyond the market's end or its timetable: said before walking
     numbers = _numbers(market, instruments)
     if block_steps is None:
         block_steps = max(1, _BLOCK_TICKS // len(numbers))
@@ -227,9 +231,14 @@ def stream_factors(
         yield TickBlock(first_step, market.clock.times(first_step, count), none, none, walked.increments, walked.levels)
 
 
-def simulate(market: Market, steps: int, *, threads: int | None = None) -> Paths:
+def simulate(market: Market, steps: int | None, *, threads: int | None = None) -> Paths:
     """The whole run of `steps` steps in memory; see `Market.simulate`."""
+    if steps is None:
+        steps = market.last_step
+        if steps is None:
+            raise ValueError("steps: is missing; only a market with an end (clock.end) may be simulated without")
     steps = integer("steps", steps, low=1)
+    time = market.clock.times(0, steps + 1)
     run = _Run(market, _numbers(market, None), None, thread_count(threads))
     shape = (steps + 1, len(run.prices))
     try:
@@ -243,7 +252,7 @@ def simulate(market: Market, steps: int, *, threads: int | None = None) -> Paths
     return Paths(
         symbols=market.symbols,
         factor_names=market.factors.names,
-        time=market.clock.times(0, steps + 1),
+        time=time,
         prices=prices,
         variances=variances,
         factor_increments=increments,

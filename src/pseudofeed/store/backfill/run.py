@@ -81,11 +81,13 @@ def backfill_market(
     lanes: int = CONNECTIONS,
     batch_rows: int = BATCH_ROWS,
     directory: Path | None = None,
+    on_market: Callable[[Market], None] | None = None,
 ) -> BackfillSummary:
     """Write the market's records into the store, from `begin` to `end` (see `steps_between`), as far
     as they are not there yet: what a backfill has done, and what the stream had stored, is left as it is.
 
-    directory: where Parquet files are written, too, after the store (files.py).
+    directory: where Parquet files are written, too, after the store (files.py). on_market: called with the market as
+    the store has it.
     lanes: connections, each with a thread; memory is some 100 bytes for each of `batch_rows` ticks of each. Ends early
     when `control.stopping`, with the batches in hand committed. Raises SettingsError for a range that the market does
     not have or a file in the way, ServerError, StoreError, MarketChanged, SimulationError, LibraryError.
@@ -97,6 +99,8 @@ def backfill_market(
         with open_connection(connections, application="pseudofeed backfill", writer=True) as connection:
             tier = migrate(connection)
             stored = register_without_kafka(connection, market)
+            if on_market is not None:
+                on_market(stored.record.market)
             first, last = steps_between(stored.record.market, begin, end)
             files = [] if directory is None else day_files(stored.record.market, directory, first, last)
         run = _Run(connections, stored, tier, control, batch_rows)
