@@ -19,7 +19,11 @@ from pseudofeed.encode.ticks import TickColumns, TicksHeader
 
 
 cdef extern from "encode/crc32.h" namespace "pseudofeed::encode" nogil:
-    uint32_t native_crc32 "pseudofeed::encode::crc32"(const byte* data, size_t size, uint32_t sum)
+    cppclass Crc32Kernel:
+        const char* name
+        uint32_t (*crc32)(const byte* data, size_t size, uint32_t sum)
+    const Crc32Kernel& native_crc32_kernel "pseudofeed::encode::crc32_kernel"()
+    vector[Crc32Kernel] native_crc32_kernels "pseudofeed::encode::crc32_kernels"()
 
 cdef extern from "encode/copy_rows.h" namespace "pseudofeed::encode" nogil:
     cppclass CopyRowsSource:
@@ -293,11 +297,35 @@ def encode_copy_rows(columns, instrument_ids):
     return rows
 
 
-def crc32(const unsigned char[::1] data not None, uint32_t sum=0):
-    """CRC-32 of the bytes as zlib.crc32 computes it; `sum` continues an earlier one."""
-    if data.shape[0] == 0:
-        return sum
+def crc32_kernels():
+    """Names of the ways to compute CRC-32 that this processor has, fastest first (csrc/encode/crc32.h)."""
+    return tuple(kernel.name.decode() for kernel in native_crc32_kernels())
+
+
+def crc32_kernel():
+    """The one of them that messages are checked with; PSEUDOFEED_ISA may ask for a slower one."""
+    return native_crc32_kernel().name.decode()
+
+
+def crc32(const unsigned char[::1] data not None, uint32_t sum=0, *, str kernel=""):
+    """CRC-32 of the bytes as zlib.crc32 computes it; `sum` continues an earlier one.
+
+    kernel: one of `crc32_kernels()`; "": the chosen one. Raises ValueError for another.
+    """
+    cdef Crc32Kernel chosen = native_crc32_kernel()
+    if kernel:
+        chosen = _kernel_named(kernel)
+    cdef size_t size = data.shape[0]
+    cdef const byte* at = <const byte*> &data[0] if size else NULL
     cdef uint32_t result
     with nogil:
-        result = native_crc32(<const byte*> &data[0], data.shape[0], sum)
+        result = chosen.crc32(at, size, sum)
     return result
+
+
+cdef Crc32Kernel _kernel_named(str name) except *:
+    cdef Crc32Kernel kernel
+    for kernel in native_crc32_kernels():
+        if kernel.name.decode() == name:
+            return kernel
+    raise ValueError(f"this processor has no kernel {name}")
