@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pseudofeed.bus.topics import TopicState
 from pseudofeed.consume.sink import Batch, Sink, Unreadable
 from pseudofeed.consume.stream import Stream
-from pseudofeed.encode import TickColumns
+from pseudofeed.encode import ColumnMemory, TickColumns
 from pseudofeed.errors import MalformedMessage, ServerError, TopicError
 
 __all__ = ["Lane", "Partition", "RawBatch", "Written"]
@@ -99,6 +99,7 @@ class Lane:
         self._idled_at = 0.0
         self._ending = False
         self._stream = stream
+        self._memory = ColumnMemory()  # the columns of one write after another
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"pseudofeed-lane-{number}")
 
     def add(self, partition: Partition, offset: int, value: bytes) -> None:
@@ -189,7 +190,7 @@ class Lane:
         return Batch(batch.partition, batch.from_offset, batch.to_offset, columns, tuple(unreadable), batch.seconds)
 
     def _ticks(self, batch: RawBatch, begin: int, end: int) -> TickColumns:
-        return self._stream.decode(batch.values[begin:end], batch.partition)
+        return self._stream.decode(batch.values[begin:end], batch.partition, self._memory)
 
     def _is_foreign(self, value: bytes) -> bool:
         try:

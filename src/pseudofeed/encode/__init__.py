@@ -26,6 +26,7 @@ from pseudofeed.encode._encode import (
     peek_ticks,
     tick_block_size,
 )
+from pseudofeed.encode._memory import ColumnMemory
 from pseudofeed.encode._quotes import QuoteEncoder, decode_quotes
 from pseudofeed.encode.bars import BarBlockHeader, BarColumns
 from pseudofeed.encode.factors import FactorBlockHeader, FactorColumns
@@ -37,6 +38,7 @@ __all__ = [
     "TICK_SIZE",
     "BarBlockHeader",
     "BarColumns",
+    "ColumnMemory",
     "FactorBlockHeader",
     "FactorColumns",
     "QuoteEncoder",

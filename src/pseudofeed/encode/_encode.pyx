@@ -224,13 +224,14 @@ def peek_ticks(message):
     return TicksHeader(found.tick.fingerprint, found.tick.sequence, 1, 1, partition, found.tick.number)
 
 
-def decode_ticks(messages, *, uint64_t fingerprint, uint32_t partition):
+def decode_ticks(messages, *, uint64_t fingerprint, uint32_t partition, memory=None):
     """TickColumns of the ticks of all messages (a sequence of bytes-like objects), in their order, from one partition.
 
     A message is a tick block, an SBE tick or a JSON tick; they may be mixed. Everything is checked before a value is
     written: header, lengths, counts, checksum, fingerprint, partition (not of JSON, which doesn't carry it), and that
     a block's sequences, times and instruments ascend. Raises MalformedMessage with the index of the first bad message
     in `.index`, saying what was found, what was expected, and at which byte; the caller knows topic and offset.
+    memory: a ColumnMemory, which the columns then come from; without it they are new.
     """
     cdef Messages batch = Messages(messages)
     cdef vector[TickMessage] found
@@ -241,7 +242,7 @@ def decode_ticks(messages, *, uint64_t fingerprint, uint32_t partition):
     with nogil:
         status = check_ticks(batch.messages, batch.count, fingerprint, partition, found.data(), &ticks, &failed)
     check_batch(status, failed)
-    result = TickColumns.empty(ticks)
+    result = TickColumns.empty(ticks, memory)
     if ticks == 0:
         return result
     cdef int64_t[::1] time = result.time

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pseudofeed.encode._memory import ColumnMemory
+
 __all__ = ["TickColumns", "TicksHeader"]
+
+DTYPES = (np.int64, np.int64, np.int32, np.float64, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +96,9 @@ class TickColumns:
         )
 
     @classmethod
-    def empty(cls, length: int = 0) -> TickColumns:
-        """Columns of that length whose values are not set yet."""
-        return cls(
-            time=np.empty(length, np.int64),
-            sequence=np.empty(length, np.int64),
-            instrument=np.empty(length, np.int32),
-            price=np.empty(length, np.float64),
-            variance=np.empty(length, np.float64),
+    def empty(cls, length: int = 0, memory: ColumnMemory | None = None) -> TickColumns:
+        """Columns of that length whose values are not set yet; from `memory`, or new."""
+        arrays: Sequence[NDArray[Any]] = (
+            [np.empty(length, dtype) for dtype in DTYPES] if memory is None else memory.arrays(length, DTYPES)
         )
+        return cls(*arrays)
