@@ -17,7 +17,7 @@ from pseudofeed.bus.topics import TopicState
 from pseudofeed.consume.sink import Batch, Sink, Unreadable
 from pseudofeed.consume.stream import Stream
 from pseudofeed.errors import MalformedMessage, ServerError, TopicError
-from pseudofeed.records import Columns
+from pseudofeed.records import ColumnMemory, Columns
 
 __all__ = ["Lane", "Partition", "RawBatch", "Written"]
 
@@ -98,6 +98,7 @@ class Lane:
         self._ending = False
         self._stream = stream
         self._row_bytes = stream.kind.row_bytes
+        self._memory = ColumnMemory()  # the columns of one write after another
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"pseudofeed-lane-{number}")
 
     def add(self, partition: Partition, offset: int, value: bytes) -> None:
@@ -188,7 +189,7 @@ class Lane:
         return Batch(batch.partition, batch.from_offset, batch.to_offset, columns, tuple(unreadable), batch.seconds)
 
     def _rows(self, batch: RawBatch, begin: int, end: int) -> Columns:
-        return self._stream.codec.decode(batch.values[begin:end], batch.partition)
+        return self._stream.codec.decode(batch.values[begin:end], batch.partition, self._memory)
 
     def _is_foreign(self, value: bytes) -> bool:
         try:

@@ -78,7 +78,8 @@ class Sink(Protocol):
         ...
 
     def write(self, batches: Sequence[Batch]) -> None:
-        """Make the batches (one a partition at most) last, all or none."""
+        """Make the batches (one a partition at most) last, all or none. What keeps their columns, or views of them,
+        keeps their memory from being used again."""
         ...
 
     def drop(self, partitions: Sequence[int]) -> None:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from typing_extensions import Buffer
 
 from pseudofeed.encode.header import MessageHeader
-from pseudofeed.records import Columns, Kind
+from pseudofeed.records import ColumnMemory, Columns, Kind
 
 MAXIMUM_EVENT_BLOCK: int
 MAXIMUM_EVENT_STEPS: int
@@ -24,7 +24,9 @@ def encode_factor_block_into(
     levels: NDArray[np.float64],
 ) -> int: ...
 def peek_factor_block(message: Buffer) -> MessageHeader: ...
-def decode_factor_blocks(messages: Sequence[Buffer], *, fingerprint: int, partition: int, factors: int) -> Columns: ...
+def decode_factor_blocks(
+    messages: Sequence[Buffer], *, fingerprint: int, partition: int, factors: int, memory: ColumnMemory | None = None
+) -> Columns: ...
 def maximum_events(kind: Kind) -> int: ...
 def encode_event_block(
     kind: Kind,

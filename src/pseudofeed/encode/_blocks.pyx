@@ -144,7 +144,7 @@ def peek_factor_block(message):
                          view.steps.count * view.factors)
 
 
-def decode_factor_blocks(messages, *, uint64_t fingerprint, uint32_t partition, size_t factors):
+def decode_factor_blocks(messages, *, uint64_t fingerprint, uint32_t partition, size_t factors, memory=None):
     """Columns of the factors of all messages (a sequence of bytes-like objects), in their order, of a market with
     K = factors.
 
@@ -161,7 +161,7 @@ def decode_factor_blocks(messages, *, uint64_t fingerprint, uint32_t partition, 
         status = check_factor_blocks(batch.messages, batch.count, fingerprint, partition, factors, views.data(), &rows,
                                      &failed)
     check_batch(status, failed)
-    result = Columns.empty(FACTOR, rows)
+    result = Columns.empty(FACTOR, rows, memory)
     if rows == 0:
         return result
     cdef int64_t[::1] time = result.time

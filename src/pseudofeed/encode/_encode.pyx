@@ -20,7 +20,11 @@ from pseudofeed.records import TICK, Columns
 
 
 cdef extern from "encode/crc32.h" namespace "pseudofeed::encode" nogil:
-    uint32_t native_crc32 "pseudofeed::encode::crc32"(const byte* data, size_t size, uint32_t sum)
+    cppclass Crc32Kernel:
+        const char* name
+        uint32_t (*crc32)(const byte* data, size_t size, uint32_t sum)
+    const Crc32Kernel& native_crc32_kernel "pseudofeed::encode::crc32_kernel"()
+    vector[Crc32Kernel] native_crc32_kernels "pseudofeed::encode::crc32_kernels"()
 
 cdef extern from "encode/tick_block.h" namespace "pseudofeed::encode" nogil:
     size_t kMaximumBlockTicks
@@ -208,13 +212,14 @@ def peek_ticks(message):
     return MessageHeader(found.tick.fingerprint, partition, found.tick.sequence, 1, 1, found.tick.number)
 
 
-def decode_ticks(messages, *, uint64_t fingerprint, uint32_t partition):
+def decode_ticks(messages, *, uint64_t fingerprint, uint32_t partition, memory=None):
     """Columns of the ticks of all messages (a sequence of bytes-like objects), in their order, from one partition.
 
     A message is a tick block, an SBE tick or a JSON tick; they may be mixed. Everything is checked before a value is
     written: header, lengths, counts, checksum, fingerprint, partition (not of JSON, which doesn't carry it), and that
     a block's sequences, times and instruments ascend. Raises MalformedMessage with the index of the first bad message
     in `.index`, saying what was found, what was expected, and at which byte; the caller knows topic and offset.
+    memory: a ColumnMemory, which the columns then come from; without it they are new.
     """
     cdef Messages batch = Messages(messages)
     cdef vector[TickMessage] found
@@ -225,7 +230,7 @@ def decode_ticks(messages, *, uint64_t fingerprint, uint32_t partition):
     with nogil:
         status = check_ticks(batch.messages, batch.count, fingerprint, partition, found.data(), &ticks, &failed)
     check_batch(status, failed)
-    result = Columns.empty(TICK, ticks)
+    result = Columns.empty(TICK, ticks, memory)
     if ticks == 0:
         return result
     cdef int64_t[::1] time = result.time
@@ -244,11 +249,35 @@ def decode_ticks(messages, *, uint64_t fingerprint, uint32_t partition):
     return result
 
 
-def crc32(const unsigned char[::1] data not None, uint32_t sum=0):
-    """CRC-32 of the bytes as zlib.crc32 computes it; `sum` continues an earlier one."""
-    if data.shape[0] == 0:
-        return sum
+def crc32_kernels():
+    """Names of the ways to compute CRC-32 that this processor has, fastest first (csrc/encode/crc32.h)."""
+    return tuple(kernel.name.decode() for kernel in native_crc32_kernels())
+
+
+def crc32_kernel():
+    """The one of them that messages are checked with; PSEUDOFEED_ISA may ask for a slower one."""
+    return native_crc32_kernel().name.decode()
+
+
+def crc32(const unsigned char[::1] data not None, uint32_t sum=0, *, str kernel=""):
+    """CRC-32 of the bytes as zlib.crc32 computes it; `sum` continues an earlier one.
+
+    kernel: one of `crc32_kernels()`; "": the chosen one. Raises ValueError for another.
+    """
+    cdef Crc32Kernel chosen = native_crc32_kernel()
+    if kernel:
+        chosen = _kernel_named(kernel)
+    cdef size_t size = data.shape[0]
+    cdef const byte* at = <const byte*> &data[0] if size else NULL
     cdef uint32_t result
     with nogil:
-        result = native_crc32(<const byte*> &data[0], data.shape[0], sum)
+        result = chosen.crc32(at, size, sum)
     return result
+
+
+cdef Crc32Kernel _kernel_named(str name) except *:
+    cdef Crc32Kernel kernel
+    for kernel in native_crc32_kernels():
+        if kernel.name.decode() == name:
+            return kernel
+    raise ValueError(f"this processor has no kernel {name}")

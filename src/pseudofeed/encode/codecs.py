@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from typing_extensions import Buffer
 
@@ -17,33 +18,49 @@ from pseudofeed.encode._blocks import (
 from pseudofeed.encode._encode import decode_ticks, peek_ticks
 from pseudofeed.encode.header import MessageHeader
 from pseudofeed.market import Market
-from pseudofeed.records import Columns, Key, Kind, Shape
+from pseudofeed.records import ColumnMemory, Columns, Key, Kind, Shape
 
-__all__ = ["Codec", "codec_of"]
+__all__ = ["Codec", "Decode", "codec_of"]
+
+
+class Decode(Protocol):
+    """Messages and their partition to the rows that they hold, in `memory` if there is one and if it pays. Raises
+    MalformedMessage with the index of the first bad message."""
+
+    def __call__(
+        self, messages: Sequence[Buffer], partition: int, memory: ColumnMemory | None = None, /
+    ) -> Columns: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """decode: messages and their partition to the rows that they hold. peek: one message to its header, after the same
-    checks. Both raise MalformedMessage; decode gives it the index of the first bad message."""
+    """peek: one message to its header, after the checks that `decode` makes; raises MalformedMessage."""
 
-    decode: Callable[[Sequence[Buffer], int], Columns]
+    decode: Decode
     peek: Callable[[Buffer], MessageHeader]
 
 
 def codec_of(kind: Kind, market: Market, fingerprint: int) -> Codec:
     """For the messages of a market with that fingerprint. ValueError for a kind that has no rows."""
     if kind.shape is Shape.DENSE and kind.key is Key.INSTRUMENT:
-        return Codec(lambda messages, p: decode_ticks(messages, fingerprint=fingerprint, partition=p), peek_ticks)
+
+        def ticks(messages: Sequence[Buffer], partition: int, memory: ColumnMemory | None = None, /) -> Columns:
+            return decode_ticks(messages, fingerprint=fingerprint, partition=partition, memory=memory)
+
+        return Codec(ticks, peek_ticks)
     if kind.shape is Shape.DENSE:
         count = len(kind.key.names(market))
-        return Codec(
-            lambda messages, p: decode_factor_blocks(messages, fingerprint=fingerprint, partition=p, factors=count),
-            peek_factor_block,
-        )
+
+        def factors(messages: Sequence[Buffer], partition: int, memory: ColumnMemory | None = None, /) -> Columns:
+            return decode_factor_blocks(
+                messages, fingerprint=fingerprint, partition=partition, factors=count, memory=memory
+            )
+
+        return Codec(factors, peek_factor_block)
     if kind.shape is Shape.EVENTS:
-        return Codec(
-            lambda messages, p: decode_event_blocks(kind, messages, fingerprint=fingerprint, partition=p),
-            lambda message: peek_event_block(kind, message),
-        )
+
+        def events(messages: Sequence[Buffer], partition: int, _: ColumnMemory | None = None, /) -> Columns:
+            return decode_event_blocks(kind, messages, fingerprint=fingerprint, partition=partition)
+
+        return Codec(events, lambda message: peek_event_block(kind, message))
     raise ValueError(f"messages of {kind.topic} hold no rows")

@@ -43,12 +43,12 @@ def _murmur2(text: Words) -> Words:
     whole = length & ~3
     for at in range(0, whole, 4):
         k = (text[at] | text[at + 1] << 8 | text[at + 2] << 16 | text[at + 3] << 24) * _MULTIPLIER
-        h = h * _MULTIPLIER ^ (k ^ k >> 24) * _MULTIPLIER
+        h = h * _MULTIPLIER ^ (k ^ k >> np.uint32(24)) * _MULTIPLIER
     if whole < length:
         rest = text[whole:] << np.arange(0, 8 * (length - whole), 8, dtype=np.uint32)[:, np.newaxis]
         h = (h ^ np.bitwise_xor.reduce(rest, axis=0)) * _MULTIPLIER
-    h = (h ^ h >> 13) * _MULTIPLIER
-    return np.asarray(h ^ h >> 15)
+    h = (h ^ h >> np.uint32(13)) * _MULTIPLIER
+    return h ^ h >> np.uint32(15)
 
 
 def symbol_partition(symbol: str, partitions: int) -> int:

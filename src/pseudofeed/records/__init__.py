@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pseudofeed.records._memory import ColumnMemory
 from pseudofeed.records.columns import Columns
 from pseudofeed.records.factor import FACTOR
 from pseudofeed.records.kind import Field, Key, Kind, RowColumn, RowTable, Shape
@@ -22,6 +23,7 @@ __all__ = [
     "KINDS",
     "STATE",
     "TICK",
+    "ColumnMemory",
     "Columns",
     "Field",
     "Key",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pseudofeed.records._memory import ColumnMemory
 from pseudofeed.records.kind import Kind, Shape
 
 __all__ = ["Columns"]
@@ -79,9 +80,11 @@ class Columns:
         return cls(kind, *joined, spans=np.concatenate([part.spans for part in parts]))
 
     @classmethod
-    def empty(cls, kind: Kind, length: int = 0) -> Columns:
-        """Columns of that length whose values are not set yet."""
-        return cls(kind, *(np.empty(length, dtype) for dtype in kind.dtypes))
+    def empty(cls, kind: Kind, length: int = 0, memory: ColumnMemory | None = None) -> Columns:
+        """Columns of that length whose values are not set yet; in `memory`, or new."""
+        if memory is None:
+            return cls(kind, *(np.empty(length, dtype) for dtype in kind.dtypes))
+        return cls(kind, *memory.arrays(length, kind.dtypes))
 
     @classmethod
     def dense(
