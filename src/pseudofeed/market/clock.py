@@ -80,6 +80,12 @@ class Clock:
         return _SESSIONS_A_YEAR * self._trading().session_ns
 
     @property
+    def grain_ns(self) -> int:
+        """All times of the clock are whole multiples of it: what decides the form of times in a file."""
+        # Sessions open and close at whole minutes.
+        return math.gcd(self.start_ns, self.step_ns, 60_000_000_000 if self.calendar != ALWAYS_OPEN else 0)
+
+    @property
     def dt(self) -> float:
         """A step in years."""
         return self.step_ns / self.year_ns

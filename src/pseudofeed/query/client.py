@@ -23,10 +23,11 @@ from pseudofeed.cache.keys import channel, quote_key
 from pseudofeed.cache.reader import QuoteReader
 from pseudofeed.cache.subscriber import Wanted, pushed_quotes
 from pseudofeed.encode import instrument_partitions
+from pseudofeed.encode.arrow_schema import tick_schema
 from pseudofeed.errors import UnknownMarket
 from pseudofeed.market import Market
 from pseudofeed.moments import Every, Moment, bar_length, nanoseconds
-from pseudofeed.query.arrow import ArrowConnection, arrow_library
+from pseudofeed.query.arrow import ArrowConnection
 from pseudofeed.query.frames import (
     QuoteArrays,
     TickArrays,
@@ -34,6 +35,7 @@ from pseudofeed.query.frames import (
     factor_frame,
     quote_frame,
     tick_frame,
+    tick_table,
 )
 from pseudofeed.query.simulated import simulated_factors, simulated_ticks
 from pseudofeed.query.stored import BARS, TICKS, read_bars, read_factors, read_newest, window
@@ -177,23 +179,25 @@ class Client:
         """The ticks of one instrument with start <= time < end, by time.
 
         Index: time, a DatetimeIndex in UTC. Columns: price and variance (per year; float64, the exact doubles).
-        arrays: TickArrays. arrow: a pyarrow.Table (time, price, variance), read through ADBC.
+        arrays: TickArrays. arrow: a pyarrow.Table (time, price, variance), read through ADBC;
+        its time is in microseconds, or in nanoseconds where the market's step needs them.
         source: "store", or "simulation" for the same bits simulated again, whatever the store has; that needs an end.
         Raises UnknownSymbol, UnknownMarket if the store does not have the market, ServerError, SettingsError,
         LibraryError where pyarrow or ADBC's driver is missing, ValueError.
         """
         if arrays and arrow:
             raise ValueError("arrays and arrow: only one of them")
+        schema = tick_schema(self._market.clock.grain_ns, "time", "price", "variance") if arrow else None
         number = self._market.number_of(symbol)
         start_ns, end_ns = _moments(start, end)
         if _checked(source) == "simulation":
             found = simulated_ticks(self._market, number, start_ns, end_ns)
-        elif arrow:
+        elif schema is not None:
             values: dict[str, int | str] = {
                 "id": int(self._in_store().instrument_ids[number]),
                 **window(start_ns, end_ns),
             }
-            return self._arrow.read(TICKS, values)
+            return self._arrow.read(TICKS, values).cast(schema)
         else:
             read = self._from_store(
                 lambda connection: read_instrument(
@@ -201,10 +205,8 @@ class Client:
                 )
             )
             found = TickArrays(read.time, read.price, read.variance)
-        if arrow:
-            library = arrow_library()
-            time = library.array(found.time, library.timestamp("ns", tz="UTC"))
-            return library.table({"time": time, "price": found.price, "variance": found.variance})
+        if schema is not None:
+            return tick_table(found, schema)
         return found if arrays else tick_frame(found)
 
     @overload
