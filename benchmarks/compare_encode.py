@@ -27,9 +27,9 @@ def work() -> dict[str, tuple[int, Callable[[], object]]]:
     """What is measured: its name, its ticks, and the call."""
     import numpy as np
 
+    from pseudofeed.consume import stream as streams
     from pseudofeed.consume.lane import Lane, RawBatch
     from pseudofeed.consume.sink import Sink
-    from pseudofeed.consume import stream as streams
     from pseudofeed.encode import encode_tick_block_into, tick_block_size
 
     random = np.random.default_rng(1)

@@ -26,8 +26,9 @@ inline char* put_integer(char* at, std::int64_t value) { return std::to_chars(at
 // The shortest text that reads back to the same double: 1e+05, 0.25.
 inline char* put_shortest(char* at, double value) { return std::to_chars(at, at + double_text_limit, value).ptr; }
 
-// ISO 8601 in UTC. Any int64 of nanoseconds lies in the years 1677 to 2262, so a year has four digits.
-inline char* put_time(char* at, std::int64_t time) {
+// ISO 8601 in UTC, with that many decimals of the second (0 to 9), the rest cut off. Any int64 of nanoseconds lies in
+// the years 1677 to 2262, so a year has four digits.
+inline char* put_time(char* at, std::int64_t time, int decimals = 9) {
     using namespace std::chrono;
     const auto whole = floor<seconds>(nanoseconds{time});
     const auto day = floor<days>(whole);
@@ -44,10 +45,13 @@ inline char* put_time(char* at, std::int64_t time) {
     at = put_digits(at, second / 60 % 60, 2);
     *at++ = ':';
     at = put_digits(at, second % 60, 2);
-    *at++ = '.';
-    // Unsigned: the seconds of the earliest times, in nanoseconds, lie below the least int64.
-    at =
-        put_digits(at, static_cast<std::uint64_t>(time) - static_cast<std::uint64_t>(whole.count()) * 1'000'000'000, 9);
+    if (decimals > 0) {
+        *at++ = '.';
+        // Unsigned: the seconds of the earliest times, in nanoseconds, lie below the least int64.
+        auto fraction = static_cast<std::uint64_t>(time) - static_cast<std::uint64_t>(whole.count()) * 1'000'000'000;
+        for (int i = decimals; i < 9; ++i) fraction /= 10;
+        at = put_digits(at, fraction, decimals);
+    }
     *at++ = 'Z';
     return at;
 }

@@ -135,16 +135,27 @@ def simulate(
             min=1, max=MOST_STEPS, help="Simulate the steps 1 to STEPS. Without it, up to the market's clock.end."
         ),
     ] = None,
-    csv: Annotated[Path | None, typer.Option(metavar="DIR", help="Write CSV files into this folder.")] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write a folder of CSV files, one for each instrument, and factors.csv."),
+    ] = None,
     parquet: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one Parquet file, a row a tick.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw prices, volatilities and factors (PNG, PDF, SVG).")
+    ] = None,
     json_output: Json = False,
 ) -> None:
-    """Simulate without any server, into files; without --csv or --parquet, show where the prices went."""
+    """Simulate without any server, into files; without --csv, --parquet or --plot, show where the prices went.
+
+    Files appear when they are complete. A folder that holds only files of an earlier --csv is replaced as a whole; one
+    that holds others is refused. Times in Parquet are microseconds, or nanoseconds (which Spark can't read) if the step
+    needs them.
+    """
+    import signal
     import time
 
     from pseudofeed.market import Market
-    from pseudofeed.simulate.files import write_csv, write_parquet
-    from pseudofeed.simulate.progress import watched
+    from pseudofeed.simulate.export import export_market
 
     market = Market.load(market_file)
     if market.start_is_now:
@@ -152,30 +163,17 @@ def simulate(
     steps = market.last_step if steps is None else steps
     if steps is None:
         raise typer.BadParameter("is missing, and the market has no clock.end", param_hint="--steps")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does, it removes what is half written
+    last = export_market(market, steps, csv=csv, parquet=parquet, plot=plot, title=market.name)
     ticks = steps * len(market.symbols)
-    if csv is not None:
-        names = market.factors.names
-        write_csv(market.stream(steps=steps), csv, symbols=market.symbols, factor_names=names, total=ticks)
-    if parquet is not None:
-        write_parquet(market.stream(steps=steps), parquet, symbols=market.symbols, total=ticks)
-    with watched("simulating", ticks) as advance:
-        for block in market.stream(steps=steps):
-            advance(block.prices.size)
-            last = block
     if json_output:
-        print_json(
-            {
-                "market": market.name,
-                "ticks": ticks,
-                "steps": steps,
-                "prices": dict(zip(market.symbols, last.prices[-1].tolist(), strict=True)),
-            }
-        )
+        prices = dict(zip(market.symbols, last.prices[-1].tolist(), strict=True))
+        print_json({"market": market.name, "ticks": ticks, "steps": steps, "prices": prices})
         return
-    for written in (csv, parquet):
-        if written is not None:
-            stdout.print(f"{ticks:,} ticks in {written}")
-    if csv is None and parquet is None:
+    written = [place for place in (csv, parquet, plot) if place is not None]
+    for place in written:
+        stdout.print(f"{ticks:,} ticks in {place}", markup=False, soft_wrap=True)
+    if not written:
         table = result_table("symbol", right=("start", f"step {steps}"))
         for symbol, start, price in zip(market.symbols, market.instruments.initial_price, last.prices[-1], strict=True):
             table.add_row(symbol, f"{start:.2f}", f"{price:.2f}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import Callable
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -207,13 +206,7 @@ def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_without_pyarrow_it_is_said_before_anything_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real: Callable[..., Any] = builtins.__import__
-
-    def without(name: str, *arguments: Any, **named: Any) -> Any:
-        if name.split(".")[0] == "pyarrow":
-            raise ImportError(name)
-        return real(name, *arguments, **named)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "pyarrow.parquet", raising=False)
     with pytest.raises(LibraryError, match=r"pseudofeed\[arrow\]"):
         day_files(MARKET, tmp_path, 1, 5)

@@ -69,7 +69,8 @@ def test_a_day_moves_some_per_cent() -> None:
 
 def test_csv_reads_back_to_the_same_doubles(tmp_path: Path) -> None:
     paths = MARKET.simulate(5)
-    paths.to_csv(tmp_path)
+    paths.to_csv(tmp_path / "out")
+    tmp_path = tmp_path / "out"
     assert len(list(tmp_path.glob("*.csv"))) == 151
     frame = pd.read_csv(tmp_path / "ALFA.csv")
     assert list(frame.columns) == ["timestamp", "price", "variance"]

@@ -21,8 +21,7 @@ from pseudofeed.query.client import Client, connect
 from pseudofeed.records import kinds_of
 from pseudofeed.servers.embedded import EmbeddedServers
 from pseudofeed.settings import Connections
-from pseudofeed.simulate.files import write_csv
-from pseudofeed.simulate.plot import plot_paths
+from pseudofeed.simulate.export import export_market
 from pseudofeed.verify import verify_market
 
 __all__ = ["run_demo"]
@@ -139,10 +138,7 @@ def _ask(connections: Connections, console: Console) -> None:
 
 
 def _files(market: Market, output: Path, console: Console) -> None:
-    write_csv(
-        market.stream(steps=_STEPS), output, symbols=market.symbols, factor_names=market.factors.names, keep=_SHOWN
-    )
-    picture = output / "market.png"
+    folder, picture = output / "csv", output / "market.png"
     title = f"{market.name}: {_STEPS:,} steps of a second, seed {market.seed}"
-    plot_paths(market.simulate(_STEPS), picture, symbols=_SHOWN, title=title)
-    console.print(f"\n[bold]Files[/bold]: CSV of {len(_SHOWN)} instruments and of the factors, and {picture}")
+    export_market(market, _STEPS, csv=folder, plot=picture, symbols=_SHOWN, title=title)
+    console.print(f"\n[bold]Files[/bold]: {folder}, with {len(_SHOWN)} instruments and the factors, and {picture}")

@@ -84,6 +84,12 @@ class Clock:
         return SESSIONS_A_YEAR * self.timetable.regular_ns
 
     @property
+    def grain_ns(self) -> int:
+        """All times of the clock are whole multiples of it: what decides the form of times in a file."""
+        times = () if self.timetable is None else self.timetable.bounds
+        return math.gcd(self.start_ns, self.step_ns, *(int(np.gcd.reduce(bounds)) for bounds in times))
+
+    @property
     def dt(self) -> float:
         """A whole step in years; the last step of a stretch of trading may be shorter: see `step_years`."""
         if self.timetable is not None and self.step_ns == DAY_NS:

@@ -88,6 +88,11 @@ class Timetable:
         return cls(opens, closes, break_starts, break_ends, regular_ns, until_ns, source)
 
     @property
+    def bounds(self) -> tuple[Times, Times, Times, Times]:
+        """Opens, closes, beginnings and ends of breaks."""
+        return self.opens, self.closes, self.break_starts, self.break_ends
+
+    @property
     def trading(self) -> Times:
         """The trading time of each session, int64 (S,), ns."""
         return self.closes - self.opens - (self.break_ends - self.break_starts)

@@ -26,7 +26,7 @@ from pseudofeed.encode import instrument_partitions
 from pseudofeed.errors import UnknownMarket
 from pseudofeed.market import Market
 from pseudofeed.moments import Every, Moment, bar_length, nanoseconds
-from pseudofeed.query.arrow import ArrowConnection, arrow_library
+from pseudofeed.query.arrow import ArrowConnection
 from pseudofeed.query.frames import (
     QuoteArrays,
     TickArrays,
@@ -34,11 +34,12 @@ from pseudofeed.query.frames import (
     factor_frame,
     quote_frame,
     tick_frame,
+    tick_table,
 )
 from pseudofeed.query.simulated import simulated_factors, simulated_ticks
 from pseudofeed.query.stored import BARS, TICKS, bars_window, read_bars, read_factors, read_newest, window
 from pseudofeed.records import TICK
-from pseudofeed.records.arrow import arrow_schema, time_unit
+from pseudofeed.records.arrow import arrow_schema
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.history import read_member
@@ -179,24 +180,25 @@ class Client:
         """The ticks of one instrument with start <= time < end, by time.
 
         Index: time, a DatetimeIndex in UTC. Columns: price and variance (per year; float64, the exact doubles).
-        arrays: TickArrays. arrow: a pyarrow.Table (time, price, variance), whose schema does not
-        depend on the source: times are microseconds where the market's are whole ones; from the store through ADBC.
+        arrays: TickArrays. arrow: a pyarrow.Table (time, price, variance), read through ADBC;
+        its time is in microseconds, or in nanoseconds where the market's step needs them.
         source: "store", or "simulation" for the same bits simulated again, whatever the store has; that needs an end.
         Raises UnknownSymbol, UnknownMarket if the store does not have the market, ServerError, SettingsError,
         LibraryError where pyarrow or ADBC's driver is missing, ValueError.
         """
         if arrays and arrow:
             raise ValueError("arrays and arrow: only one of them")
+        schema = arrow_schema(TICK, self._market.clock.grain_ns, identified=False) if arrow else None
         number = self._market.number_of(symbol)
         start_ns, end_ns = _moments(start, end)
         if _checked(source) == "simulation":
             found = simulated_ticks(self._market, number, start_ns, end_ns)
-        elif arrow:
+        elif schema is not None:
             values: dict[str, int | str] = {
                 "id": int(self._in_store().instrument_ids[number]),
                 **window(start_ns, end_ns),
             }
-            return self._arrow.read(TICKS, values).cast(self._tick_schema())
+            return self._arrow.read(TICKS, values).cast(schema)
         else:
             read = self._from_store(
                 lambda connection: read_member(
@@ -204,10 +206,8 @@ class Client:
                 )
             )
             found = TickArrays(read.time, read["price"], read["variance"])
-        if arrow:
-            library, schema = arrow_library(), self._tick_schema()
-            time = library.array(found.time, library.timestamp("ns", tz="UTC")).cast(schema.field("time").type)
-            return library.table([time, found.price, found.variance], schema=schema)
+        if schema is not None:
+            return tick_table(found, schema)
         return found if arrays else tick_frame(found)
 
     @overload
@@ -315,11 +315,6 @@ class Client:
     def _wanted(self, numbers: Sequence[int]) -> Wanted:
         channels = [channel(self._record.name, p) for p in sorted({self._partitions[number] for number in numbers})]
         return Wanted({self._market.symbols[number]: number for number in numbers}, channels)
-
-    def _tick_schema(self) -> pa.Schema:
-        """The same for ticks of the store and of the simulation."""
-        arrow_library()
-        return arrow_schema(TICK, unit=time_unit(TICK, self._market))
 
     def _in_store(self) -> StoredMarket:
         """Raises as `ticks`."""
