@@ -38,7 +38,7 @@ _FORMAT = {
 def parquet_file(
     path: str | Path, *, symbols: Sequence[str], grain_ns: int, metadata: Mapping[str, str] | None = None
 ) -> Iterator[Write]:
-    """Write a Parquet file, one row a tick, by time and then by instrument; its schema is `arrow_schema(TICK, grain_ns)`.
+    """Write a Parquet file of the schema `arrow_schema(TICK, grain_ns)`, a row a tick, by time and then by instrument.
 
     Yields what takes the blocks, whose steps follow one another. Every row group but the last has ROW_GROUP rows.
     metadata: of the file's schema. Memory is about 100 MB. Raises LibraryError without pyarrow, and as `place.new_file`
