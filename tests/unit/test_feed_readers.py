@@ -15,7 +15,7 @@ from pseudofeed.market import Market
 from pseudofeed.operate.control import Progress, SignalControl
 from pseudofeed.publish._publish import MockCluster
 from pseudofeed.publish.feed import feed
-from pseudofeed.records import FACTOR, TICK
+from pseudofeed.records import TICK, kinds_of
 from pseudofeed.settings import Connections
 
 INSTRUMENTS, STEPS = 100, 10_000  # 16 MB in one partition
@@ -48,8 +48,8 @@ def test_the_feed_waits_for_the_slowest_reader() -> None:
     topic = TICK.topic_of("demo")
     progress: list[Progress] = []
     with MockCluster() as cluster:
-        cluster.create_topic(topic, 1)
-        cluster.create_topic(FACTOR.topic_of("demo"), 1)
+        for kind in kinds_of(market):
+            cluster.create_topic(kind.topic_of("demo"), 1)
         cluster.create_topic(MARKETS_TOPIC, 1)
         connections = Connections(kafka={"bootstrap.servers": cluster.bootstrap_servers})
         readers = [SlowReader(cluster.bootstrap_servers, topic, group) for group in ("one", "other")]

@@ -30,7 +30,7 @@ from pseudofeed.market import Market
 from pseudofeed.operate.control import SignalControl
 from pseudofeed.publish._publish import MockCluster
 from pseudofeed.publish.feed import feed
-from pseudofeed.records import FACTOR, TICK, Columns
+from pseudofeed.records import FACTOR, STATE, TICK, Columns
 from pseudofeed.settings import Connections
 from pseudofeed.simulate.paths import MarketState, TickBlock
 
@@ -64,6 +64,7 @@ def cluster() -> Iterator[MockCluster]:
         cluster.create_topic(MARKETS_TOPIC, 1)
         cluster.create_topic(TOPIC, PARTITIONS)
         cluster.create_topic(FACTOR_TOPIC, 1)
+        cluster.create_topic(STATE.topic_of("resumed"), 1)
         yield cluster
 
 
