@@ -268,6 +268,7 @@ def test_queries_touch_one_chunk_by_its_index(
             "id": 7,
             "ids": [3, 7],
             "every": 60_000_000,
+            "closes": "{}",
             "start": "2027-01-07 05:00+00",
             "end": "2027-01-07 06:00+00",
         }

@@ -180,6 +180,15 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         Market.load(tmp_path / "latin.toml")
 
 
+def test_a_byte_order_mark_and_thousands_of_digits_are_understood(tmp_path: Path) -> None:
+    text = (ROOT / "examples" / "market.toml").read_text(encoding="utf-8")
+    (tmp_path / "marked.toml").write_text(text, encoding="utf-8-sig")
+    assert Market.load(tmp_path / "marked.toml") == Market.loads("\ufeff" + text) == Market.loads(text)
+    with pytest.raises(MarketFileError, match=r"x\.toml: not valid TOML: Exceeds the limit"):
+        Market.loads(text.replace("seed = 7", f"seed = {'9' * 5000}"), file="x.toml")
+    assert Market.loads(text.replace("2026-03-02T14:30:00Z", '"2026-03-02T14:30:00+0000"')) == Market.loads(text)
+
+
 TEXTS = st.sampled_from(["now", "1s", "A"])
 KEYS_INSIDE = st.sampled_from(["symbol", "distribution", "low", "high", "mean", "x y", "<normal>"])
 JUNK = st.recursive(

@@ -64,10 +64,11 @@ def resolve_timetable(name: str, start_ns: int, end_ns: int | None = None) -> Ti
     except ValueError as problem:
         raise MarketFileError(f'clock.calendar: found "{name}"; it is {problem}') from None
     wanted_ns = min(start_ns + REACH_YEARS * _YEAR_NS if end_ns is None else end_ns, LAST_NS)
-    # Whole years, so that markets that start in the same year ask the library once.
-    first = date(_day(start_ns).year - 1, 12, 1)
-    last_year = max(_day(start_ns).year + 2, _day(wanted_ns).year + 1)
-    known = _read_sessions(name, first, min(date(min(last_year, 2262), 12, 31), _LAST_DAY))
+    try:
+        known = _read_sessions(name, *_window(start_ns, wanted_ns, 5))
+    except MarketFileError:
+        # Some calendars fail over some years only: ask for as little as will do.
+        known = _read_sessions(name, *_window(start_ns, wanted_ns, 1))
     until_ns = min(wanted_ns, known.until_ns)
     sessions, trading = known.sessions, known.trading
     if start_ns < known.from_ns:
@@ -89,6 +90,14 @@ def resolve_timetable(name: str, start_ns: int, end_ns: int | None = None) -> Ti
         return Timetable.of_sessions(sessions[after:end], regular_ns, until_ns, source())
     except ValueError as problem:
         raise _unusable(name, str(problem)) from None
+
+
+def _window(start_ns: int, wanted_ns: int, years: int) -> tuple[date, date]:
+    """The days to ask the library for, in whole multiples of some years: so markets that start about the same time ask
+    it once. At least two years after the start, which hold 252 sessions."""
+    start, wanted = _day(start_ns).year, _day(wanted_ns).year
+    first, last = start // years * years, -(-max(start + 2, wanted + 1) // years) * years
+    return date(first - 1, 12, 1), min(date(min(last, _LAST_DAY.year), 12, 31), _LAST_DAY)
 
 
 def source() -> str:

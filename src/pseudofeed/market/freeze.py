@@ -4,7 +4,6 @@ everywhere."""
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from pseudofeed.market.specification import Specification
 
 __all__ = ["market_file_text"]
 
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_ORDER = ("distribution", "mean", "median", "deviation", "low", "high")  # of a distribution's keys
 
 
 def market_file_text(specification: Specification) -> str:
@@ -35,11 +34,7 @@ def market_file_text(specification: Specification) -> str:
 
 def _table(lines: list[str], name: str, values: Mapping[str, object], *, array: bool = False) -> None:
     lines += ["", f"[[{name}]]" if array else f"[{name}]"]
-    lines += [f"{_key(key)} = {_value(value)}" for key, value in values.items() if value is not None]
-
-
-def _key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else json.dumps(key)
+    lines += [f"{key} = {_value(value)}" for key, value in values.items() if value is not None]
 
 
 def _value(value: object) -> str:
@@ -55,5 +50,6 @@ def _value(value: object) -> str:
             inner = [_value(entry) for entry in value]
             return "[\n" + "".join(f"    {text},\n" for text in inner) + "]" if long else f"[{', '.join(inner)}]"
         case Mapping():
-            return f"{{ {', '.join(f'{_key(str(key))} = {_value(entry)}' for key, entry in value.items())} }}"
+            entries = sorted(value.items(), key=lambda item: _ORDER.index(item[0]))
+            return f"{{ {', '.join(f'{key} = {_value(entry)}' for key, entry in entries)} }}"
     raise TypeError(f"{type(value).__name__} has no form in TOML")

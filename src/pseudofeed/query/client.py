@@ -25,6 +25,7 @@ from pseudofeed.cache.subscriber import Wanted, pushed_quotes
 from pseudofeed.encode import instrument_partitions
 from pseudofeed.errors import UnknownMarket
 from pseudofeed.market import Market
+from pseudofeed.market.parameters import PARAMETERS
 from pseudofeed.moments import Every, Moment, bar_length, nanoseconds
 from pseudofeed.query.arrow import ArrowConnection
 from pseudofeed.query.frames import (
@@ -265,14 +266,11 @@ class Client:
         return factor_frame(self._market.factors.names, *found)
 
     def instruments(self) -> pd.DataFrame:
-        """The market's instruments, index symbol: number, partition, the parameters (rates and variances per year), and
-        `loading_<factor>` for each factor."""
+        """The market's instruments, index symbol: number, partition, the parameters (rates and variances per year; the
+        drift is the total one), and `loading_<factor>` for each factor."""
         parameters = self._market.instruments
         columns: dict[str, object] = {"number": np.arange(len(self._market.symbols)), "partition": self._partitions}
-        for name in (
-            "initial_price", "initial_variance", "drift", "kappa", "theta", "xi", "rho", "idiosyncratic_volatility",
-        ):  # fmt: skip
-            columns[name] = getattr(parameters, name)
+        columns |= {parameter.name: parameters.arrays[parameter.name] for parameter in PARAMETERS}
         for k, factor in enumerate(self._market.factors.names):
             columns[f"loading_{factor}"] = parameters.factor_loadings[:, k]
         return pd.DataFrame(columns, index=pd.Index(self._market.symbols, name="symbol", dtype="object"))

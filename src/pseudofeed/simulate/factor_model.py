@@ -33,12 +33,6 @@ class FactorModel:
     def __init__(
         self, volatilities: ArrayLike, correlations: ArrayLike, *, dt: float, seed: int, drifts: ArrayLike | None = None
     ) -> None:
-        count = np.asarray(volatilities).size
-        self.dt = year_fraction(dt)
-        self.seed = integer("seed", seed, low=0, high=2**64 - 1)
-        self.volatilities = array("volatilities", volatilities, (count,), low=0.0)
-        self.correlations = _correlations(correlations, count)
-        self.drifts = array("drifts", 0.0 if drifts is None else drifts, (count,))
         check_labels(
             "factors",
             ("volatilities", volatilities, 0),
@@ -46,6 +40,12 @@ class FactorModel:
             ("correlations", correlations, 1),
             ("drifts", drifts, 0),
         )
+        count = np.asarray(volatilities).size
+        self.dt = year_fraction(dt)
+        self.seed = integer("seed", seed, low=0, high=2**64 - 1)
+        self.volatilities = array("volatilities", volatilities, (count,), low=0.0)
+        self.correlations = _correlations(correlations, count)
+        self.drifts = array("drifts", 0.0 if drifts is None else drifts, (count,))
         self.covariance = factor_covariance(self.volatilities, self.correlations)
         if not np.isfinite(self.covariance).all():
             largest = int(np.argmax(self.volatilities))
@@ -128,6 +128,7 @@ def nearest_correlation(matrix: ArrayLike) -> Floats:
     N. J. Higham, "Computing the nearest correlation matrix: a problem from finance", IMA Journal of Numerical
     Analysis 22(3), 2002, algorithm 3.3: alternating projections with Dykstra's correction.
     """
+    check_labels("factors", ("correlations", matrix, 0), ("correlations", matrix, 1))
     count = len(np.atleast_1d(np.asarray(matrix)))
     given = _correlations(matrix, count)
     try:
