@@ -7,8 +7,6 @@ file can't ask; it holds the repaired matrix itself.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -22,21 +20,21 @@ _SMALLEST_EIGENVALUE = -1e-9  # as in a market file: room for the rounding of ty
 
 
 class FactorModel:
-    """K factors with all that is constant over a run derived once.
+    """K factors with all that does not depend on a step's length derived once.
 
     volatilities (K,): per square root of a year, >= 0. correlations (K, K): symmetric, unit diagonal, positive
-    semi-definite (a rank-deficient matrix is fine). drifts (K,): per year. dt: years.
+    semi-definite (a rank-deficient matrix is fine). drifts (K,): per year. key: of the draws, 64 bits.
 
     Raises ValueError naming the argument and the index; for a matrix that is not positive semi-definite, with its
     smallest eigenvalue.
     """
 
+    @_random.default_floating_point
     def __init__(
-        self, volatilities: ArrayLike, correlations: ArrayLike, *, dt: float, seed: int, drifts: ArrayLike | None = None
+        self, volatilities: ArrayLike, correlations: ArrayLike, *, key: int, drifts: ArrayLike | None = None
     ) -> None:
         count = np.asarray(volatilities).size
-        self.dt = year_fraction(dt)
-        self.seed = integer("seed", seed, low=0, high=2**64 - 1)
+        self.key = key
         self.volatilities = array("volatilities", volatilities, (count,), low=0.0)
         self.correlations = array("correlations", correlations, (count, count), low=-1.0, high=1.0)
         self.drifts = array("drifts", 0.0 if drifts is None else drifts, (count,))
@@ -55,20 +53,7 @@ class FactorModel:
         if not np.isfinite(self.covariance).all():
             largest = int(np.argmax(self.volatilities))
             raise ValueError(f"volatilities[{largest}] is {self.volatilities[largest]:g}: its square is no double")
-        self._root = _random.cholesky(self.covariance)
-        self._drift_dt = self.drifts * self.dt
-        self._sqrt_dt = math.sqrt(self.dt)
-
-    def paths(self, first_step: int, levels: Floats, increments_out: Floats, levels_out: Floats) -> None:
-        """Fill increments and levels, (T, K) each, from first_step; `levels` (K,) is the state before, moved on
-        to that after."""
-        _simulate.factor_paths(
-            self._root, self._drift_dt, self._sqrt_dt, self.seed, first_step, levels, increments_out, levels_out
-        )
-
-    def shocks(self, increments: Floats) -> Floats:
-        """The increments less their drift, (T, K): what instruments load on."""
-        return np.ascontiguousarray(increments - self._drift_dt)
+        self.root = _random.cholesky(self.covariance)
 
 
 def simulate_factor_returns(
@@ -94,7 +79,8 @@ def simulate_factor_returns(
     drifts : (K,), per year; zeros where not given.
     nearest : where the correlations are not positive semi-definite, take `nearest_correlation` of them instead of
         raising. Its last bits may differ between machines.
-    out : float64 arrays (increments, levels) to fill, each (T, K).
+    out : float64 arrays (increments, levels) to fill, each (T, K). As they were after any error; Ctrl-C leaves them
+        partly filled.
 
     Returns
     -------
@@ -107,10 +93,13 @@ def simulate_factor_returns(
     steps = integer("steps", steps, low=1)
     if nearest:
         correlations = nearest_correlation(correlations)
-    model = FactorModel(volatilities, correlations, dt=dt, seed=seed, drifts=drifts)
-    shape = (steps, len(model.volatilities))
-    increments, levels = outputs(out, shape)
-    model.paths(1, np.zeros(shape[1]), increments, levels)
+    dt, key = year_fraction(dt), integer("seed", seed, low=0, high=2**64 - 1)
+    model = FactorModel(volatilities, correlations, key=key, drifts=drifts)
+    count = len(model.volatilities)
+    increments, levels = outputs(out, (steps, count))
+    _simulate.walk_factors(
+        model.root, model.drifts, key, 1, np.full(steps, dt), np.zeros(count), increments, levels
+    )
     return increments, levels
 
 
