@@ -15,7 +15,7 @@ from pseudofeed import records
 from pseudofeed.encode import encode_tick_json
 from pseudofeed.market import Market
 from pseudofeed.records import FACTOR, KINDS, STATE, TICK, Columns, Kind, Shape, kinds_of, row_tables, stored_kinds
-from pseudofeed.records.arrow import arrow_schema, time_unit
+from pseudofeed.records.arrow import arrow_schema
 from reference import sbe
 from reference.event_schema import message_name, schema_with
 
@@ -121,16 +121,16 @@ def test_columns_refuse_what_does_not_fit() -> None:
 
 
 def test_one_arrow_schema_whatever_it_is_for() -> None:
-    plain = arrow_schema(TICK, unit=time_unit(TICK, MARKET))
+    plain = arrow_schema(TICK, MARKET.clock.grain_ns, identified=False)
     assert [(field.name, str(field.type)) for field in plain] == [
         ("time", "timestamp[us, tz=UTC]"), ("price", "double"), ("variance", "double"),
     ]  # fmt: skip
-    file = arrow_schema(TICK, unit="ns", symbol=True, sequence=True, metadata={"a": "b"})
-    assert file.names == ["time", "symbol", "sequence", "price", "variance"]
-    assert file.metadata == {b"a": b"b"}
-    fine = Market.sample(instruments=1, factors=1, seed=1, name="fine", step="500ns", start="2026-03-02T14:30:00Z")
-    assert (time_unit(TICK, fine), time_unit(PROBE, MARKET)) == ("ns", "ns")
-    events = arrow_schema(PROBE, unit="ns", symbol=True, sequence=True)
-    assert [str(field.type) for field in events][2:] == [
-        "int64", "uint16", "double", "uint32", "int8", "string",
+    assert arrow_schema(TICK, 500).names == ["time", "symbol", "sequence", "price", "variance"]
+    assert str(arrow_schema(TICK, 500).field("time").type) == "timestamp[ns, tz=UTC]"
+    assert arrow_schema(FACTOR, 1000).names == ["time", "factor", "sequence", "increment", "level"]
+    events = arrow_schema(PROBE, MARKET.clock.grain_ns)
+    assert [str(field.type) for field in events] == [
+        "timestamp[ns, tz=UTC]", str(events.field("symbol").type), "int64", "uint16", "double", "uint32", "int8",
+        "string",
     ]  # fmt: skip
+    assert not any(field.nullable for field in events)

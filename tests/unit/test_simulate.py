@@ -151,7 +151,7 @@ def test_factor_increments_have_their_covariance() -> None:
 def test_factors_are_drawn_one_step_a_counter(first_step: int) -> None:
     """However many steps are drawn together, and where the step leaves its low word."""
     increments, levels = np.empty((25, 3)), np.empty((25, 3))
-    _simulate.factor_paths(np.eye(3), np.zeros(3), 1.0, 9, first_step, np.zeros(3), increments, levels)
+    _simulate.walk_factors(np.eye(3), np.zeros(3), 9, first_step, np.ones(25), np.zeros(3), increments, levels)
     for t in range(25):
         z, _ = simulation.standard_normals(9, np.arange(3, dtype=np.uint32), first_step + t, 1)
         assert increments[t].tobytes() == z.tobytes()
@@ -294,7 +294,7 @@ def test_qe_without_noise_in_the_variance_knows_no_rho() -> None:
 
 
 def test_a_path_that_leaves_the_doubles_is_named() -> None:
-    with pytest.raises(SimulationError, match=r"instrument 1 left the range of doubles at step \d+"):
+    with pytest.raises(SimulationError, match=r"instrument 1 left its range at step \d+"):
         simulate_heston_paths(
             initial_prices=100.0,
             initial_variances=[0.04, 1e6],

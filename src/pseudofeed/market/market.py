@@ -27,10 +27,10 @@ from pseudofeed.market.exchange import ALWAYS_OPEN
 from pseudofeed.market.file import MOST_FACTORS, MOST_PATHS, NOW
 from pseudofeed.market.mistakes import read_market_file
 from pseudofeed.market.parameters import InstrumentParameters
-from pseudofeed.market.paths import path_key
 from pseudofeed.market.sample import sample_tables
 from pseudofeed.market.settle import clock_of, load_notes, resolve
 from pseudofeed.market.specification import Specification, differences, fingerprint_of, missing_keys, specification_of
+from pseudofeed.random import _random
 from pseudofeed.times import EXAMPLE_TIME, format_step, format_time, parse_step
 from pseudofeed.toml_file import parse_toml, read_toml
 
@@ -130,6 +130,7 @@ class Market:
         return market
 
     @classmethod
+    @_random.default_floating_point
     def _read(cls, tables: Mapping[str, object], *, file: str, ask_library: bool, settle: bool = True) -> Market:
         ask_library = ask_library and settle
         specification = specification_of(read_market_file(tables, file=file, check_calendar=ask_library))
@@ -208,7 +209,7 @@ class Market:
     @property
     def key(self) -> int:
         """The key of the simulation's random numbers, 0 to 2^64 - 1: that of the market's path."""
-        return path_key(self.seed, self.path)
+        return _random.path_key(self.seed, self.path)
 
     @property
     def names_seed(self) -> bool:

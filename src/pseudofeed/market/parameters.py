@@ -4,7 +4,7 @@ The market file's models, the arrays, the native rows and the store's columns fo
 
 A parameter of an instrument is a number or a distribution (a table of the canonical specification). A draw is a pure
 function of (seed, instrument number, parameter number), so an instrument's parameters do not depend on what others are
-given, nor on the order of a file. Parameter numbers are the places in PARAMETERS; factor loading k is 16 + k.
+given, nor on the order of a file. The numbers stand in csrc/random/counters.h.
 """
 
 from __future__ import annotations
@@ -37,8 +37,6 @@ DRIFTS = ("total", "alpha")
 Value = float | Mapping[str, object]
 """A number, or a table with the key `distribution`."""
 
-_DRAW_PURPOSE = 2  # the counter's purpose word: 0 instruments' shocks, 1 factors' shocks, 2 parameters
-_FIRST_LOADING = 16
 _KINDS = {"normal": ("mean", "deviation"), "lognormal": ("median", "deviation"), "uniform": ("low", "high")}
 
 
@@ -138,6 +136,7 @@ class Drawn:
     outside: NDArray[np.intp]
 
 
+@_random.default_floating_point
 def draw(
     parameter: Parameter, default: Value, own: Mapping[int, Value], *, seed: int, instruments: int, loading: int | None
 ) -> Drawn:
@@ -145,7 +144,7 @@ def draw(
 
     loading: the factor's number if the parameter is a factor loading.
     """
-    number = PARAMETERS.index(parameter) if loading is None else _FIRST_LOADING + loading
+    number = _random.PARAMETER_NUMBERS[parameter.name] if loading is None else _random.FIRST_LOADING_NUMBER + loading
     kinds = np.empty(instruments, dtype=object)
     table = np.empty((4, instruments))  # the kind's two arguments, low, high
     kinds[:], table[:] = _arguments(default)[0], np.reshape(_arguments(default)[1], (4, 1))
@@ -159,9 +158,9 @@ def draw(
         first, second, low, high = table[:, ids]
         words = ids.astype(np.uint32)
         if kind == "uniform":
-            drawn = first + (second - first) * _random.uniforms(seed, words, number, _DRAW_PURPOSE)[0]
+            drawn = first + (second - first) * _random.uniforms(seed, words, number, _random.PARAMETER_PURPOSE)[0]
         else:
-            normals = _random.standard_normals(seed, words, number, _DRAW_PURPOSE)[0]
+            normals = _random.standard_normals(seed, words, number, _random.PARAMETER_PURPOSE)[0]
             drawn = first + second * normals if kind == "normal" else first * _random.exp(second * normals)
         values[ids] = np.minimum(np.maximum(drawn, low), high)
     allowed = (values >= parameter.lowest) & (values <= parameter.highest)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pseudofeed.random import _random
+
 __all__ = ["MOST_SUBSTEPS", "SCHEMES", "Scheme"]
 
-MOST_SUBSTEPS = 65_536
+MOST_SUBSTEPS = _random.MOST_SUBSTEPS
 
 
 @dataclass(frozen=True, slots=True)

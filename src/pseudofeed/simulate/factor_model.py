@@ -7,12 +7,11 @@ file can't ask; it holds the repaired matrix itself.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from pseudofeed.market.correlations import ROUNDING, check_form, covariance_root, factor_covariance, repaired
+from pseudofeed.random import _random
 from pseudofeed.simulate import _simulate
 from pseudofeed.simulate._arguments import Floats, array, check_labels, integer, outputs, year_fraction
 
@@ -20,18 +19,19 @@ __all__ = ["FactorModel", "nearest_correlation", "simulate_factor_returns"]
 
 
 class FactorModel:
-    """K factors with all that is constant over a run derived once.
+    """K factors with all that does not depend on a step's length derived once.
 
     volatilities (K,): per square root of a year, >= 0. correlations (K, K): symmetric, unit diagonal, positive
-    semi-definite (a rank-deficient matrix is fine); what rounding did to it is repaired. drifts (K,): per year. dt:
-    years.
+    semi-definite (a rank-deficient matrix is fine); what rounding did to it is repaired. drifts (K,): per year. key:
+    of the draws, 64 bits.
 
     Raises ValueError naming the argument and the index, and for a matrix that is not positive semi-definite the entry
     that shows it.
     """
 
+    @_random.default_floating_point
     def __init__(
-        self, volatilities: ArrayLike, correlations: ArrayLike, *, dt: float, seed: int, drifts: ArrayLike | None = None
+        self, volatilities: ArrayLike, correlations: ArrayLike, *, key: int, drifts: ArrayLike | None = None
     ) -> None:
         check_labels(
             "factors",
@@ -41,8 +41,7 @@ class FactorModel:
             ("drifts", drifts, 0),
         )
         count = np.asarray(volatilities).size
-        self.dt = year_fraction(dt)
-        self.seed = integer("seed", seed, low=0, high=2**64 - 1)
+        self.key = key
         self.volatilities = array("volatilities", volatilities, (count,), low=0.0)
         self.correlations = _correlations(correlations, count)
         self.drifts = array("drifts", 0.0 if drifts is None else drifts, (count,))
@@ -51,25 +50,12 @@ class FactorModel:
             largest = int(np.argmax(self.volatilities))
             raise ValueError(f"volatilities[{largest}] is {self.volatilities[largest]:g}: its square is no double")
         try:
-            self._root = covariance_root(self.covariance)
+            self.root = covariance_root(self.covariance)
         except ValueError as problem:
             raise ValueError(
                 f"correlations is {problem}; nearest_correlation() makes the nearest matrix that is, and nearest=True "
                 "takes it"
             ) from None
-        self._drift_dt = self.drifts * self.dt
-        self._sqrt_dt = math.sqrt(self.dt)
-
-    def paths(self, first_step: int, levels: Floats, increments_out: Floats, levels_out: Floats) -> None:
-        """Fill increments and levels, (T, K) each, from first_step; `levels` (K,) is the state before, moved on
-        to that after."""
-        _simulate.factor_paths(
-            self._root, self._drift_dt, self._sqrt_dt, self.seed, first_step, levels, increments_out, levels_out
-        )
-
-    def shocks(self, increments: Floats) -> Floats:
-        """The increments less their drift, (T, K): what instruments load on."""
-        return np.ascontiguousarray(increments - self._drift_dt)
 
 
 def simulate_factor_returns(
@@ -95,7 +81,8 @@ def simulate_factor_returns(
     drifts : (K,), per year; zeros where not given.
     nearest : where the correlations are not positive semi-definite, take `nearest_correlation` of them instead of
         raising. Its last bits may differ between machines.
-    out : float64 arrays (increments, levels) to fill, each (T, K).
+    out : float64 arrays (increments, levels) to fill, each (T, K). As they were after any error; Ctrl-C leaves them
+        partly filled.
 
     Returns
     -------
@@ -108,10 +95,11 @@ def simulate_factor_returns(
     steps = integer("steps", steps, low=1)
     if nearest:
         correlations = nearest_correlation(correlations)
-    model = FactorModel(volatilities, correlations, dt=dt, seed=seed, drifts=drifts)
-    shape = (steps, len(model.volatilities))
-    increments, levels = outputs(out, shape)
-    model.paths(1, np.zeros(shape[1]), increments, levels)
+    dt, key = year_fraction(dt), integer("seed", seed, low=0, high=2**64 - 1)
+    model = FactorModel(volatilities, correlations, key=key, drifts=drifts)
+    count = len(model.volatilities)
+    increments, levels = outputs(out, (steps, count))
+    _simulate.walk_factors(model.root, model.drifts, key, 1, np.full(steps, dt), np.zeros(count), increments, levels)
     return increments, levels
 
 

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from pseudofeed.market.correlations import check_form, covariance_root, repaired
 from pseudofeed.market.schemes import MOST_SUBSTEPS, SCHEMES
+from pseudofeed.random import _random
 from pseudofeed.simulate import _simulate
 from pseudofeed.simulate._arguments import (
     Floats,
@@ -19,6 +20,8 @@ from pseudofeed.simulate._arguments import (
 )
 
 __all__ = ["simulate_heston_paths"]
+
+_LEAST_TICKS = 131_072  # between two looks at the bound
 
 
 def simulate_heston_paths(
@@ -67,7 +70,10 @@ def simulate_heston_paths(
     substeps : each step is walked in so many parts of dt / substeps; the factors move the price in the first of them.
     threads : at most so many; None: one for each core that the process may use, where the work is large enough for
         several. The bits do not depend on it.
-    out : float64 arrays (prices, variances) to fill, each (T+1, N).
+    out : float64 arrays (prices, variances) to fill, each (T+1, N). They are as they were after any error. So, as long
+        as a later step may fail, what was in them is kept, which costs memory of their size and about a tenth of the time.
+        Whether one may fail is decided by a bound on all possible draws, at the state reached: a few thousand steps of
+        a second cannot, a hundred of a day may. Ctrl-C leaves them partly filled where nothing can fail any more.
 
     Returns
     -------
@@ -76,8 +82,9 @@ def simulate_heston_paths(
 
     Raises
     ------
-    ValueError : names the argument, the index and the allowed range. SimulationError : a path left the range of
-        doubles; names instrument and step.
+    ValueError : names the argument, the index and the allowed range. SimulationError : a price left the range of 1e-100
+        to 1e100, or a variance is not finite; names the earliest such step and its lowest instrument. SettingsError :
+        PSEUDOFEED_ISA names no instruction set of this machine.
 
     Lord, Koekkoek and van Dijk, "A comparison of biased simulation schemes for stochastic volatility models",
     Quantitative Finance 10(2), 2010. Andersen, "Simple and efficient simulation of the Heston stochastic volatility
@@ -121,8 +128,12 @@ def simulate_heston_paths(
     threads = thread_count(threads)
     drifts = array("factor_drifts", 0.0 if factor_drifts is None else factor_drifts, (factors,))
     covariance = _covariance(0.0 if factor_covariance is None else factor_covariance, factors)
-    start_price = array("initial_prices", initial_prices, (count,), low=np.finfo(np.float64).tiny)
-    start_variance = array("initial_variances", initial_variances, (count,), low=0.0)
+    state = np.stack(
+        [
+            array("initial_prices", initial_prices, (count,), low=_simulate.LOWEST_PRICE, high=_simulate.HIGHEST_PRICE),
+            array("initial_variances", initial_variances, (count,), low=0.0),
+        ]
+    )
     model = _simulate.Heston(
         ids=np.arange(count, dtype=np.uint32),
         drift=array("drift", drift, (count,)),
@@ -133,16 +144,75 @@ def simulate_heston_paths(
         idiosyncratic_volatility=array("idiosyncratic_volatility", idiosyncratic_volatility, (count,), low=0.0),
         factor_loadings=array("factor_loadings", loadings, (count, factors)),
         factor_covariance=covariance,
-        dt=dt,
-        seed=integer("seed", seed, low=0, high=2**64 - 1),
+        key=integer("seed", seed, low=0, high=2**64 - 1),
         scheme=_scheme(scheme),
         substeps=integer("substeps", substeps, low=1, high=MOST_SUBSTEPS),
     )
     prices, variances = outputs(out, (steps + 1, count))
-    prices[0], variances[0] = start_price, start_variance
-    shocks = np.ascontiguousarray(increments - drifts * dt)
-    model.walk(1, shocks, start_price.copy(), start_variance.copy(), prices[1:], variances[1:], threads=threads)
+    run = _Run(model, dt, _shocks(increments, drifts, dt), state, threads)
+    if out is None:
+        prices[0], variances[0] = state
+        run.walk(prices[1:], variances[1:])
+    else:
+        run.walk_into(prices, variances)
     return prices, variances
+
+
+@_random.default_floating_point
+def _shocks(increments: Floats, drifts: Floats, dt: float) -> Floats:
+    """The factors' increments less their drift, (T, K)."""
+    return np.ascontiguousarray(increments - drifts * dt)
+
+
+class _Run:
+    """A walk through T steps of `dt` years with these shocks (T, K), from a state (2, N) on."""
+
+    def __init__(self, model: _simulate.Heston, dt: float, shocks: Floats, state: Floats, threads: int) -> None:
+        self.model, self.dt, self.shocks, self.state, self.threads = model, dt, shocks, state, threads
+        self.step = 0
+
+    def walk(
+        self, prices: Floats, variances: Floats, old_prices: Floats | None = None, old_variances: Floats | None = None
+    ) -> None:
+        """Fill the next rows; where the old ones are given, keep there what was in them, and put it back after an
+        error."""
+        rows = slice(self.step, self.step + len(prices))
+        self.model.walk(
+            self.step + 1,
+            np.full(len(prices), self.dt),
+            self.shocks[rows],
+            self.state,
+            prices,
+            variances,
+            old_prices=old_prices,
+            old_variances=old_variances,
+            threads=self.threads,
+        )
+        self.step = rows.stop
+
+    def walk_into(self, prices: Floats, variances: Floats) -> None:
+        """Fill the caller's arrays, (T+1, N); as long as a later step may fail, keep what was in them, and put it back
+        after an error."""
+        steps, start = len(self.shocks), self.state.copy()
+        old: Floats | None = None
+        try:
+            while self.step < steps and self._may_fail():
+                # Pages of a new array cost nothing until they are used.
+                old = np.empty((2, *prices.shape)) if old is None else old
+                most = max(steps // 32, _LEAST_TICKS // prices.shape[1], 1)
+                rows = slice(self.step + 1, min(self.step + most, steps) + 1)
+                self.walk(prices[rows], variances[rows], old[0, rows], old[1, rows])
+        except BaseException:
+            if old is not None:
+                done = slice(1, self.step + 1)
+                prices[done], variances[done] = old[0, done], old[1, done]
+            raise
+        prices[0], variances[0] = start
+        self.walk(prices[self.step + 1 :], variances[self.step + 1 :])
+
+    def _may_fail(self) -> bool:
+        left = self.shocks[self.step :]
+        return self.model.may_fail(len(left), self.dt, np.abs(left).sum(axis=0), self.state)
 
 
 def _covariance(given: ArrayLike, factors: int) -> Floats:
