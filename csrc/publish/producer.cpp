@@ -308,6 +308,11 @@ void Producer::partition_counts(std::int64_t* acknowledged, std::int64_t* messag
     }
 }
 
+std::int64_t Producer::factor_messages() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return factors_.accepted_messages;
+}
+
 std::int64_t Producer::factor_step() {
     const std::lock_guard<std::mutex> lock(mutex_);
     return factors_.acknowledged_step;

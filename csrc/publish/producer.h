@@ -119,6 +119,8 @@ class Producer {
     void partition_counts(std::int64_t* acknowledged, std::int64_t* messages, std::int64_t* bytes);
     // The last step of the factors that is acknowledged; 0: none.
     std::int64_t factor_step();
+    // Messages of factors handed to librdkafka.
+    std::int64_t factor_messages();
     // What librdkafka last said about its connections, "" if nothing.
     std::string last_error();
     // Steps of a full block of a partition; 0 where it has no instruments.

@@ -16,8 +16,10 @@ from live.feeder import sample, start_feeder
 from live.own_servers import own_broker
 from live.topic import assert_topic_holds
 from pseudofeed.operate.control import Progress, SignalControl
-from pseudofeed.publish.feed import FeedSummary, feed
-from pseudofeed.publish.resume import read_end
+from pseudofeed.publish.ends import read_ends
+from pseudofeed.publish.feed import feed
+from pseudofeed.publish.run import FeedSummary
+from pseudofeed.records import TICK
 from pseudofeed.settings import Connections
 
 SHAPES = [{"mode": "block"}, {"mode": "tick"}, {"mode": "tick", "encoding": "json"}]
@@ -42,7 +44,7 @@ def test_killed_50_times_every_step_is_there_once(
             else:
                 time.sleep(chance.uniform(0.0, 1.2))
             feeder.kill()
-        end = read_end(kafka, market, 4, settle=False)
+        end = read_ends(kafka, market, 4, settle=False)[TICK]
         ends["apart"] += len(set(end.steps.tolist())) > 1
         ends["within a step"] += bool(end.ahead.any())
     print(ends)
@@ -108,7 +110,7 @@ def test_the_broker_killed_five_times_in_mid_stream(repeats: Callable[[int], int
             summaries = [feeding.stop() for feeding in feeds]
         for feeding, summary in zip(feeds, summaries, strict=True):
             market = sample(feeding.name)
-            end = read_end(broker.kafka, market, 4)
+            end = read_ends(broker.kafka, market, 4)[TICK]
             assert int(end.steps[end.steps > 0].min()) == summary.last_step
             feed(market, broker.connections, SignalControl(), steps=end.newest + 100)
             assert_topic_holds(broker.connections, market, steps=end.newest + 100)

@@ -13,10 +13,11 @@ from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.errors import LibraryError, SettingsError
 from pseudofeed.market import Market
 from pseudofeed.records import FACTOR, TICK, Columns
+from pseudofeed.simulate.stream import advance
 from pseudofeed.store.backfill.bounds import steps_between
 from pseudofeed.store.backfill.claims import Claim, _held, _held_by_all
 from pseudofeed.store.backfill.files import day_files, write_day_files
-from pseudofeed.store.backfill.rows import Shard, shard_rows, walk
+from pseudofeed.store.backfill.rows import Shard, shard_rows
 from pseudofeed.store.backfill.run import Stretch, shared_out
 from pseudofeed.store.backfill.steps import intersect, merge, outside, subtract
 from pseudofeed.store.registry import StoredMarket
@@ -71,7 +72,7 @@ def test_connections_share_what_is_left_evenly() -> None:
 @pytest.mark.parametrize("batch_steps", [1, 7, 1_000])
 def test_rows_do_not_depend_on_how_they_are_cut(batch_steps: int) -> None:
     paths = MARKET.simulate(60)
-    state = walk(MARKET, None, 20, _always)
+    state = advance(MARKET, None, 20)
     found = list(shard_rows(MARKET, Shard(21, 60, batch_steps), state=state))
     assert [rows.first for rows in found] == list(range(21, 61, batch_steps))
     for name, expected in (("price", paths.prices[21:]), ("variance", paths.variances[21:])):
@@ -81,20 +82,6 @@ def test_rows_do_not_depend_on_how_they_are_cut(batch_steps: int) -> None:
         values = np.concatenate([rows.rows[FACTOR][name] for rows in found])
         assert values.tobytes() == np.ascontiguousarray(expected).tobytes()
     assert np.concatenate([rows.rows[TICK].time for rows in found]).tolist() == np.repeat(paths.time[21:], 5).tolist()
-
-
-def test_a_long_walk_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pseudofeed.store.backfill.rows._WALK_TICKS", 50)
-    asked: list[int] = []
-
-    def going_on() -> bool:
-        asked.append(1)
-        return len(asked) <= 3
-
-    state = walk(MARKET, None, 1_000, going_on)
-    assert state is not None
-    assert state.step == 30
-    assert walk(MARKET, state, 30, _always) is state
 
 
 START_NS = MARKET.clock.start_ns

@@ -33,12 +33,13 @@ from pseudofeed.encode.events import encode_events, event_entries
 from pseudofeed.encode.header import MessageHeader
 from pseudofeed.encode.partitions import instrument_partitions, partition_count, partitions_of, symbol_partition
 from pseudofeed.encode.rows import encode_copy_rows
-from pseudofeed.encode.state import StatePart, StateRecord, decode_state, encode_state, peek_state
+from pseudofeed.encode.state import MAXIMUM_PART, StatePart, StateRecord, decode_state, encode_state, peek_state
 
 __all__ = [
     "MAXIMUM_BLOCK_TICKS",
     "MAXIMUM_EVENT_BLOCK",
     "MAXIMUM_EVENT_STEPS",
+    "MAXIMUM_PART",
     "TICK_SIZE",
     "Codec",
     "MessageHeader",

@@ -7,7 +7,7 @@ together; market.py makes the market. Every key has its text in MUST_BE, from wh
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -62,11 +62,9 @@ def _matching(pattern: re.Pattern[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _one_of(names: Iterable[str]) -> AfterValidator:
-    known = tuple(names)
-
+def _one_of(names: Container[str]) -> AfterValidator:
     def check(text: str) -> str:
-        if text not in known:
+        if text not in names:
             raise PydanticCustomError("choice", "must be one of them")
         return text
 

@@ -35,7 +35,8 @@ from pseudofeed.times import EXAMPLE_TIME, format_step, format_time, parse_step
 from pseudofeed.toml_file import parse_toml, read_toml
 
 if TYPE_CHECKING:
-    from pseudofeed.simulate.paths import MarketState, Paths, TickBlock
+    from pseudofeed.simulate.paths import Paths, TickBlock
+from pseudofeed.simulate.state import MarketState
 
 __all__ = ["FactorParameters", "InstrumentParameters", "Market", "SimulationParameters"]
 

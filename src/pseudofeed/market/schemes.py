@@ -18,11 +18,14 @@ MOST_SUBSTEPS = _random.MOST_SUBSTEPS
 @dataclass(frozen=True, slots=True)
 class Scheme:
     """least_variance: the smallest variance that its paths may have. most_reversion: the largest kappa dt of a step at
-    which its variance still behaves; beyond it oscillates (None: any)."""
+    which its variance still behaves; beyond it oscillates (None: any). hidden: names of the numbers that it keeps of
+    each instrument beside price and variance. state_version: another one where any of these means something else."""
 
     name: str
     least_variance: float
     most_reversion: float | None
+    hidden: tuple[str, ...] = ()
+    state_version: int = 1
 
 
 _DECLARED = (

@@ -95,6 +95,7 @@ cdef extern from "publish/producer.h" namespace "pseudofeed::publish" nogil:
         Status publish(const Ticks& block, int timeout_ms, cbool* done)
         Status publish_factors(const Factors& block, int timeout_ms, cbool* done)
         int64_t factor_step()
+        int64_t factor_messages()
         Status poll()
         Status flush(int timeout_ms, int64_t* left)
         Counts counts()
@@ -309,6 +310,10 @@ cdef class NativeProducer:
     def factor_step(self):
         """The last step of the factors that is acknowledged; 0: none."""
         return self._open().factor_step()
+
+    def factor_messages(self):
+        """Messages of factors handed to librdkafka."""
+        return self._open().factor_messages()
 
     def poll(self):
         """Serve the delivery reports that have come in; raise what stands."""

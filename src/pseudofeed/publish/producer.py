@@ -266,6 +266,11 @@ class Producer:
         """The last step of the factors that is acknowledged; 0: none."""
         return self._native.factor_step()
 
+    @property
+    def factor_messages(self) -> int:
+        """Messages of factors that were handed to librdkafka."""
+        return self._native.factor_messages()
+
     def flush(self, timeout: float = 10.0) -> int:
         """Send what is queued and wait for its acknowledgement, at most `timeout` seconds; messages that are left."""
         deadline = time.monotonic() + timeout

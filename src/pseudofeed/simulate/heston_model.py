@@ -71,9 +71,10 @@ def simulate_heston_paths(
     threads : at most so many; None: one for each core that the process may use, where the work is large enough for
         several. The bits do not depend on it.
     out : float64 arrays (prices, variances) to fill, each (T+1, N). They are as they were after any error. So, as long
-        as a later step may fail, what was in them is kept, which costs memory of their size and about a tenth of the time.
-        Whether one may fail is decided by a bound on all possible draws, at the state reached: a few thousand steps of
-        a second cannot, a hundred of a day may. Ctrl-C leaves them partly filled where nothing can fail any more.
+        as a later step may fail, what was in them is kept, which costs memory of their size and about a tenth of the
+        time. Whether one may fail is decided by a bound on all possible draws, at the state reached: a few thousand
+        steps of a second cannot, a hundred of a day may. Ctrl-C leaves them partly filled where nothing can fail any
+        more.
 
     Returns
     -------

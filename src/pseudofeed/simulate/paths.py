@@ -3,14 +3,16 @@ in."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pseudofeed.simulate.state import FACTOR_LEVEL, PRICE, VARIANCE, MarketState
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from pseudofeed.simulate.files.block import Write
 
-__all__ = ["MarketState", "Paths", "TickBlock"]
+__all__ = ["Paths", "TickBlock"]
 
 Floats = NDArray[np.float64]
 
@@ -26,21 +28,11 @@ _WRITTEN_AT_ONCE = 1 << 20  # ticks that are given to a file at once, between tw
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MarketState:
-    """All that the steps after `step` depend on: prices (N,), variances (N,), factor levels (K,), float64."""
-
-    step: int
-    prices: Floats
-    variances: Floats
-    factor_levels: Floats
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class TickBlock:
     """Consecutive steps of a market: row j is step first_step + j, the columns are instruments in the market's order.
 
     time: int64 (T,), ns since the epoch, UTC. prices, variances: float64 (T, N). factor_increments, factor_levels:
-    float64 (T, K).
+    float64 (T, K). hidden: the scheme's hidden numbers after the last step, (N,) each by name; None: not known.
     """
 
     first_step: int
@@ -49,6 +41,7 @@ class TickBlock:
     variances: Floats
     factor_increments: Floats
     factor_levels: Floats
+    hidden: Mapping[str, Floats] | None = field(default_factory=dict)
 
     @property
     def last_step(self) -> int:
@@ -64,14 +57,24 @@ class TickBlock:
             self.variances[rows],
             self.factor_increments[rows],
             self.factor_levels[rows],
+            self.hidden if not self.hidden or self.first_step + end > self.last_step else None,
         )
 
     @property
     def state(self) -> MarketState:
-        """The state at the last step, a copy: with it `Market.stream` goes on behind this block."""
-        return MarketState(
-            self.last_step, self.prices[-1].copy(), self.variances[-1].copy(), self.factor_levels[-1].copy()
-        )
+        """The state after the last step, a copy: with it `Market.stream` goes on behind this block. Raises ValueError
+        where the block is a part of another and its hidden numbers are not known."""
+        if self.hidden is None:
+            raise ValueError(
+                f"the state after step {self.last_step} is not known: the block is the first part of another"
+            )
+        arrays = {
+            PRICE: self.prices[-1],
+            VARIANCE: self.variances[-1],
+            **self.hidden,
+            FACTOR_LEVEL: self.factor_levels[-1],
+        }
+        return MarketState(self.last_step, {name: array.copy() for name, array in arrays.items()})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

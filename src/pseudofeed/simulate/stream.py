@@ -6,45 +6,32 @@ passes; or it is given the state at the step before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pseudofeed.market.schemes import SCHEMES, Scheme
 from pseudofeed.random import _random
 from pseudofeed.simulate import _simulate
 from pseudofeed.simulate._arguments import array, integer, thread_count
 from pseudofeed.simulate.factor_model import FactorModel
-from pseudofeed.simulate.paths import MarketState, Paths, TickBlock
+from pseudofeed.simulate.models import FactorSteps, make_model
+from pseudofeed.simulate.paths import Paths, TickBlock
+from pseudofeed.simulate.state import FACTOR_LEVEL, PRICE, VARIANCE, MarketState
 
 if TYPE_CHECKING:
     from pseudofeed.market import Market
 
-__all__ = ["simulate", "stream", "stream_factors"]
+__all__ = ["advance", "simulate", "stream", "stream_factors"]
 
 # Ticks in a block for each thread: 1 MiB of prices and variances stays in its second-level cache on its way to the
 # encoder.
 _BLOCK_TICKS = 65_536
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _FactorSteps:
-    """T steps of K factors, as both native walks want them.
-
-    dt (T,): each step's length in years. nights (T,): 1 where a night precedes the step, None where a night has no
-    variance. increments, levels (T, K); shocks (T, K), night_shocks (nights, K): the increments in trading, and in each
-    night, less their drift.
-    """
-
-    first_step: int
-    dt: NDArray[np.float64]
-    nights: NDArray[np.uint8] | None
-    increments: NDArray[np.float64]
-    levels: NDArray[np.float64]
-    shocks: NDArray[np.float64]
-    night_shocks: NDArray[np.float64] | None
+# Ticks that are walked through at once where none are kept: their factors and the clock's arrays take memory.
+_WALK_TICKS = 10_000_000
 
 
 class _Factors:
@@ -55,9 +42,9 @@ class _Factors:
         self.clock = market.clock
         self.model = FactorModel(factors.volatilities, factors.correlations, key=market.key, drifts=factors.drifts)
         self.step = step
-        self.levels = array("state.factor_levels", levels, (len(factors.names),)).copy()
+        self.levels = array("state.factor_level", levels, (len(factors.names),)).copy()
 
-    def walk(self, steps: int) -> _FactorSteps:
+    def walk(self, steps: int) -> FactorSteps:
         """Move on by `steps`."""
         first_step = self.step + 1
         nights = night_shocks = None
@@ -65,8 +52,15 @@ class _Factors:
             nights = self.clock.gaps(first_step, steps).view(np.uint8)
             night_shocks = np.empty((int(nights.sum()), len(self.levels)))
         increments, levels, shocks = (np.empty((steps, len(self.levels))) for _ in range(3))
-        walked = _FactorSteps(
-            first_step, self.clock.step_years(first_step, steps), nights, increments, levels, shocks, night_shocks
+        walked = FactorSteps(
+            first_step,
+            self.clock.step_years(first_step, steps),
+            nights,
+            self.clock.night_dt,
+            increments,
+            levels,
+            shocks,
+            night_shocks,
         )
         _simulate.walk_factors(
             self.model.root,
@@ -87,49 +81,20 @@ class _Factors:
 
 
 class _Run:
-    """A market's models and the state they have reached."""
+    """Some instruments of a market, and the state that they have reached."""
 
     @_random.default_floating_point
     def __init__(
         self, market: Market, instruments: NDArray[np.uint32], state: MarketState | None, threads: int
     ) -> None:
         self.threads = threads
-        parameters, factors = market.instruments, market.factors
-        if state is None:
-            state = MarketState(
-                0,
-                parameters.initial_price[instruments],
-                parameters.initial_variance[instruments],
-                np.zeros(len(factors.names)),
-            )
-        elif state.prices.shape != instruments.shape or state.factor_levels.shape != (len(factors.names),):
-            raise ValueError(
-                f"state: of {len(state.prices)} instruments and {len(state.factor_levels)} factors, "
-                f"expected {len(instruments)} and {len(factors.names)}"
-            )
-        self.factors = _Factors(market, state.step, state.factor_levels)
-        self.heston = _simulate.Heston(
-            ids=instruments,
-            drift=parameters.drift[instruments],
-            kappa=parameters.kappa[instruments],
-            theta=parameters.theta[instruments],
-            xi=parameters.xi[instruments],
-            rho=parameters.rho[instruments],
-            idiosyncratic_volatility=parameters.idiosyncratic_volatility[instruments],
-            factor_loadings=np.ascontiguousarray(parameters.factor_loadings[instruments]),
-            factor_covariance=self.factors.model.covariance,
-            key=market.key,
-            scheme=market.simulation.scheme,
-            substeps=market.simulation.substeps,
-        )
-        prices, lowest, highest = state.prices, _simulate.LOWEST_PRICE, _simulate.HIGHEST_PRICE
-        least = 0.0 if market.simulation.scheme == "qe" else -np.inf
-        self.state = np.stack(  # (2, N)
-            [
-                array("state.prices", prices, instruments.shape, low=lowest, high=highest),
-                array("state.variances", state.variances, instruments.shape, low=least),
-            ]
-        )
+        scheme = SCHEMES[market.simulation.scheme]
+        self._hidden = scheme.hidden
+        levels = np.zeros(len(market.factors.names)) if state is None else _state_array(state, FACTOR_LEVEL)
+        self.factors = _Factors(market, 0 if state is None else state.step, levels)
+        self.model = make_model(market, instruments, self.factors.model)
+        # (2 + hidden, M): prices, variances, hidden numbers
+        self.state = self.model.first_state() if state is None else _checked(state, scheme, instruments.shape)
 
     @property
     def step(self) -> int:
@@ -138,23 +103,44 @@ class _Run:
     @_random.default_floating_point
     def walk(
         self, steps: int, prices: NDArray[np.float64] | None, variances: NDArray[np.float64] | None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Move on by `steps`, keeping prices and variances where given; the factors' increments and levels,
-        (steps, K)."""
+    ) -> FactorSteps:
+        """Move on by `steps`, keeping prices and variances where given; what the factors did."""
         factors = self.factors.walk(steps)
-        self.heston.walk(
-            factors.first_step,
-            factors.dt,
-            factors.shocks,
-            self.state,
-            prices,
-            variances,
-            nights=factors.nights,
-            night_dt=self.factors.clock.night_dt,
-            night_shocks=factors.night_shocks,
-            threads=self.threads,
-        )
-        return factors.increments, factors.levels
+        self.model.walk(factors, self.state, prices, variances, threads=self.threads)
+        return factors
+
+    def walk_to(self, step: int, block_steps: int) -> None:
+        """Move on to a step without keeping anything."""
+        while self.step < step:
+            self.walk(min(block_steps, step - self.step), None, None)
+
+    @property
+    def hidden(self) -> dict[str, NDArray[np.float64]]:
+        """Copies of the hidden numbers, (M,) each."""
+        return {name: row.copy() for name, row in zip(self._hidden, self.state[2:], strict=True)}
+
+    def market_state(self) -> MarketState:
+        """A copy of the whole state."""
+        price, variance = self.state[:2].copy()
+        arrays = {PRICE: price, VARIANCE: variance, **self.hidden, FACTOR_LEVEL: self.factors.levels.copy()}
+        return MarketState(self.step, arrays)
+
+
+def _checked(state: MarketState, scheme: Scheme, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """The rows of a given state; ValueError names the array that can't be gone on from."""
+    lowest, highest = _simulate.LOWEST_PRICE, _simulate.HIGHEST_PRICE
+    rows = [
+        array("state.price", _state_array(state, PRICE), shape, low=lowest, high=highest),
+        array("state.variance", _state_array(state, VARIANCE), shape, low=scheme.least_variance),
+    ]
+    rows += [array(f"state.{name}", _state_array(state, name), shape) for name in scheme.hidden]
+    return np.stack(rows)
+
+
+def _state_array(state: MarketState, name: str) -> NDArray[np.float64]:
+    if name not in state.arrays:
+        raise ValueError(f"state: it has no array {name!r}; it has {', '.join(map(repr, state.arrays))}")
+    return state.arrays[name]
 
 
 def stream(
@@ -186,16 +172,34 @@ def stream(
 
 
 def _blocks(market: Market, run: _Run, start_step: int, steps: int | None, block_steps: int) -> Iterator[TickBlock]:
-    while run.step < start_step - 1:
-        run.walk(min(block_steps, start_step - 1 - run.step), None, None)
+    run.walk_to(start_step - 1, block_steps)
     end = None if steps is None else start_step - 1 + steps
     while end is None or run.step < end:
         count = block_steps if end is None else min(block_steps, end - run.step)
         first_step = run.step + 1
         prices = np.empty((count, run.state.shape[1]))
         variances = np.empty_like(prices)
-        increments, levels = run.walk(count, prices, variances)
-        yield TickBlock(first_step, market.clock.times(first_step, count), prices, variances, increments, levels)
+        walked = run.walk(count, prices, variances)
+        time = market.clock.times(first_step, count)
+        yield TickBlock(first_step, time, prices, variances, walked.increments, walked.levels, run.hidden)
+
+
+def advance(
+    market: Market,
+    state: MarketState | None,
+    step: int,
+    *,
+    threads: int | None = None,
+    going_on: Callable[[int], bool] = lambda _step: True,
+) -> MarketState:
+    """The whole market's state after `step`, from an earlier one, or from the start where that is None. Nothing between
+    them is kept. going_on: called every few tenths of a second with the step that is reached; where it says no, that
+    step's state is returned. Raises as `stream` does."""
+    run = _Run(market, _numbers(market, None), state, thread_count(threads))
+    hop = max(1, _WALK_TICKS // len(market.symbols))
+    while run.step < step and going_on(run.step):
+        run.walk_to(min(step, run.step + hop), hop)
+    return run.market_state()
 
 
 def stream_factors(
@@ -228,16 +232,16 @@ def simulate(market: Market, steps: int | None, *, threads: int | None = None) -
         raise ValueError(
             f"steps is {steps}: {shape[0]} x {shape[1]} prices do not fit in memory; use Market.stream"
         ) from None
-    prices[0], variances[0] = run.state
-    increments, levels = run.walk(steps, prices[1:], variances[1:])
+    prices[0], variances[0] = run.state[:2]
+    walked = run.walk(steps, prices[1:], variances[1:])
     return Paths(
         symbols=market.symbols,
         factor_names=market.factors.names,
         time=time,
         prices=prices,
         variances=variances,
-        factor_increments=increments,
-        factor_levels=np.vstack([np.zeros((1, levels.shape[1])), levels]),
+        factor_increments=walked.increments,
+        factor_levels=np.vstack([np.zeros((1, walked.levels.shape[1])), walked.levels]),
     )
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.errors import SettingsError
 from pseudofeed.market import Market
-from pseudofeed.records import Kind, Shape, kinds_of
+from pseudofeed.records import STATE, Kind, Shape, kinds_of
 from pseudofeed.settings import Connections
 from pseudofeed.verify.report import Difference, StageTally, VerifyReport
 
@@ -35,6 +35,7 @@ def verify_market(
     from pseudofeed.verify.kafka import compare_kafka, newest_kafka
     from pseudofeed.verify.postgres import compare_postgres, newest_postgres
     from pseudofeed.verify.redis import compare_redis, newest_redis
+    from pseudofeed.verify.state import compare_state
 
     chosen = STAGES if stages is None else tuple(stage for stage in STAGES if stage in stages)
     unknown = set(stages or ()) - set(STAGES)
@@ -66,6 +67,8 @@ def verify_market(
         for number, kind in enumerate(kinds[stage]):
             name = f"{stage}_{kind.topic}" if number else stage
             compare[name] = partial(against, record, connections, kind, last_step=last_step)
+        if stage == "kafka":
+            compare[f"kafka_{STATE.topic}"] = partial(compare_state, record, connections)
     report = VerifyReport(record.name, last_step, {name: StageTally() for name in compare})
     for name, run in compare.items():
         run(tally=report.stages[name])
@@ -73,7 +76,7 @@ def verify_market(
 
 
 def _kinds(market: Market, *, stored: bool) -> list[Kind]:
-    """The kinds of which every row is compared. Of a checkpoint only the newest counts, and it has no rows."""
+    """The kinds of which every row is compared. Of a checkpoint only the newest counts: see state.py."""
     return [
         kind
         for kind in kinds_of(market)

@@ -20,8 +20,9 @@ from pseudofeed.records.arrow import arrow_library
 from pseudofeed.simulate.export import write_blocks
 from pseudofeed.simulate.files.names import portable_name
 from pseudofeed.simulate.files.parquet import ROW_GROUP, parquet_file
-from pseudofeed.simulate.paths import MarketState, TickBlock
-from pseudofeed.store.backfill.rows import walk
+from pseudofeed.simulate.paths import TickBlock
+from pseudofeed.simulate.state import MarketState
+from pseudofeed.simulate.stream import advance
 
 __all__ = ["DayFile", "day_files", "write_day_files"]
 
@@ -69,7 +70,7 @@ def write_day_files(market: Market, files: Sequence[DayFile], going_on: Callable
             continue
         if state is not None and state.step >= file.first:  # a day that has more steps than were asked for
             state = None
-        state = walk(market, state, file.first - 1, going_on)
+        state = advance(market, state, file.first - 1, threads=1, going_on=lambda _step: going_on())
         if not going_on():
             break
         try:

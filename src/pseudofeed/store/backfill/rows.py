@@ -3,17 +3,17 @@ whatever order and on whatever machine, gets the same bits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from pseudofeed.market import Market
 from pseudofeed.records import Columns, Kind, stored_kinds
-from pseudofeed.simulate.paths import MarketState
 from pseudofeed.simulate.rows import block_rows
+from pseudofeed.simulate.state import MarketState
 
-__all__ = ["Shard", "ShardRows", "shard_rows", "walk"]
+__all__ = ["Shard", "ShardRows", "shard_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +49,3 @@ def shard_rows(market: Market, shard: Shard, *, state: MarketState | None = None
     for block in blocks:
         rows = {kind: block_rows(kind, block, numbers) for kind, numbers in members.items()}
         yield ShardRows(block.first_step, block.last_step, rows, block.state)
-
-
-# Ticks that are walked through at once, a few tenths of a second: so a long way can be interrupted.
-_WALK_TICKS = 10_000_000
-
-
-def walk(market: Market, state: MarketState | None, step: int, going_on: Callable[[], bool]) -> MarketState | None:
-    """The state at `step`, from an earlier one (None: the start), or the last one reached before `going_on` said no."""
-    hop = max(1, _WALK_TICKS // len(market.symbols))
-    while (reached := 0 if state is None else state.step) < step and going_on():
-        block = next(market.stream(start_step=min(step, reached + hop), steps=1, state=state, threads=1))
-        state = block.state
-    return state

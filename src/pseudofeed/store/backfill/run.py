@@ -22,11 +22,12 @@ from pseudofeed.market import Market
 from pseudofeed.operate.control import Control, Progress
 from pseudofeed.records import TICK, Kind
 from pseudofeed.settings import Connections
-from pseudofeed.simulate.paths import MarketState
+from pseudofeed.simulate.state import MarketState
+from pseudofeed.simulate.stream import advance
 from pseudofeed.store.backfill.bounds import steps_between
 from pseudofeed.store.backfill.claims import Claim, read_claims
 from pseudofeed.store.backfill.files import day_files, write_day_files
-from pseudofeed.store.backfill.rows import Shard, shard_rows, walk
+from pseudofeed.store.backfill.rows import Shard, shard_rows
 from pseudofeed.store.backfill.steps import intersect, merge
 from pseudofeed.store.backfill.writer import BackfillWriter, Committed
 from pseudofeed.store.connection import open_connection, store_error
@@ -257,7 +258,7 @@ class _Run:
     def _fill(self, writer: BackfillWriter, stretch: Stretch, state: MarketState | None) -> MarketState | None:
         """Write a stretch; the state at its end, or where it was asked to stop."""
         market = self._market.record.market
-        state = walk(market, state, stretch.first - 1, self._going_on)
+        state = advance(market, state, stretch.first - 1, threads=1, going_on=lambda _step: self._going_on())
         if not self._going_on():
             return state
         shard = Shard(stretch.first, stretch.last, self._batch_steps)
