@@ -69,8 +69,8 @@ class StateSender:
 
     @property
     def due(self) -> bool:
-        """Whether a state is to be proposed. Not while one waits: if acknowledgements lag behind, each would replace the
-        one before, and none would ever be sent."""
+        """Whether a state is to be proposed. Not while one waits: where acknowledgements lag behind, each would replace
+        the one before, and none would ever be sent."""
         return self._walked >= WALK_SECONDS and self._proposal is None
 
     def propose(self, state: MarketState, offsets: Mapping[str, NDArray[np.int64]]) -> None:
