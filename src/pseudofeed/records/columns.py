@@ -7,16 +7,24 @@ within a step numbers ascending. So within a number sequences ascend, and times 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pseudofeed.records.kind import Kind, Shape
 
-__all__ = ["Columns"]
+__all__ = ["Columns", "Memory"]
 
 Array = NDArray[Any]
+
+
+class Memory(Protocol):
+    """Where the arrays of columns come from, if not from NumPy: memory that is used again."""
+
+    def arrays(self, length: int, dtypes: Sequence[np.dtype[Any]]) -> Sequence[Array]:
+        """(length,) each; their values are not set."""
+        ...
 
 
 class Columns:
@@ -79,8 +87,10 @@ class Columns:
         return cls(kind, *joined, spans=np.concatenate([part.spans for part in parts]))
 
     @classmethod
-    def empty(cls, kind: Kind, length: int = 0) -> Columns:
-        """Columns of that length whose values are not set yet."""
+    def empty(cls, kind: Kind, length: int = 0, memory: Memory | None = None) -> Columns:
+        """Columns of that length whose values are not set yet; from `memory`, or new."""
+        if memory is not None:
+            return cls(kind, *memory.arrays(length, kind.dtypes))
         return cls(kind, *(np.empty(length, dtype) for dtype in kind.dtypes))
 
     @classmethod
