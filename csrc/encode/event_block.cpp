@@ -14,7 +14,7 @@ constexpr std::size_t kStepsAt = 32;
 constexpr std::size_t kFirstEventAt = 36;
 constexpr std::size_t kMoreAt = 40;
 
-static_assert(kHeaderSize + kRootSize + kLongGroupSize == kEventBlockHead);
+static_assert(kHeaderSize + kRootSize + kGroupSize == kEventBlockHead);
 
 EventHead load_head(const std::byte* entry) {
     return {load_little<std::int64_t>(entry + offsetof(EventHead, time)),
@@ -112,7 +112,7 @@ Status encode_event_block(const EventKind& kind, const EventBlockSource& source,
     store_little(out + kStepsAt, source.steps);
     store_little(out + kFirstEventAt, source.first_event);
     store_little(out + kMoreAt, std::uint32_t{source.more});
-    std::byte* at = put_long_group(out + kHeaderSize + kRootSize, kind.entry_size, source.events);
+    std::byte* at = put_group(out + kHeaderSize + kRootSize, kind.entry_size, source.events);
     if (source.events > 0) std::memcpy(at, source.entries, source.events * kind.entry_size);
     put_checksum(out, size);
     *written = size;
@@ -128,7 +128,7 @@ Status check_event_block(const EventKind& kind, Bytes message, EventBlockView* v
                        kMaximumEventBlock);
     }
     if (Status status = take_header(message, {kind.name, kind.id, kRootSize}, &cursor); !status.ok()) return status;
-    if (Status status = take_long_group(cursor, "events", kind.entry_size, &found.entries); !status.ok()) return status;
+    if (Status status = take_group(cursor, "events", kind.entry_size, &found.entries); !status.ok()) return status;
     if (Status status = check_end(cursor); !status.ok()) return status;
     const auto more = load_little<std::uint32_t>(message.data + kMoreAt);
     if (more > 1) {

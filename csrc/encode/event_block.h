@@ -3,7 +3,7 @@
 // So the C++ struct, the entry of the SBE group and the NumPy structured dtype are the same bytes, and encoding is a
 // copy and a checksum. The layout with offsets stands in docs/wire.md.
 //
-//   8 prefix (message.h)  32 uint32 steps   36 uint32 firstEvent   40 uint32 more   44 group of entries: uint16, uint32
+//   8 prefix (message.h)  32 uint32 steps   36 uint32 firstEvent   40 uint32 more   44 group of entries
 //
 // A block covers its steps also where nothing happened in them. Where a step has more events than a message holds, the
 // block says `more`, and the next one begins in that step, at event `firstEvent` of it. Events are counted in the
@@ -29,7 +29,7 @@ static_assert(sizeof(EventHead) == 16 && offsetof(EventHead, time) == 0 && offse
               offsetof(EventHead, step) == 12 && offsetof(EventHead, event) == 14);
 static_assert(std::is_trivially_copyable_v<EventHead>);
 
-inline constexpr std::size_t kEventBlockHead = kPrefixSize + 12 + kLongGroupSize;
+inline constexpr std::size_t kEventBlockHead = kPrefixSize + 12 + kGroupSize;
 inline constexpr std::size_t kMaximumEventBlock = 512 << 10;  // bytes
 inline constexpr std::size_t kMaximumEventSteps = 1 << 16;    // so that `step` has 16 bits
 inline constexpr std::size_t kMaximumEventEntry = 4096;       // bytes
@@ -41,10 +41,12 @@ struct EventKind {
     std::size_t entry_size = 0;
 };
 
-// How many entries of that size a block holds at most.
+// How many entries of that size a block holds at most: as SBE counts them, in 16 bits.
 constexpr std::size_t maximum_events(std::size_t entry_size) {
     return (kMaximumEventBlock - kEventBlockHead) / entry_size;
 }
+
+static_assert(maximum_events(sizeof(EventHead)) <= kMaximumEntries);
 
 // Bytes of a block of so many events; 0 where no block can have them.
 constexpr std::size_t event_block_size(std::size_t events, std::size_t entry_size) {

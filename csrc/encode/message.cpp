@@ -17,33 +17,6 @@ std::uint32_t checksum_of(const std::byte* message, std::size_t size) {
 
 bool is_block_length(std::size_t found, std::size_t ours, bool newer) { return newer ? found >= ours : found == ours; }
 
-// A group whose entries are counted in a `Count`.
-template <typename Count>
-Status take_counted(Cursor& cursor, const char* name, std::size_t entry_size, Group* group) {
-    constexpr std::size_t head = 2 + sizeof(Count);
-    const std::size_t left = cursor.message.size - cursor.at;
-    if (left < head) {
-        return failure(Code::malformed, "%s ends at byte %zu, expected the group `%s` at byte %zu", cursor.name,
-                       cursor.message.size, name, cursor.at);
-    }
-    const std::byte* at = cursor.message.data + cursor.at;
-    const std::size_t stride = load_little<std::uint16_t>(at);
-    const std::size_t count = load_little<Count>(at + 2);
-    if (!is_block_length(stride, entry_size, cursor.newer)) {
-        return failure(Code::malformed, "%s: blockLength of group `%s` is %zu at byte %zu, expected %zu", cursor.name,
-                       name, stride, cursor.at, entry_size);
-    }
-    // Numbers below 2^16 and 2^32: their product fits 64 bits.
-    if (std::uint64_t{stride} * count > left - head) {
-        return failure(Code::malformed,
-                       "%s: group `%s` has %zu entries of %zu bytes at byte %zu, but the message has %zu bytes",
-                       cursor.name, name, count, stride, cursor.at, cursor.message.size);
-    }
-    *group = {at + head, stride, count};
-    cursor.at += head + stride * count;
-    return {};
-}
-
 }  // namespace
 
 void put_prefix(const Template& kind, const Prefix& prefix, std::byte* out) {
@@ -60,12 +33,6 @@ std::byte* put_group(std::byte* at, std::size_t entry_size, std::size_t entries)
     store_little(at, static_cast<std::uint16_t>(entry_size));
     store_little(at + 2, static_cast<std::uint16_t>(entries));
     return at + kGroupSize;
-}
-
-std::byte* put_long_group(std::byte* at, std::size_t entry_size, std::size_t entries) {
-    store_little(at, static_cast<std::uint16_t>(entry_size));
-    store_little(at + 2, static_cast<std::uint32_t>(entries));
-    return at + kLongGroupSize;
 }
 
 void put_checksum(std::byte* message, std::size_t size) {
@@ -109,11 +76,27 @@ Status take_header(Bytes message, const Template& kind, Cursor* cursor) {
 }
 
 Status take_group(Cursor& cursor, const char* name, std::size_t entry_size, Group* group) {
-    return take_counted<std::uint16_t>(cursor, name, entry_size, group);
-}
-
-Status take_long_group(Cursor& cursor, const char* name, std::size_t entry_size, Group* group) {
-    return take_counted<std::uint32_t>(cursor, name, entry_size, group);
+    const std::size_t left = cursor.message.size - cursor.at;
+    if (left < kGroupSize) {
+        return failure(Code::malformed, "%s ends at byte %zu, expected the group `%s` at byte %zu", cursor.name,
+                       cursor.message.size, name, cursor.at);
+    }
+    const std::byte* at = cursor.message.data + cursor.at;
+    const std::size_t stride = load_little<std::uint16_t>(at);
+    const std::size_t count = load_little<std::uint16_t>(at + 2);
+    if (!is_block_length(stride, entry_size, cursor.newer)) {
+        return failure(Code::malformed, "%s: blockLength of group `%s` is %zu at byte %zu, expected %zu", cursor.name,
+                       name, stride, cursor.at, entry_size);
+    }
+    // Two numbers below 2^16: their product fits 32 bits.
+    if (stride * count > left - kGroupSize) {
+        return failure(Code::malformed,
+                       "%s: group `%s` has %zu entries of %zu bytes at byte %zu, but the message has %zu bytes",
+                       cursor.name, name, count, stride, cursor.at, cursor.message.size);
+    }
+    *group = {at + kGroupSize, stride, count};
+    cursor.at += kGroupSize + stride * count;
+    return {};
 }
 
 Status check_end(const Cursor& cursor) {

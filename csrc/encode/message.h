@@ -23,8 +23,7 @@ inline constexpr std::size_t kSequenceAt = 16;
 inline constexpr std::size_t kPartitionAt = 24;
 inline constexpr std::size_t kChecksumAt = 28;
 inline constexpr std::size_t kPrefixSize = 32;
-inline constexpr std::size_t kGroupSize = 4;      // blockLength, numInGroup: uint16 each
-inline constexpr std::size_t kLongGroupSize = 6;  // blockLength: uint16, numInGroup: uint32
+inline constexpr std::size_t kGroupSize = 4;  // blockLength, numInGroup: uint16 each
 
 // SBE counts a group's entries in a uint16 whose 65535 means null.
 inline constexpr std::size_t kMaximumEntries = 65534;
@@ -51,7 +50,6 @@ struct Prefix {
 // Header and common fields; the checksum comes last, when all else is there.
 void put_prefix(const Template& kind, const Prefix& prefix, std::byte* out);
 std::byte* put_group(std::byte* at, std::size_t entry_size, std::size_t entries);  // returns where entries begin
-std::byte* put_long_group(std::byte* at, std::size_t entry_size, std::size_t entries);
 void put_checksum(std::byte* message, std::size_t size);
 
 Prefix load_prefix(const std::byte* message);
@@ -73,7 +71,6 @@ struct Group {
 // The steps of checking, in their order; all fail with malformed, and say what was found, what was expected and where.
 Status take_header(Bytes message, const Template& kind, Cursor* cursor);
 Status take_group(Cursor& cursor, const char* name, std::size_t entry_size, Group* group);
-Status take_long_group(Cursor& cursor, const char* name, std::size_t entry_size, Group* group);
 Status check_end(const Cursor& cursor);  // nothing behind the last group, and the checksum fits
 
 // sequence .. sequence + steps - 1 lie in 1 .. 2^63 - 1.

@@ -16,7 +16,7 @@ from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.bus.topics import TopicState
 from pseudofeed.consume import Batch
 from pseudofeed.market import Market
-from pseudofeed.records import TICK, Columns
+from pseudofeed.records import TICK, Columns, Kind
 from pseudofeed.settings import Connections
 from pseudofeed.store import chunk_index
 from pseudofeed.store.chunk_index import ChunkIndexer, make_index, unindexed_chunks
@@ -181,10 +181,10 @@ def test_a_bulk_that_begins_while_the_indexer_looks_is_let_be(
 ) -> None:
     looks, written = threading.Semaphore(0), threading.Event()
 
-    def look(connection: psycopg.Connection, tier: Tier) -> list[Chunk]:
+    def look(connection: psycopg.Connection, tier: Tier, kind: Kind) -> list[Chunk]:
         looks.release()
         assert written.wait(20)
-        return unindexed_chunks(connection, tier, TICK)
+        return unindexed_chunks(connection, tier, kind)
 
     monkeypatch.setattr(chunk_index, "unindexed_chunks", look)
     with _worker(plain_connections, record) as sink:

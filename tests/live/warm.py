@@ -30,8 +30,8 @@ from pseudofeed.errors import OffsetConflict, ServerError
 from pseudofeed.operate.control import SignalControl
 from pseudofeed.records import TICK
 from pseudofeed.settings import Connections
-from pseudofeed.store.series import TICKS
 from pseudofeed.store.sink import StoreSink
+from pseudofeed.store.tables import copy_statement
 from pseudofeed.store.worker import prepare_store
 
 ANY_TIME = "at any time"
@@ -190,7 +190,7 @@ class _DoomedSink(StoreSink):
 
     def _copy(self, connection: psycopg.Connection, rows: bytes) -> None:
         if self.fate.is_due(MID_COPY):
-            with connection.cursor().copy(TICKS.copy.encode()) as copy:
+            with connection.cursor().copy(copy_statement(TICK)) as copy:
                 copy.write(rows[: len(rows) // 2])
                 connection.pgconn.flush()
                 self.fate.fulfil()

@@ -220,13 +220,11 @@ inline void lengthen(Random& random, Message& message) {
     store_little(message.data(), static_cast<std::uint16_t>(root + more));
     message.insert(message.begin() + static_cast<std::ptrdiff_t>(at), more, std::byte{0xEE});
     at += more;
-    const bool is_long = load_little<std::uint16_t>(message.data() + 2) == kEvents.id;
-    const std::size_t head = is_long ? kLongGroupSize : kGroupSize;
-    while (message.size() - at >= head) {
+    while (message.size() - at >= kGroupSize) {
         const std::size_t length = load_little<std::uint16_t>(message.data() + at);
         const std::size_t count = load_little<std::uint16_t>(message.data() + at + 2);
         store_little(message.data() + at, static_cast<std::uint16_t>(length + more));
-        at += head;
+        at += kGroupSize;
         for (std::size_t k = 0; k < count; ++k, at += more) {
             at += length;
             if (at > message.size() || message.size() > 4096) return;

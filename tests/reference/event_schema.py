@@ -16,7 +16,7 @@ _PREFIX = (
     ("checksum", "Checksum"),
 )
 _ROOT = (("steps", "Count"), ("firstEvent", "Number"), ("more", "Flag"))
-_HEAD = (("time", "Time"), ("number", "InstrumentNumber"), ("step", "StepOffset"), ("event", "EventNumber"))
+_HEAD = (("time", "Time"), ("number", "InstrumentNumber"), ("step", "StepOffset"), ("eventNumber", "EventNumber"))
 
 
 def message_name(kind: Kind) -> str:
@@ -35,7 +35,7 @@ def schema_with(kind: Kind, package: str) -> str:
     )
     for number, (name, type_) in enumerate((*_PREFIX, *_ROOT), 1):
         ET.SubElement(message, "field", name=name, id=str(number), type=type_)
-    group = ET.SubElement(message, "group", name="events", id="20", dimensionType="longGroupSizeEncoding")
+    group = ET.SubElement(message, "group", name="events", id="20", dimensionType="groupSizeEncoding")
     for number, (name, type_) in enumerate(_HEAD, 21):
         ET.SubElement(group, "field", name=name, id=str(number), type=type_)
     for number, field in enumerate(kind.fields, 21 + len(_HEAD)):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from damage import neighbours
@@ -31,7 +31,7 @@ from reference.event_schema import message_name, schema_with
 
 FINGERPRINT, PARTITION = 0xFEDCBA9876543210, 3
 SCHEMA = sbe.templates(ET.fromstring(schema_with(PROBE, "pseudofeed.test")))
-NAMES = [*("time", "number", "step", "event"), *(field.name for field in PROBE.fields)]
+NAMES = [*("time", "number", "step", "eventNumber"), *(field.name for field in PROBE.fields)]
 
 
 def rows(counts: list[list[int]], first_step: int = 1) -> Columns:
@@ -90,7 +90,6 @@ def test_any_events_equal_the_reference_and_come_back_bit_for_bit(given: list[li
 
 
 @given(counts, st.integers(1, 5), st.integers(1, 1000))
-@settings(max_examples=200)
 def test_events_are_cut_into_blocks_that_follow_on_from_each_other(
     given: list[list[int]], most: int, first_step: int
 ) -> None:
@@ -181,9 +180,9 @@ def test_wrong_input_is_refused(changes: dict[str, Any], text: str) -> None:
         (32, "<I", 0, "0 steps, expected 1 .. 65536"),
         (40, "<I", 2, "more is 2 at byte 40, expected 0 or 1"),
         (44, "<H", 34, "blockLength of group `events` is 34 at byte 44, expected 35"),
-        (46, "<I", 2**32 - 1, "group `events` has 4294967295 entries of 35 bytes at byte 44"),
-        (46, "<I", 3, "35 bytes behind its end"),
-        (64, "<H", 1, "does not follow on"),
+        (46, "<H", 65535, "group `events` has 65535 entries of 35 bytes at byte 44"),
+        (46, "<H", 3, "35 bytes behind its end"),
+        (62, "<H", 1, "does not follow on"),
     ],
 )
 def test_a_wrong_field_with_a_fitting_checksum_is_named(at: int, layout: str, value: int, text: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -43,7 +43,6 @@ def small() -> dict[str, NDArray[Any]]:
 
 
 @given(arrays, st.integers(250, 600), st.randoms())
-@settings(max_examples=200)
 def test_any_state_comes_back_from_its_parts_in_any_order(
     given: dict[str, NDArray[Any]], most: int, random: Any
 ) -> None:
@@ -115,7 +114,6 @@ def test_every_truncation_and_every_flipped_bit_is_an_error() -> None:
 
 
 @given(st.integers(0, 2**32), st.binary(min_size=1, max_size=8))
-@settings(max_examples=500)
 def test_whatever_a_writer_gets_wrong_is_no_other_error(at: int, wrong: bytes) -> None:
     """Bytes behind a checksum that fits."""
     (message,) = encoded(small())
