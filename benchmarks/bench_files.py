@@ -15,9 +15,10 @@ from pyarrow import parquet
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from pseudofeed.market import Market
-from pseudofeed.simulate.export import export_market, write_blocks
+from pseudofeed.simulate.export import export_market
 from pseudofeed.simulate.files.csv import csv_folder
 from pseudofeed.simulate.files.parquet import parquet_file
+from pseudofeed.simulate.files.walk import write_blocks
 from pseudofeed.simulate.paths import TickBlock
 
 # Ticks that a round writes; of to_csv a fraction, in blocks as a stream has them.

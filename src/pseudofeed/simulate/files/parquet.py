@@ -18,8 +18,8 @@ __all__ = ["ROW_GROUP", "parquet_file"]
 
 ROW_GROUP = 1 << 20  # rows; pyarrow's own largest row group
 
-# A row group of 100 and of 10,000 instruments in memory, million rows per second of processor time (best of 7, all ways in
-# turn, 2 busy cores) and bytes a row:
+# A row group of 100 and of 10,000 instruments in memory, million rows per second of processor time (best of 7, all ways
+# in turn, 2 busy cores) and bytes a row:
 #                                                  100              10,000
 #   as it is                                   24.3  13.2 B      24.2  15.8 B
 #   without compression                        23.1  18.6 B      23.4  17.9 B
