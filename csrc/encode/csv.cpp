@@ -11,8 +11,9 @@
 namespace pseudofeed::encode {
 namespace {
 
-// A cache line of doubles: the columns of as many files are read together, since each row of a wide matrix is a line of
-// its own. 10,000 columns of 419 rows: 240 ns a tick one by one, 160 ns so.
+// A cache line of doubles: the columns of as many files are read together, since in a wide matrix each row of a column
+// is on a line of its own. 10,000 columns of 419 rows, processor time on a busy machine: 385 ns a tick when each file
+// is read alone, 205 so, most of it std::to_chars (70 to 100 ns a number).
 constexpr std::size_t kTile = 8;
 
 constexpr std::size_t kNumberLimit = double_text_limit + 1;  // behind a comma

@@ -18,8 +18,9 @@ from pyarrow import parquet
 from pseudofeed.market import Market
 from pseudofeed.records import TICK
 from pseudofeed.records.arrow import arrow_schema
-from pseudofeed.simulate import export
+from pseudofeed.simulate.export import export_market
 from pseudofeed.simulate.files import parquet as parquet_module
+from pseudofeed.simulate.files.walk import write_blocks
 from pseudofeed.simulate.paths import Paths
 
 MARKET = """
@@ -48,7 +49,7 @@ def files(step: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """csv/ and ticks.parquet of these paths, from the stream."""
     folder = tmp_path_factory.mktemp("files")
     market = Market.loads(MARKET.format(step=step))
-    export.export_market(market, STEPS, csv=folder / "csv", parquet=folder / "ticks.parquet")
+    export_market(market, STEPS, csv=folder / "csv", parquet=folder / "ticks.parquet")
     return folder
 
 
@@ -181,7 +182,7 @@ def test_row_groups_have_one_size_whatever_the_blocks(tmp_path: Path, monkeypatc
             tmp_path / "ticks.parquet", symbols=market.symbols, grain_ns=market.clock.grain_ns
         )
         blocks = market.stream(steps=STEPS, block_steps=block_steps)
-        export.write_blocks(blocks, [file], what="writing", total=STEPS * 7)
+        write_blocks(blocks, [file], what="writing", total=STEPS * 7)
         metadata = parquet.ParquetFile(tmp_path / "ticks.parquet").metadata
         sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
         assert sizes == [100] * (STEPS * 7 // 100) + [STEPS * 7 % 100]

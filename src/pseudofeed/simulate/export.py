@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pseudofeed.simulate.files.block import Block, Write
+from pseudofeed.simulate.files.block import Write
 from pseudofeed.simulate.files.csv import csv_folder
 from pseudofeed.simulate.files.parquet import parquet_file
+from pseudofeed.simulate.files.walk import write_blocks
 from pseudofeed.simulate.plot import Curves, picture_file
-from pseudofeed.simulate.progress import watched
 
 if TYPE_CHECKING:
     from pseudofeed.market import Market
     from pseudofeed.simulate.paths import TickBlock
 
-__all__ = ["export_market", "write_blocks"]
-
-_Block = TypeVar("_Block", bound=Block)
+__all__ = ["export_market"]
 
 
 def export_market(
@@ -58,20 +56,3 @@ def export_market(
         )
         files.append(picture_file(plot, start, steps=steps, symbols=symbols, title=title))
     return write_blocks(market.stream(steps=steps), files, what="simulating", total=steps * len(names))
-
-
-def write_blocks(
-    blocks: Iterable[_Block], files: Sequence[AbstractContextManager[Write]], *, what: str, total: int
-) -> _Block:
-    """Give each block, of which there is at least one, to all files; the last block. A person at a terminal sees the
-    progress. what, total: its name and the ticks of all blocks."""
-    last: _Block | None = None
-    with ExitStack() as stack:
-        writes = [stack.enter_context(file) for file in files]
-        with watched(what, total) as advance:
-            for last in blocks:
-                for write in writes:
-                    write(last)
-                advance(last.prices.size)
-    assert last is not None
-    return last

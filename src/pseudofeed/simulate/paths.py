@@ -156,7 +156,7 @@ class Paths:
         return int(np.gcd.reduce(self.time))
 
     def _write(self, file: AbstractContextManager[Write], place: str | Path) -> None:
-        from pseudofeed.simulate.export import write_blocks
+        from pseudofeed.simulate.files.walk import write_blocks
 
         ticks = self.ticks()
         rows = max(1, _WRITTEN_AT_ONCE // len(self.symbols))

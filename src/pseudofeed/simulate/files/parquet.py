@@ -19,6 +19,18 @@ __all__ = ["ROW_GROUP", "parquet_file"]
 
 ROW_GROUP = 1 << 20  # rows; pyarrow's own largest row group
 
+# A row group of 100 and of 10,000 instruments in memory, million rows per second of processor time (best of 7, all ways
+# in turn, 2 busy cores) and bytes a row:
+#                                                  100              10,000
+#   as it is                                   24.3  13.2 B      24.2  15.8 B
+#   without compression                        23.1  18.6 B      23.4  17.9 B
+#   lz4                                        23.5  12.2 B      24.3  14.1 B    Spark before 3.5 can't read it
+#   zstd, level -1                             21.6  12.5 B      21.1  14.0 B
+#   zstd, level 1                              19.2  12.5 B      17.2  14.0 B
+#   PLAIN doubles                              23.5  16.2 B      21.3  17.7 B
+#   statistics of all columns                  18.4  13.2 B       8.6  15.9 B
+#   columns that may have nulls                16.2  13.2 B      17.1  15.8 B
+#   pyarrow's own settings, with zstd           6.4  15.6 B       3.9  16.4 B
 _FORMAT = {
     "compression": "snappy",
     "use_dictionary": ["symbol"],

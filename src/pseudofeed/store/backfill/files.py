@@ -17,9 +17,9 @@ import numpy as np
 from pseudofeed.errors import SettingsError
 from pseudofeed.market import Market
 from pseudofeed.records.arrow import arrow_library
-from pseudofeed.simulate.export import write_blocks
 from pseudofeed.simulate.files.names import portable_name
 from pseudofeed.simulate.files.parquet import ROW_GROUP, parquet_file
+from pseudofeed.simulate.files.walk import write_blocks
 from pseudofeed.simulate.paths import TickBlock
 from pseudofeed.simulate.state import MarketState
 from pseudofeed.simulate.stream import advance
