@@ -388,4 +388,12 @@ class Market:
         )
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Market.from_specification, (self.specification,)
+        return _again, (self.specification, self._frozen, self._names_seed)
+
+
+def _again(specification: Specification, frozen: bool, names_seed: bool) -> Market:
+    """The market that was pickled, which also knows what its file said."""
+    market = Market.from_specification(specification)
+    object.__setattr__(market, "_frozen", frozen)
+    object.__setattr__(market, "_names_seed", names_seed)
+    return market
