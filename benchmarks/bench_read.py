@@ -49,7 +49,7 @@ def _market(instruments: int) -> Market:
         Market.sample(instruments=instruments, factors=3, seed=7, name=f"bench-read-{instruments}").specification
     )
     clock = {"start": "2026-03-02T14:30:00Z", "step": "1s", "calendar": "XNYS", "overnight_variance": 0.0}
-    return Market.from_specification({**specification, "clock": {**specification["clock"], **clock}})
+    return Market.from_specification({**specification, "clock": {**specification["clock"], **clock}}).settled()
 
 
 @pytest.fixture(scope="module")

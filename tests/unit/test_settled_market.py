@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,7 +83,7 @@ def test_a_registered_market_keeps_its_timetable(kafka: dict[str, str], monkeypa
     another_library(monkeypatch)
     again = Market.loads(TEXT)
     assert again.fingerprint != record.fingerprint
-    for market in (again, unsettled()):
+    for market in (again, unsettled(), pickle.loads(pickle.dumps(again))):
         assert register_market(kafka, market) == record
         (note,) = start_notes(market, record.market)
         assert "keeps the timetable that it was registered with (exchange_calendars " in note

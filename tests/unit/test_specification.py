@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import pseudofeed
 from pseudofeed.errors import MarketFileError
 from pseudofeed.market import Market, specification
 from pseudofeed.market.parameters import LOADING, PARAMETERS, InstrumentParameters
@@ -50,6 +53,11 @@ GOLDEN = {
     "path": (FROZEN % ("", "path = 3", ""), 0x4315E24C985BC156),
     "drift": (FROZEN % ("", "", 'drift = "alpha"'), 0xF3375013D0457359),
 }
+
+
+def store_sql() -> str:
+    folder = Path(pseudofeed.__file__).parent / "store" / "sql"
+    return "".join(path.read_text() for path in sorted(folder.glob("*.sql")))
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -122,6 +130,10 @@ def test_alpha_is_what_is_left_of_the_drift_beside_the_factors() -> None:
 
 
 def test_a_parameter_is_declared_once() -> None:
+    table = re.search(r"CREATE TABLE[^;]*?\binstrument \((.*?)\n\)", store_sql(), re.DOTALL)
+    assert table
+    for name in [*(parameter.name for parameter in PARAMETERS), LOADING.name]:
+        assert re.search(rf"^\s+{name} ", table[1], re.MULTILINE), name
     instruments = Market.sample(instruments=2).instruments
     assert list(instruments.arrays) == [*(parameter.name for parameter in PARAMETERS), LOADING.name]
     assert set(instruments.arrays) <= set(dir(instruments))

@@ -130,14 +130,13 @@ class Clock:
         `step_years`."""
         if first_step < 1:
             raise ValueError(f"first_step: found {first_step}, must be 1 or more; step 0 has no length")
-        steps = self._steps(first_step, count)
-        if self._trading is None:
-            return np.full(count, self.step_ns, dtype=np.int64)
-        stretch, inside = self._trading.place(steps)
-        lengths = self._trading.lengths[stretch]
-        if self.step_ns != DAY_NS:
-            lengths = np.minimum(self.step_ns, lengths - (inside - 1) * self.step_ns)
-        return np.asarray(lengths, dtype=np.int64)
+        self._check(first_step, count)
+        lengths = np.full(count, self.step_ns, dtype=np.int64)
+        if self._trading is not None and count:
+            stretches = self._trading.holding(first_step, count)
+            whole = (stretches.last_steps - stretches.before - 1) * self.step_ns
+            stretches.put_at_ends(lengths, first_step, stretches.lengths - whole)
+        return lengths
 
     def times(self, first_step: int, count: int) -> NDArray[np.int64]:
         """Times of the steps first_step .. first_step + count - 1, int64 (count,), ns since the epoch.
@@ -146,15 +145,17 @@ class Clock:
         ValueError for negative arguments, SimulationError if a step lies beyond the market's end, its timetable or 64
         bits.
         """
-        steps = self._steps(first_step, count)
-        trading = self._trading
-        if trading is None:
-            return self.start_ns + steps * self.step_ns
-        stretch, inside = trading.place(steps)
-        ends = trading.ends[stretch]
-        times = ends if self.step_ns == DAY_NS else np.minimum(trading.begins[stretch] + inside * self.step_ns, ends)
-        if first_step == 0 and count:
-            times[0] = trading.begins[0]
+        self._check(first_step, count)
+        times = np.arange(count, dtype=np.int64) * self.step_ns
+        if self._trading is None:
+            return times + (self.start_ns + first_step * self.step_ns)
+        if count:
+            stretches = self._trading.holding(first_step, count)
+            seen = np.maximum(stretches.before, first_step - 1)
+            seen[0] = min(seen[0], first_step - 1)  # step 0 is in the first stretch
+            steps = np.minimum(stretches.last_steps, first_step + count - 1) - seen
+            times += np.repeat(stretches.begins + (first_step - stretches.before) * self.step_ns, steps)
+            stretches.put_at_ends(times, first_step, stretches.ends)
         return times
 
     def gaps(self, first_step: int, count: int) -> NDArray[np.bool_]:
@@ -162,11 +163,13 @@ class Clock:
 
         Never step 0, and none where a night has no variance. Raises as `times` does.
         """
-        steps = self._steps(first_step, count)
-        if self._trading is None or self.overnight_variance == 0 or count == 0:
-            return np.zeros(count, dtype=np.bool_)
-        with_one_before = np.concatenate((np.maximum(steps[:1] - 1, 0), steps))
-        return np.diff(self._trading.nights[self._trading.place(with_one_before)[0]]) > 0
+        self._check(first_step, count)
+        gaps = np.zeros(count, dtype=np.bool_)
+        if self._trading is not None and self.overnight_variance and count:
+            stretches = self._trading.holding(first_step, count)
+            first = stretches.before[stretches.after_night] + 1 - first_step
+            gaps[first[first >= 0]] = True
+        return gaps
 
     def step_at(self, time_ns: int) -> int:
         """The last step at or before the time; -1 before step 0; after the market's end its last step. Raises
@@ -190,11 +193,9 @@ class Clock:
             first = max(-((self.start_ns - midnight) // self.step_ns), 1)
             last = -((self.start_ns - midnight - DAY_NS) // self.step_ns) - 1
             return Session(first, self._capped(last), max(midnight, self.start_ns))
-        own = trading.sessions[trading.place(self._steps(step, 1))[0][0]]
-        begin, end = (
-            np.searchsorted(trading.sessions, own, side="left"),
-            np.searchsorted(trading.sessions, own, "right"),
-        )
+        self._check(step, 1)
+        own = trading.sessions[np.searchsorted(trading.last_steps, step)]
+        begin, end = np.searchsorted(trading.sessions, own), np.searchsorted(trading.sessions, own, "right")
         last = self._capped(int(trading.last_steps[end - 1]))
         return Session(int(trading.before[begin]) + 1, last, int(trading.begins[begin]))
 
@@ -212,7 +213,8 @@ class Clock:
         last = self.last_step
         return step if last is None else min(step, last)
 
-    def _steps(self, first_step: int, count: int) -> NDArray[np.int64]:
+    def _check(self, first_step: int, count: int) -> None:
+        """Raises where the clock does not have these steps."""
         if first_step < 0 or count < 0:
             raise ValueError(f"first_step and count: found {first_step} and {count}, must be 0 or more")
         step = first_step + count - 1
@@ -228,7 +230,6 @@ class Clock:
                 f"step {step} of {format_step(self.step_ns)} after {format_time(self.start_ns)} lies beyond "
                 f"{format_time(LAST_NS)}, where 64-bit nanoseconds end"
             )
-        return np.arange(first_step, first_step + count, dtype=np.int64)
 
     def _end_text(self) -> str:
         assert self.end_ns is not None
@@ -247,15 +248,15 @@ class Clock:
 
 class _Trading(NamedTuple):
     """The stretches of trading from the start on, int64 (S,) each. begins, ends: ns since the epoch. lengths: trading
-    time in ns. last_steps: the number of the last step in it; before: of the last one before it. nights: how many lie
-    between the start and it. sessions: which one it is of, ascending."""
+    time in ns. last_steps: the number of the last step in it; before: of the last one before it. after_night: bool,
+    whether a night lies before it, behind the start. sessions: which one it is of, ascending."""
 
     begins: NDArray[np.int64]
     ends: NDArray[np.int64]
     lengths: NDArray[np.int64]
     last_steps: NDArray[np.int64]
     before: NDArray[np.int64]
-    nights: NDArray[np.int64]
+    after_night: NDArray[np.bool_]
     sessions: NDArray[np.int64]
 
     @classmethod
@@ -281,15 +282,24 @@ class _Trading(NamedTuple):
             steps = np.ones_like(lengths)
         else:
             steps = -(-lengths // step_ns)
-        new_session = (sessions[1:] != sessions[:-1]) & (begins[1:] > ends[:-1])
-        nights = np.concatenate(([0], np.cumsum(new_session)))
+        after_night = np.concatenate(([False], (sessions[1:] != sessions[:-1]) & (begins[1:] > ends[:-1])))
         last_steps = np.cumsum(steps)
-        return cls(begins, ends, lengths, last_steps, last_steps - steps, nights, sessions)
+        return cls(begins, ends, lengths, last_steps, last_steps - steps, after_night, sessions)
 
-    def place(self, steps: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-        """Of each step the stretch, and its number in it, from 1 on."""
-        stretch = np.searchsorted(self.last_steps, steps, side="left")
-        return stretch, steps - self.before[stretch]
+    def holding(self, first_step: int, count: int) -> _Trading:
+        """The stretches that hold these steps, at least one of them each."""
+        first, last = np.searchsorted(self.last_steps, [max(first_step, 1), max(first_step + count - 1, 1)])
+        cut = slice(first, last + 1)
+        return _Trading(
+            self.begins[cut], self.ends[cut], self.lengths[cut], self.last_steps[cut], self.before[cut],
+            self.after_night[cut], self.sessions[cut],
+        )  # fmt: skip
+
+    def put_at_ends(self, out: NDArray[np.int64], first_step: int, values: NDArray[np.int64]) -> None:
+        """Set those of `out`, the steps from `first_step` on, that end a stretch."""
+        place = self.last_steps - first_step
+        within = place < len(out)
+        out[place[within]] = values[within]
 
     def step_at(self, time_ns: int, step_ns: int) -> int:
         """The last step at or before a time that is not before the first stretch."""

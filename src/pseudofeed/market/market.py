@@ -12,13 +12,11 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from pseudofeed.errors import MarketFileError, MarketWarning, UnknownSymbol
 from pseudofeed.market.clock import Clock
@@ -26,7 +24,7 @@ from pseudofeed.market.drawing import draw_instruments
 from pseudofeed.market.exchange import ALWAYS_OPEN
 from pseudofeed.market.file import MOST_FACTORS, MOST_PATHS, NOW
 from pseudofeed.market.mistakes import read_market_file
-from pseudofeed.market.parameters import InstrumentParameters
+from pseudofeed.market.parameters import FactorParameters, InstrumentParameters, SimulationParameters
 from pseudofeed.market.sample import sample_tables
 from pseudofeed.market.settle import clock_of, load_notes, resolve
 from pseudofeed.market.specification import Specification, differences, fingerprint_of, missing_keys, specification_of
@@ -36,29 +34,9 @@ from pseudofeed.toml_file import parse_toml, read_toml
 
 if TYPE_CHECKING:
     from pseudofeed.simulate.paths import Paths, TickBlock
-from pseudofeed.simulate.state import MarketState
+    from pseudofeed.simulate.state import MarketState
 
-__all__ = ["FactorParameters", "InstrumentParameters", "Market", "SimulationParameters"]
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FactorParameters:
-    """K factors: volatilities (K,) per square root of a year, correlations (K, K), drifts (K,) per year; read-only."""
-
-    names: tuple[str, ...]
-    volatilities: Floats
-    correlations: Floats
-    drifts: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class SimulationParameters:
-    """scheme: "euler" or "qe"; each step is walked in `substeps` parts."""
-
-    scheme: str
-    substeps: int
+__all__ = ["Market"]
 
 
 class Market:
@@ -172,12 +150,7 @@ class Market:
             "_names_seed": names_seed,
             "_clock": clock,
             "_fingerprint": None if clock is None else fingerprint_of(specification),
-            "_factors": FactorParameters(
-                names=tuple(factors["names"]),
-                volatilities=_read_only(factors["volatilities"]),
-                correlations=_read_only(factors["correlations"]),
-                drifts=_read_only(factors["drifts"]),
-            ),
+            "_factors": FactorParameters.of(factors),
         }
         for name, value in values.items():
             object.__setattr__(market, name, value)
@@ -417,10 +390,12 @@ class Market:
         )
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Market.from_specification, (self.specification,)
+        return _again, (self.specification, self._frozen, self._names_seed)
 
 
-def _read_only(values: object) -> Floats:
-    array = np.ascontiguousarray(values, dtype=np.float64)
-    array.flags.writeable = False
-    return array
+def _again(specification: Specification, frozen: bool, names_seed: bool) -> Market:
+    """The market that was pickled, which also knows what its file said."""
+    market = Market.from_specification(specification)
+    object.__setattr__(market, "_frozen", frozen)
+    object.__setattr__(market, "_names_seed", names_seed)
+    return market

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,8 +25,10 @@ __all__ = [
     "LOADING",
     "PARAMETERS",
     "Drawn",
+    "FactorParameters",
     "InstrumentParameters",
     "Parameter",
+    "SimulationParameters",
     "Value",
     "default_loadings",
     "draw",
@@ -34,6 +37,7 @@ __all__ = [
 DRIFTS = ("total", "alpha")
 """What `drift` means: the whole of an instrument's drift, or what is left of it beside the factors'."""
 
+Floats = NDArray[np.float64]
 Value = float | Mapping[str, object]
 """A number, or a table with the key `distribution`."""
 
@@ -120,6 +124,30 @@ class InstrumentParameters:
 
     def __dir__(self) -> list[str]:
         return [*object.__dir__(self), *self._arrays]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FactorParameters:
+    """K factors: volatilities (K,) per square root of a year, correlations (K, K), drifts (K,) per year; read-only."""
+
+    names: tuple[str, ...]
+    volatilities: Floats
+    correlations: Floats
+    drifts: Floats
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any]) -> FactorParameters:
+        """Those of a specification's table."""
+        arrays = {name: _read_only(table[name]) for name in ("volatilities", "correlations", "drifts")}
+        return cls(names=tuple(table["names"]), **arrays)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationParameters:
+    """scheme: "euler" or "qe"; each step is walked in `substeps` parts."""
+
+    scheme: str
+    substeps: int
 
 
 def _read_only(values: ArrayLike) -> NDArray[np.float64]:

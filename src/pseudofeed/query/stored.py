@@ -50,8 +50,7 @@ FROM (SELECT time, price, date_bin(%(every)s * interval '1 microsecond',
                                         THEN time - interval '1 microsecond' ELSE time END,
                                    '1970-01-01 00:00:00+00') AS opening
       FROM tick
-      WHERE instrument_id = %(id)s AND time >= %(start)s::timestamptz AND time <= %(end)s::timestamptz) t
-WHERE opening >= %(start)s::timestamptz AND opening < %(end)s::timestamptz
+      WHERE instrument_id = %(id)s AND time >= %(start)s::timestamptz AND time < %(end)s::timestamptz) t
 GROUP BY opening ORDER BY opening"""
 
 # LATERAL: one step into the index for each instrument, where DISTINCT ON would read all their ticks.
@@ -74,14 +73,14 @@ def window(start_ns: int | None, end_ns: int | None) -> dict[str, str]:
 def bars_window(
     clock: Clock, instrument_id: int, every_ns: int, start_ns: int | None, end_ns: int | None
 ) -> dict[str, int | str]:
-    """The values of BARS for bars that open at start <= time < end."""
-    closes = ",".join(f'"{time_bound(close, "")}"' for close in clock.closes(start_ns, end_ns).tolist())
-    return {
-        "id": instrument_id,
-        "every": every_ns // 1000,
-        "closes": f"{{{closes}}}",
-        **window(start_ns, end_ns),
-    }
+    """The values of BARS for bars that open at start <= time < end, both whole multiples of `every_ns`."""
+    closes = clock.closes(start_ns, end_ns).tolist()
+    # A tick at a close that is a bound belongs to the bar before the bound: not to the first one, but to the last.
+    start_ns, end_ns = (
+        bound if bound is None or bound not in closes else bound + 1_000 for bound in (start_ns, end_ns)
+    )
+    texts = ",".join(f'"{time_bound(close, "")}"' for close in closes)
+    return {"id": instrument_id, "every": every_ns // 1000, "closes": f"{{{texts}}}", **window(start_ns, end_ns)}
 
 
 def read_bars(connection: psycopg.Connection, values: Mapping[str, int | str]) -> list[NDArray[Any]]:
