@@ -26,6 +26,7 @@ from pseudofeed.market.mistakes import market_file_error, read_market_file
 from pseudofeed.market.parameters import LOADING, PARAMETERS, Parameter, draw
 from pseudofeed.market.sample import drawn_symbols, sample_tables
 from pseudofeed.market.specification import Specification, differences, fingerprint_of, specification_of
+from pseudofeed.random._random import default_floating_point
 from pseudofeed.times import EXAMPLE_TIME, format_step, format_time, parse_step, parse_time
 from pseudofeed.toml_file import parse_toml, read_toml
 
@@ -88,17 +89,20 @@ class Market:
     _symbols: tuple[str, ...]
 
     @classmethod
+    @default_floating_point
     def load(cls, path: str | os.PathLike[str]) -> Market:
         """The market of a TOML file. Raises MarketFileError with all its mistakes; LibraryError if it has an
         exchange's calendar and exchange_calendars is not installed."""
         return cls._read(read_toml(Path(path), MarketFileError), file=str(Path(path)), check_calendar=True)
 
     @classmethod
+    @default_floating_point
     def loads(cls, text: str, *, file: str = "<string>") -> Market:
         """The market of a TOML text; `file` is its name in errors. Raises as `load` does."""
         return cls._read(parse_toml(text, file=file, error=MarketFileError), file=file, check_calendar=True)
 
     @classmethod
+    @default_floating_point
     def sample(
         cls,
         *,
@@ -119,6 +123,7 @@ class Market:
         return cls._read(tables, file="Market.sample", check_calendar=False)
 
     @classmethod
+    @default_floating_point
     def from_specification(cls, specification: Mapping[str, object]) -> Market:
         """The market again that has this specification. Raises MarketFileError if it is none."""
         return cls._read(specification, file="specification", check_calendar=False)
