@@ -5,8 +5,8 @@
 //     counter  = (id, step low, step high, purpose + (substep << 8))
 //
 // id: the number of an instrument or a factor; of a path where its key is drawn. step: of the simulation, from 1 on,
-// with the mark `night` for the night before it; of a drawn parameter, its number. Changing any value here changes every
-// market: the golden hashes of tests/vectors/golden_markets.txt fail.
+// with the mark `night` for the night before it; of a drawn parameter, its number. Changing any value here changes
+// every market: the golden hashes of tests/vectors/golden_markets.txt fail.
 #pragma once
 
 #include <cstdint>

@@ -4,7 +4,9 @@
 
 namespace pseudofeed::simulate {
 
-bool DerivedRows::came_lately(double dt) const { return std::find(lately_.begin(), lately_.end(), dt) != lately_.end(); }
+bool DerivedRows::came_lately(double dt) const {
+    return std::find(lately_.begin(), lately_.end(), dt) != lately_.end();
+}
 
 const double* DerivedRows::Use::of(double dt, std::size_t steps) {
     for (std::size_t i = 0; i < held_count_; ++i) {

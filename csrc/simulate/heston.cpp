@@ -80,8 +80,7 @@ class HestonModel::Run {
         // unequal the pieces are: more of them than threads is enough.
         const std::size_t grains = (count_ + piece_grain - 1) / piece_grain;
         const std::size_t tiles = (count_ + tile_width - 1) / tile_width;
-        const std::size_t useful =
-            std::max<std::size_t>(1, walk.steps.count * model.substeps_ * count_ / least_work);
+        const std::size_t useful = std::max<std::size_t>(1, walk.steps.count * model.substeps_ * count_ / least_work);
         workers_ = std::min({std::max<std::size_t>(1, walk.threads), useful, grains});
         pieces_ = workers_ == 1 ? tiles : std::min(std::max(tiles, workers_ + 1), grains);
         parts_ = workers_ == 1 ? 1 : std::min(walk.steps.count, (least_tasks * workers_ + pieces_ - 1) / pieces_);
@@ -252,11 +251,12 @@ class HestonModel::Run {
         for (std::size_t i = first; i < first + width; ++i) {
             const double price = state[price_state * count_ + i], variance = state[variance_state * count_ + i];
             if (is_price(price) && std::isfinite(variance)) continue;
-            return failure(Code::not_finite,
-                           "instrument %u left its range %s step %llu: price %g (allowed are %g to %g), variance %g; its "
-                           "parameters are too large for steps of this length",
-                           static_cast<unsigned>(model_.ids_[i]), night ? "in the night before" : "at",
-                           static_cast<unsigned long long>(step), price, lowest_price, highest_price, variance);
+            return failure(
+                Code::not_finite,
+                "instrument %u left its range %s step %llu: price %g (allowed are %g to %g), variance %g; its "
+                "parameters are too large for steps of this length",
+                static_cast<unsigned>(model_.ids_[i]), night ? "in the night before" : "at",
+                static_cast<unsigned long long>(step), price, lowest_price, highest_price, variance);
         }
         return failure(Code::not_finite, "an instrument left its range at step %llu",
                        static_cast<unsigned long long>(step));

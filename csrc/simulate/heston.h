@@ -51,8 +51,8 @@ struct HestonWalk {
     double* prices;              // (steps, instruments), and
     double* variances;           // the same; or both null to pass over the steps without keeping them
     double* old_prices;          // (steps, instruments), and
-    double* old_variances;       // the same: room with which a failure leaves prices and variances as they were; or null
-    std::size_t threads;         // at most so many share the work, fewer where it is too small for them
+    double* old_variances;  // the same: room with which a failure leaves prices and variances as they were; or null
+    std::size_t threads;    // at most so many share the work, fewer where it is too small for them
     Interruption interruption;
 };
 
@@ -67,8 +67,8 @@ class HestonModel {
     //
     // Fails with not_finite, naming the earliest step (or night) and its lowest instrument, where a price leaves
     // lowest_price to highest_price or a variance is not finite; with interrupted where the caller asked for it; with
-    // bad_setting where PSEUDOFEED_ISA is none. The state is then as it was given; so are prices and variances where there was
-    // room for what they held, else they may hold what was walked.
+    // bad_setting where PSEUDOFEED_ISA is none. The state is then as it was given; so are prices and variances where
+    // there was room for what they held, else they may hold what was walked.
     Status walk(const HestonWalk& walk, std::size_t* workers = nullptr) const;
 
     // Whether `steps` steps of dt years, from this state (state_count, instruments), can make walk() fail with
@@ -98,9 +98,10 @@ class HestonModel {
     std::uint64_t key_;
     std::uint32_t substeps_;
     Scheme scheme_;
-    AlignedDoubles constants_, loadings_;  // rows of `stride_` instruments: the scheme's constants, the factors' loadings
-    AlignedWords ids_;                     // (stride_)
-    Reach worst_;                          // of all instruments, in each respect; and the factors' largest |loadings|
+    AlignedDoubles constants_,
+        loadings_;      // rows of `stride_` instruments: the scheme's constants, the factors' loadings
+    AlignedWords ids_;  // (stride_)
+    Reach worst_;       // of all instruments, in each respect; and the factors' largest |loadings|
     std::vector<double> largest_loadings_;
     mutable DerivedRows derived_;
 };

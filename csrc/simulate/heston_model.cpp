@@ -82,18 +82,18 @@ void HestonModel::derive_constants(std::size_t i, const HestonParameters& given)
 //     s' <= sqrt(s^2 + pull) + growth,    pull = kappa theta dt
 //     |change of the log price| <= |drift| dt + R (spread s' + sqrt(own dt)) + rest + square s'^2
 //
-// where s also counts what is below `floor` as that. After the first substep s >= growth, so then sqrt(s^2 + pull) - s is
-// at most pull / (2 growth).
+// where s also counts what is below `floor` as that. After the first substep s >= growth, so then sqrt(s^2 + pull) - s
+// is at most pull / (2 growth).
 //
 // euler: growth = R xi sqrt(dt) / 2, since v' <= (sqrt(v+) + growth)^2 + pull; z_v and z_p lie in a circle of radius R,
 // so spread = sqrt(dt); square = dt / 2.
 //
 // qe, in the symbols of heston_qe_kernel.cpp: h^2 <= c m <= dt m, m <= v + pull. Quadratic branch: with r = sqrt(4 - 2
-// psi), sqrt(v') <= sqrt(m r / 2) + R xi (h / sqrt(m)) / sqrt(2 + r) <= sqrt(m) + 4.8 xi sqrt(dt), since w = xi h / m grows
-// as r falls from 2 to 1; g b <= h, so |x| <= h |z_v| + 25 xi dt. Exponential branch: m < xi^2 dt / 1.5 and log(t / u) <
-// 37, so v' <= 31 xi^2 dt, below the floor 5.6 xi sqrt(dt), and |x| <= 31 xi dt. The martingale correction has |y| <= 0.84
-// alpha xi dt in both; where that is at most 1/2, its logarithms are at most 3.6 |y| + (alpha h)^2. Where it is not, the
-// bound does not hold.
+// psi), sqrt(v') <= sqrt(m r / 2) + R xi (h / sqrt(m)) / sqrt(2 + r) <= sqrt(m) + 4.8 xi sqrt(dt), since w = xi h / m
+// grows as r falls from 2 to 1; g b <= h, so |x| <= h |z_v| + 25 xi dt. Exponential branch: m < xi^2 dt / 1.5 and log(t
+// / u) < 37, so v' <= 31 xi^2 dt, below the floor 5.6 xi sqrt(dt), and |x| <= 31 xi dt. The martingale correction has
+// |y| <= 0.84 alpha xi dt in both; where that is at most 1/2, its logarithms are at most 3.6 |y| + (alpha h)^2. Where
+// it is not, the bound does not hold.
 bool HestonModel::Reach::may_fail(Scheme scheme, double steps, double dt, double shocks, double variance,
                                   double least_price, double greatest_price) const {
     constexpr double radius = 8.6;
@@ -112,7 +112,8 @@ bool HestonModel::Reach::may_fail(Scheme scheme, double steps, double dt, double
         growth = 4.8 * xi * root;
         floor = 5.6 * xi * root;
         spread = lift * root;
-        rest += lift * (radius * root * std::sqrt(pull) + 31.0 * xi * dt) + 3.6 * y + (0.25 + alpha * alpha) * dt * pull;
+        rest +=
+            lift * (radius * root * std::sqrt(pull) + 31.0 * xi * dt) + 3.6 * y + (0.25 + alpha * alpha) * dt * pull;
         square = (1.0 + alpha * alpha) * dt;
     }
     const double root_pull = std::sqrt(pull);
@@ -120,8 +121,8 @@ bool HestonModel::Reach::may_fail(Scheme scheme, double steps, double dt, double
     const double first = std::fmax(std::sqrt(variance > 0.0 ? variance : 0.0), floor) + root_pull;
     const double last = first + steps * rise;
     // s' of the steps adds up to at most steps (first + (steps + 1) rise / 2).
-    const double moved = steps * (rest + radius * spread * (first + 0.5 * (steps + 1.0) * rise) + square * last * last) +
-                         shocks;
+    const double moved =
+        steps * (rest + radius * spread * (first + 0.5 * (steps + 1.0) * rise) + square * last * last) + shocks;
     // One is for rounding. The exponential cuts returns beyond 708, far behind this.
     const double room = std::fmin(std::log(least_price / lowest_price), std::log(highest_price / greatest_price)) - 1.0;
     return !(moved < room) || !(kappa * dt * last * last < 1e100);

@@ -88,9 +88,10 @@ struct Qe {
         const random::Mask exponential = greater(psi, psi_c);
         if (random::any(exponential)) {
             const Words64 id = load(at.ids);
-            const Doubles u = random::uniforms<Doubles>(
-                                  random::draw(at.key, id, at.step, random::purpose_word(random::variance_purpose, at.number)))
-                                  .u1;
+            const Doubles u =
+                random::uniforms<Doubles>(
+                    random::draw(at.key, id, at.step, random::purpose_word(random::variance_purpose, at.number)))
+                    .u1;
             const Doubles t = 2.0 / (1.0 + psi);
             const Doubles ratio = choose(less(u, t), logarithm(t / u), Doubles{}) / t;
             const Doubles scale = h / w;

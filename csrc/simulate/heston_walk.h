@@ -1,6 +1,6 @@
-// What the schemes share: the way through segments, steps, substeps and lanes. A kernel file includes it, gives a scheme
-// and is compiled once for each instruction set, with PSEUDOFEED_SET naming it. Only + - * / sqrt on doubles and integer
-// operations, uncontracted, so that all of them return the same bits.
+// What the schemes share: the way through segments, steps, substeps and lanes. A kernel file includes it, gives a
+// scheme and is compiled once for each instruction set, with PSEUDOFEED_SET naming it. Only + - * / sqrt on doubles and
+// integer operations, uncontracted, so that all of them return the same bits.
 #pragma once
 
 #include "random/counters.h"
@@ -66,7 +66,9 @@ template <class Scheme>
 class Walk {
   public:
     explicit Walk(const HestonTile& tile)
-        : tile_(tile), key_(tile.key), lanes_((tile.width + lane_count - 1) / lane_count * lane_count),
+        : tile_(tile),
+          key_(tile.key),
+          lanes_((tile.width + lane_count - 1) / lane_count * lane_count),
           whole_(tile.width / lane_count * lane_count) {}
 
     PriceRange segments() {
@@ -234,7 +236,7 @@ class Walk {
     const std::size_t lanes_;  // whole registers: those past the tile's width repeat harmless values
     const std::size_t whole_;  // without those
     Lanes<double> factor_, z_v_, z_p_, log_return_;
-    Lanes<std::uint64_t> w0_, w1_, w2_;                // of random::Stream
+    Lanes<std::uint64_t> w0_, w1_, w2_;                     // of random::Stream
     std::uint32_t stream_substep_ = random::most_substeps;  // whose streams these are: none yet
     const double* derived_ = nullptr;
     std::size_t derived_stride_ = 0;

@@ -38,8 +38,8 @@ class Tasks {
         return true;
     }
 
-    // Waits until a task that was taken is due; false after stop(). `meanwhile` is called every `period` of waiting, and
-    // may call stop().
+    // Waits until a task that was taken is due; false after stop(). `meanwhile` is called every `period` of waiting,
+    // and may call stop().
     template <class Meanwhile>
     bool wait_until_due(Task task, std::chrono::milliseconds period, Meanwhile meanwhile) {
         return wait([&] { return finished_parts_[task.piece] >= task.part; }, period, meanwhile);

@@ -28,7 +28,7 @@ from pseudofeed.market.parameters import FactorParameters, InstrumentParameters,
 from pseudofeed.market.sample import sample_tables
 from pseudofeed.market.settle import clock_of, load_notes, resolve
 from pseudofeed.market.specification import Specification, differences, fingerprint_of, missing_keys, specification_of
-from pseudofeed.random import _random
+from pseudofeed.random._random import default_floating_point, path_key
 from pseudofeed.times import EXAMPLE_TIME, format_step, format_time, parse_step
 from pseudofeed.toml_file import parse_toml, read_toml
 
@@ -62,6 +62,7 @@ class Market:
     _symbols: tuple[str, ...]
 
     @classmethod
+    @default_floating_point
     def load(cls, path: str | os.PathLike[str], *, settle: bool = True) -> Market:
         """The market of a TOML file.
 
@@ -74,11 +75,13 @@ class Market:
         return cls._read(read_toml(Path(path), MarketFileError), file=file, ask_library=True, settle=settle)
 
     @classmethod
+    @default_floating_point
     def loads(cls, text: str, *, file: str = "<string>") -> Market:
         """The market of a TOML text; `file` is its name in errors. Raises as `load` does."""
         return cls._read(parse_toml(text, file=file, error=MarketFileError), file=file, ask_library=True)
 
     @classmethod
+    @default_floating_point
     def sample(
         cls,
         *,
@@ -99,6 +102,7 @@ class Market:
         return cls._read(tables, file="Market.sample", ask_library=False)
 
     @classmethod
+    @default_floating_point
     def from_specification(cls, specification: Mapping[str, object]) -> Market:
         """The market again that has this specification; no default is filled in, and no library asked. Raises
         MarketFileError if it is none, or not complete."""
@@ -109,7 +113,6 @@ class Market:
         return market
 
     @classmethod
-    @_random.default_floating_point
     def _read(cls, tables: Mapping[str, object], *, file: str, ask_library: bool, settle: bool = True) -> Market:
         ask_library = ask_library and settle
         specification = specification_of(read_market_file(tables, file=file, check_calendar=ask_library))
@@ -183,7 +186,7 @@ class Market:
     @property
     def key(self) -> int:
         """The key of the simulation's random numbers, 0 to 2^64 - 1: that of the market's path."""
-        return _random.path_key(self.seed, self.path)
+        return path_key(self.seed, self.path)
 
     @property
     def names_seed(self) -> bool:

@@ -2,17 +2,17 @@
 // tests/vectors/golden_paths.txt, with any compiler, instruction set, number of threads and cut into blocks.
 // tests/unit/test_golden.py makes the same paths from Python.
 //
-// usage: golden FILE    (the file's lines: scheme substeps sha256 checksum; # begins a comment)
+// usage: golden_paths FILE    (the file's lines: scheme substeps sha256 checksum; # begins a comment)
 #include <cinttypes>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "check.h"
+#include "checksum.h"
 #include "random/cholesky.h"
 #include "simulate/factors.h"
 #include "simulate/heston.h"
@@ -51,50 +51,60 @@ struct Golden {
             }
         }
         std::vector<double> root(factors * factors), zero(factors), level(factors), levels(steps * factors);
+        const std::vector<double> lengths(steps, dt);
         shocks.resize(steps * factors);
         CHECK(random::cholesky(covariance.data(), factors, root.data()).ok());
-        simulate::factor_paths(root.data(), zero.data(), std::sqrt(dt), factors, seed, 1, steps, level.data(),
-                               shocks.data(), levels.data());
+        CHECK(simulate::walk_factors({factors,
+                                      root.data(),
+                                      zero.data(),
+                                      seed,
+                                      {1, steps, lengths.data(), nullptr, 0.0},
+                                      level.data(),
+                                      shocks.data(),
+                                      levels.data(),
+                                      nullptr,
+                                      nullptr,
+                                      {}})
+                  .ok());
     }
 
     simulate::HestonModel model(simulate::Scheme scheme, std::uint32_t substeps) const {
         return simulate::HestonModel({instruments, factors, ids.data(), drift.data(), kappa.data(), theta.data(),
-                                      xi.data(), rho.data(), own.data(), loadings.data(), covariance.data(), dt, seed,
+                                      xi.data(), rho.data(), own.data(), loadings.data(), covariance.data(), seed,
                                       substeps, scheme});
     }
 };
-
-// Of the start and all steps, prices and then variances. Python computes it too, so it is a sum over the words' places.
-std::uint64_t checksum(const std::vector<double>& prices, const std::vector<double>& variances) {
-    std::uint64_t sum = 0, place = 0;
-    for (const auto* values : {&prices, &variances}) {
-        for (const double value : *values) {
-            std::uint64_t word;
-            std::memcpy(&word, &value, sizeof word);
-            sum += (word ^ (word >> 29)) * (2 * place++ + 1);
-        }
-    }
-    return sum;
-}
 
 std::uint64_t run(const Golden& golden, const simulate::HestonModel& model, std::size_t threads, std::size_t block) {
     std::vector<double> prices(golden.price), variances(golden.variance);
     prices.resize((steps + 1) * instruments);
     variances.resize((steps + 1) * instruments);
-    std::vector<double> price(golden.price), variance(golden.variance);
+    std::vector<double> state(golden.price);
+    state.insert(state.end(), golden.variance.begin(), golden.variance.end());
+    const std::vector<double> lengths(steps, dt);
     for (std::size_t done = 0; done < steps; done += block) {
         const std::size_t count = std::min(block, steps - done), at = (done + 1) * instruments;
         CHECK(model
-                  .walk(done + 1, count, golden.shocks.data() + done * factors, price.data(), variance.data(),
-                        prices.data() + at, variances.data() + at, threads)
+                  .walk({{done + 1, count, lengths.data(), nullptr, 0.0},
+                         golden.shocks.data() + done * factors,
+                         nullptr,
+                         state.data(),
+                         prices.data() + at,
+                         variances.data() + at,
+                         nullptr,
+                         nullptr,
+                         threads,
+                         {}})
                   .ok());
     }
-    return checksum(prices, variances);
+    return test::checksum({&prices, &variances});
 }
 
 }  // namespace
 
 int main(int count, char** arguments) {
+    const char* name = nullptr;
+    if (!simulate::choose_instruction_set(name).ok()) return 77;  // one that this processor lacks
     std::ifstream file(count > 1 ? arguments[1] : "tests/vectors/golden_paths.txt");
     const Golden golden;
     std::string line;
@@ -107,7 +117,7 @@ int main(int count, char** arguments) {
         words >> scheme >> substeps >> sha256 >> std::hex >> expected;
         const auto model = golden.model(scheme == "qe" ? simulate::Scheme::qe : simulate::Scheme::euler, substeps);
         const std::uint64_t found = run(golden, model, 1, steps);
-        std::printf("%s %u %016" PRIx64 " on %s\n", scheme.c_str(), substeps, found, simulate::instruction_set());
+        std::printf("%s %u %016" PRIx64 " on %s\n", scheme.c_str(), substeps, found, name);
         CHECK_EQUAL(found, expected);
         CHECK_EQUAL(run(golden, model, 2, steps), expected);
         CHECK_EQUAL(run(golden, model, 3, 387), expected);
