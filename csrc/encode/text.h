@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "encode/decimal.h"
+
 namespace pseudofeed::encode {
 
 inline constexpr std::size_t time_text_size = 30;      // 2026-03-02T14:30:01.000000000Z
@@ -57,8 +59,11 @@ inline char* put_time(char* at, std::int64_t time, int decimals = 9) {
 }
 
 // Whether the whole text is a number, which is in *number then: plain digits, or what put_shortest and repr write.
-template <typename Number>
-bool is_number(std::string_view text, Number* number) {
+inline bool is_number(std::string_view text, double* number) {
+    return !text.empty() && read_double(text, number) == text.size();
+}
+
+inline bool is_number(std::string_view text, std::int64_t* number) {
     const auto [behind, error] = std::from_chars(text.data(), text.data() + text.size(), *number);
     return error == std::errc{} && behind == text.data() + text.size();
 }
