@@ -11,14 +11,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from unittest.mock import PropertyMock, patch
 
 import numpy as np
 import pytest
 
 from pseudofeed.errors import SettingsError
 from pseudofeed.market import Market
-from pseudofeed.random import _random
 from pseudofeed.simulate import _simulate
 from pseudofeed.simulate.factor_model import simulate_factor_returns
 from pseudofeed.simulate.heston_model import simulate_heston_paths
@@ -74,8 +72,7 @@ def golden_market(scheme: str, substeps: str, night: str, path: str, threads: in
         correlations = [[1, 0.3, -0.2], [0.3, 1, 0.1], [-0.2, 0.1, 1]]
         drifts = [0.05, 0, -0.01]
     """)
-    with patch.object(Market, "key", PropertyMock(return_value=_random.path_key(market.seed, int(path)))):
-        paths = market.simulate(100, threads=threads)
+    paths = market.with_path(int(path)).simulate(100, threads=threads)
     return paths.prices, paths.variances, paths.factor_increments, paths.factor_levels[1:]
 
 
@@ -92,7 +89,7 @@ def checksum(arrays: tuple[np.ndarray, ...]) -> str:
 def found() -> list[list[str]]:
     """Both tables, as this process makes them."""
     paths = [[*line[:2], sha256(golden_paths(line[0], int(line[1]), 1))] for line in PATHS]
-    return paths + [[*line[:4], sha256(golden_market(*line[:4], 1))] for line in MARKETS]
+    return paths + [[*line[:4], sha256(golden_market(line[0], line[1], line[2], line[3], 1))] for line in MARKETS]
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -128,8 +128,8 @@ def test_steps_of_all_lengths_with_nights_equal_the_oracle_to_the_bit(data: st.D
     while begin < steps:
         end = data.draw(st.integers(begin + 1, steps))
         part, k = slice(begin, end), int(nights[:begin].sum())
-        time = {"nights": nights[part].view(np.uint8), "night_dt": night_dt}
-        factors = [np.empty((end - begin, 3)) for _ in range(3)]
+        time: Any = {"nights": nights[part].view(np.uint8), "night_dt": night_dt}
+        factors: Any = [np.empty((end - begin, 3)) for _ in range(3)]
         found_nights = np.empty((int(nights[part].sum()), 3))
         _simulate.walk_factors(
             simulation.cholesky(covariance), DRIFTS, seed, begin + 1, dt[part], level, *factors, found_nights, **time
