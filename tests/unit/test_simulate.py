@@ -131,8 +131,9 @@ def test_steps_of_all_lengths_with_nights_equal_the_oracle_to_the_bit(data: st.D
         time: Any = {"nights": nights[part].view(np.uint8), "night_dt": night_dt}
         factors: Any = [np.empty((end - begin, 3)) for _ in range(3)]
         found_nights = np.empty((int(nights[part].sum()), 3))
+        root, own = simulation.cholesky(covariance), dt[part]
         _simulate.walk_factors(
-            simulation.cholesky(covariance), DRIFTS, seed, begin + 1, dt[part], level, *factors, found_nights, **time
+            root, DRIFTS, seed, begin + 1, own, level, factors[0], factors[1], factors[2], found_nights, **time
         )
         for found, expected in zip(factors, (increments, levels, shocks), strict=True):
             assert found.tobytes() == expected[part].tobytes()

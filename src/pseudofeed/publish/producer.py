@@ -321,8 +321,8 @@ class Producer:
             raise self.give_up(f"nothing moved for {self._stall_seconds:g} s")
 
     def close(self) -> None:
-        """End at once; what is not acknowledged is given up. Any thread may call it, more than once: a call that another
-        thread is in, and every later one but those that read counts, raises PublishError."""
+        """End at once; what is not acknowledged is given up. Any thread may call it, more than once: a call that
+        another thread is in, and every later one but those that read counts, raises PublishError."""
         self._native.close()
 
     def __enter__(self) -> Self:

@@ -223,7 +223,7 @@ def simulate(market: Market, steps: int | None, *, threads: int | None = None) -
         if steps is None:
             raise ValueError("steps: is missing; only a market with an end (clock.end) may be simulated without")
     steps = integer("steps", steps, low=1)
-    time = market.clock.times(0, steps + 1)
+    market.clock.times(steps, 1)  # beyond the market's end or its timetable: said before anything is made
     run = _Run(market, _numbers(market, None), None, thread_count(threads))
     shape = (steps + 1, run.state.shape[1])
     try:
@@ -237,7 +237,7 @@ def simulate(market: Market, steps: int | None, *, threads: int | None = None) -
     return Paths(
         symbols=market.symbols,
         factor_names=market.factors.names,
-        time=time,
+        time=market.clock.times(0, steps + 1),
         prices=prices,
         variances=variances,
         factor_increments=walked.increments,
