@@ -103,7 +103,8 @@ def stream(scheme: str, count: int, block_steps: int | None) -> Callable[[], obj
 
 def serve() -> None:
     """Answer each name on standard input with the seconds that its case takes, of the wall and of the processors."""
-    known, made = dict(cases()), {}
+    known = dict(cases())
+    made: dict[str, Callable[[], object]] = {}
     for line in sys.stdin:
         name = line.strip()
         if name not in made:
@@ -139,7 +140,9 @@ def main() -> None:
     for name, _ in cases():
         if options.words and not any(word in name for word in options.words):
             continue
-        rounds = [(other.seconds(name, cpu=options.cpu), ours.seconds(name, cpu=options.cpu)) for _ in range(options.rounds)]
+        rounds = [
+            (other.seconds(name, cpu=options.cpu), ours.seconds(name, cpu=options.cpu)) for _ in range(options.rounds)
+        ]
         best = [min(seconds) * 1e3 for seconds in zip(*rounds, strict=True)]
         ratio = statistics.median(before / now for before, now in rounds)
         print(f"| {name} | {best[0]:.1f} | {best[1]:.1f} | {ratio:.2f} |", flush=True)

@@ -265,7 +265,9 @@ def instrument_paths(
             systematic = systematic + factor_loadings[:, k] * factor_covariance[k, j] * factor_loadings[:, j]
     net_drift = drift - 0.5 * (own + systematic)
 
-    def walk_step(price: Floats, v: Floats, step: int, dt: float, substeps: int, shock: Floats) -> tuple[Floats, Floats]:
+    def walk_step(
+        price: Floats, v: Floats, step: int, dt: float, substeps: int, shock: Floats
+    ) -> tuple[Floats, Floats]:
         part = dt / substeps
         move: Move
         if scheme == "euler":

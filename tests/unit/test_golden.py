@@ -92,7 +92,7 @@ def checksum(arrays: tuple[np.ndarray, ...]) -> str:
 def found() -> list[list[str]]:
     """Both tables, as this process makes them."""
     paths = [[*line[:2], sha256(golden_paths(line[0], int(line[1]), 1))] for line in PATHS]
-    return paths + [[*line[:4], sha256(golden_market(*line[:4], 1))] for line in MARKETS]
+    return paths + [[*line[:4], sha256(golden_market(line[0], line[1], line[2], line[3], 1))] for line in MARKETS]
 
 
 @pytest.mark.parametrize("threads", [1, 2])

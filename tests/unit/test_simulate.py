@@ -128,17 +128,19 @@ def test_steps_of_all_lengths_with_nights_equal_the_oracle_to_the_bit(data: st.D
     while begin < steps:
         end = data.draw(st.integers(begin + 1, steps))
         part, k = slice(begin, end), int(nights[:begin].sum())
-        time = {"nights": nights[part].view(np.uint8), "night_dt": night_dt}
+        time: dict[str, Any] = {"nights": nights[part].view(np.uint8), "night_dt": night_dt}
         factors = [np.empty((end - begin, 3)) for _ in range(3)]
         found_nights = np.empty((int(nights[part].sum()), 3))
+        root = simulation.cholesky(covariance)
+        time["night_shocks"] = found_nights
         _simulate.walk_factors(
-            simulation.cholesky(covariance), DRIFTS, seed, begin + 1, dt[part], level, *factors, found_nights, **time
+            root, DRIFTS, seed, begin + 1, dt[part], level, factors[0], factors[1], factors[2], **time
         )
         for found, expected in zip(factors, (increments, levels, shocks), strict=True):
             assert found.tobytes() == expected[part].tobytes()
         assert found_nights.tobytes() == night_shocks[k : k + len(found_nights)].tobytes()
         out = np.empty((end - begin, n)), np.empty((end - begin, n))
-        model.walk(begin + 1, dt[part], shocks[part], state, *out, night_shocks=found_nights, **time)
+        model.walk(begin + 1, dt[part], shocks[part], state, *out, **time)
         assert out[0].tobytes() == oracle[0][begin + 1 : end + 1].tobytes()
         assert out[1].tobytes() == oracle[1][begin + 1 : end + 1].tobytes()
         assert state.tobytes() == np.stack([out[0][-1], out[1][-1]]).tobytes()
@@ -364,7 +366,9 @@ def test_a_path_that_leaves_its_range_is_named_and_touches_nothing(late: bool) -
         simulate_heston_paths(**given_parameters, out=out)
     assert (out[0] == 3.0).all()
     assert (out[1] == 4.0).all()
-    with pytest.raises(ValueError, match=r"initial_prices is 1e-101; allowed are finite numbers in \[1e-100, 1e\+100\]"):
+    with pytest.raises(
+        ValueError, match=r"initial_prices is 1e-101; allowed are finite numbers in \[1e-100, 1e\+100\]"
+    ):
         simulate_heston_paths(**{**given_parameters, "initial_prices": 1e-101}, out=out)
     assert (out[0] == 3.0).all()
 
@@ -373,7 +377,13 @@ def test_a_path_that_leaves_its_range_is_named_and_touches_nothing(late: bool) -
 @pytest.mark.parametrize(("steps", "dt"), [(3000, 1 / (252 * 23_400)), (20_000, 1 / (252 * 23_400)), (300, 1 / 252)])
 def test_given_arrays_are_filled_as_new_ones(scheme: str, steps: int, dt: float) -> None:
     """Where nothing can fail, where something may for the first steps, and where it may all along."""
-    common = {**parameters(30, 1), "factor_increments": np.full((steps, 3), 1e-6), "dt": dt, "seed": 3, "scheme": scheme}
+    common = {
+        **parameters(30, 1),
+        "factor_increments": np.full((steps, 3), 1e-6),
+        "dt": dt,
+        "seed": 3,
+        "scheme": scheme,
+    }
     out = np.empty((steps + 1, 30)), np.empty((steps + 1, 30))
     found = simulate_heston_paths(**common, out=out)
     assert found[0] is out[0]

@@ -103,10 +103,7 @@ def draw(
 
     loading: the factor's number if the parameter is a factor loading.
     """
-    if loading is None:
-        number = _random.PARAMETER_NUMBERS[parameter.name]
-    else:
-        number = _random.FIRST_LOADING_NUMBER + loading
+    number = _random.PARAMETER_NUMBERS[parameter.name] if loading is None else _random.FIRST_LOADING_NUMBER + loading
     kinds = np.empty(instruments, dtype=object)
     table = np.empty((4, instruments))  # the kind's two arguments, low, high
     kinds[:], table[:] = _arguments(default)[0], np.reshape(_arguments(default)[1], (4, 1))

@@ -98,7 +98,7 @@ def simulate_factor_returns(
     count = len(model.volatilities)
     increments, levels = outputs(out, (steps, count))
     _simulate.walk_factors(
-        model.root, model.drifts, key, 1, np.full(steps, dt), np.zeros(count), increments, levels
+        model.root, model.drifts, key, 1, np.broadcast_to(dt, steps), np.zeros(count), increments, levels
     )
     return increments, levels
 
