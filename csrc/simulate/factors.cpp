@@ -99,7 +99,7 @@ Status walk_factors(const FactorWalk& walk) try {
         double dt[factor_chunk], sqrt_dt[factor_chunk];
         for (std::size_t t = 0; t < factor_chunk; ++t) numbers[t] = walk.steps.first + start + t;
         for (std::size_t t = 0; t < chunk; ++t) {
-            dt[t] = walk.steps.dt[start + t];
+            dt[t] = walk.steps.length(start + t);
             sqrt_dt[t] = t > 0 && dt[t] == dt[t - 1] ? sqrt_dt[t - 1] : std::sqrt(dt[t]);
         }
         normals.draw(numbers);

@@ -29,8 +29,9 @@ SegmentedSteps cut(const Steps& steps, const double* shocks, const double* night
                 ++nights;
             }
             std::size_t count = 1;
-            while (t + count < end && steps.dt[t + count] == steps.dt[t] && !steps.night_before(t + count)) ++count;
-            const double dt = steps.dt[t] / static_cast<double>(substeps);
+            while (t + count < end && steps.length(t + count) == steps.length(t) && !steps.night_before(t + count))
+                ++count;
+            const double dt = steps.length(t) / static_cast<double>(substeps);
             Segment segment = {.step = 0,
                                .steps = 1,
                                .begin = 0,

@@ -14,6 +14,9 @@ struct Steps {
     const double* dt;            // (count): the length of each step, in years, > 0
     const std::uint8_t* nights;  // (count): 1 where a night precedes the step, else 0; or null: no nights
     double night_dt;             // the length of a night, in years; > 0 where there are any
+    std::size_t dt_stride = 1;   // or 0, where dt is one number for all steps
+
+    double length(std::size_t step) const { return dt[step * dt_stride]; }
 
     bool night_before(std::size_t step) const { return nights != nullptr && nights[step] != 0; }
 };

@@ -60,7 +60,7 @@ class ServerError(PseudofeedError):
 
 
 class SimulationError(PseudofeedError):
-    """A path left the range of doubles."""
+    """A price or variance left its range, or a step lies beyond where times end."""
 
 
 class MalformedMessage(PseudofeedError):

@@ -12,7 +12,8 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr milliseconds period{50};
+// So long that a thread which nobody wakes hangs, and the test with it.
+constexpr milliseconds period{600'000};
 
 // Threads that take all tasks; the first one is slow. The parts of each piece, in the order in which they were walked.
 std::vector<std::vector<std::size_t>> walked(std::size_t threads, std::size_t pieces, std::size_t parts,
@@ -48,17 +49,37 @@ int main() {
     }
     for (const std::size_t threads : {1u, 2u, 7u}) CHECK_EQUAL(walked(threads, 5, 11, milliseconds(1))[4].size(), 11u);
 
+    // The heart of it: two wait for different parts of one piece, first the one whose part comes last.
+    {
+        Tasks one_piece(1, 3);
+        Tasks::Task tasks[3];
+        for (Tasks::Task& task : tasks) CHECK(one_piece.take(task));
+        const auto wait = [&](Tasks::Task task) {
+            if (one_piece.wait_until_due(task, period, [] {})) one_piece.finish(task);
+        };
+        std::thread last(wait, tasks[2]);
+        std::this_thread::sleep_for(milliseconds(50));
+        std::thread next(wait, tasks[1]);
+        std::this_thread::sleep_for(milliseconds(50));
+        one_piece.finish(tasks[0]);
+        CHECK(one_piece.wait_for_all(period, [] {}));
+        last.join();
+        next.join();
+    }
+
     // Who waits is woken by stop(), and asks in the meantime whether to stop.
     Tasks tasks(1, 2);
     Tasks::Task first, second;
     CHECK(tasks.take(first) && tasks.take(second));
     CHECK_EQUAL(second.part, 1u);
-    std::thread other([&] { CHECK(!tasks.wait_until_due(second, milliseconds(10'000), [] {})); });
+    bool due = true;
+    std::thread other([&] { due = tasks.wait_until_due(second, milliseconds(10'000), [] {}); });
     int asked = 0;
     CHECK(!tasks.wait_for_all(milliseconds(5), [&] {
         if (++asked == 4) tasks.stop();
     }));
     other.join();
+    CHECK(!due);
     CHECK_EQUAL(asked, 4);
     CHECK(!tasks.take(first));
     return pseudofeed::test::result();

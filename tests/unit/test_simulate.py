@@ -128,18 +128,19 @@ def test_steps_of_all_lengths_with_nights_equal_the_oracle_to_the_bit(data: st.D
     while begin < steps:
         end = data.draw(st.integers(begin + 1, steps))
         part, k = slice(begin, end), int(nights[:begin].sum())
-        time: Any = {"nights": nights[part].view(np.uint8), "night_dt": night_dt}
-        factors: Any = [np.empty((end - begin, 3)) for _ in range(3)]
+        time: dict[str, Any] = {"nights": nights[part].view(np.uint8), "night_dt": night_dt}
+        factors = [np.empty((end - begin, 3)) for _ in range(3)]
         found_nights = np.empty((int(nights[part].sum()), 3))
-        root, own = simulation.cholesky(covariance), dt[part]
+        root = simulation.cholesky(covariance)
+        time["night_shocks"] = found_nights
         _simulate.walk_factors(
-            root, DRIFTS, seed, begin + 1, own, level, factors[0], factors[1], factors[2], found_nights, **time
+            root, DRIFTS, seed, begin + 1, dt[part], level, factors[0], factors[1], factors[2], **time
         )
         for found, expected in zip(factors, (increments, levels, shocks), strict=True):
             assert found.tobytes() == expected[part].tobytes()
         assert found_nights.tobytes() == night_shocks[k : k + len(found_nights)].tobytes()
         out = np.empty((end - begin, n)), np.empty((end - begin, n))
-        model.walk(begin + 1, dt[part], shocks[part], state, *out, night_shocks=found_nights, **time)
+        model.walk(begin + 1, dt[part], shocks[part], state, *out, **time)
         assert out[0].tobytes() == oracle[0][begin + 1 : end + 1].tobytes()
         assert out[1].tobytes() == oracle[1][begin + 1 : end + 1].tobytes()
         assert state.tobytes() == np.stack([out[0][-1], out[1][-1]]).tobytes()

@@ -23,6 +23,7 @@ cdef extern from "simulate/steps.h" namespace "pseudofeed::simulate" nogil:
         const double* dt
         const uint8_t* nights
         double night_dt
+        size_t dt_stride
     cdef struct Interruption:
         bool (*asked)(void* context) noexcept
         void* context
@@ -111,7 +112,7 @@ cdef const double* _const_rows(const double[:, ::1] rows) noexcept:
     return &rows[0, 0]
 
 
-cdef Steps _steps(uint64_t first_step, const double[::1] dt, const uint8_t[::1] nights, double night_dt) except *:
+cdef Steps _steps(uint64_t first_step, const double[:] dt, const uint8_t[::1] nights, double night_dt) except *:
     """Borrows the arrays. nights: None, or as many as dt."""
     cdef Steps steps
     if nights is not None and nights.shape[0] != dt.shape[0]:
@@ -123,6 +124,9 @@ cdef Steps _steps(uint64_t first_step, const double[::1] dt, const uint8_t[::1] 
     if nights is not None:
         steps.nights = &nights[0]
     steps.night_dt = night_dt
+    if dt.strides[0] != 0 and dt.strides[0] != sizeof(double):
+        raise ValueError("steps: dt is not contiguous")
+    steps.dt_stride = dt.strides[0] != 0
     return steps
 
 
@@ -135,13 +139,13 @@ cdef size_t _count(const uint8_t[::1] nights) noexcept:
     return total
 
 
-def walk_factors(const double[:, ::1] root, const double[::1] drift, uint64_t key, uint64_t first_step, const double[::1] dt,
+def walk_factors(const double[:, ::1] root, const double[::1] drift, uint64_t key, uint64_t first_step, const double[:] dt,
                  double[::1] level, double[:, ::1] increments, double[:, ::1] levels, double[:, ::1] shocks=None,
                  double[:, ::1] night_shocks=None, *, const uint8_t[::1] nights=None, double night_dt=0.0):
     """Walk the factors through dt.shape[0] steps from first_step.
 
-    root (K, K), drift (K,): see csrc/simulate/factors.h. dt (T,): each step's length in years. nights (T,): 1 where a night of night_dt
-    years precedes the step. level (K,) is read and moved on; increments, levels and, where given, shocks (T, K) and night_shocks
+    root (K, K), drift (K,): see csrc/simulate/factors.h. dt (T,): each step's length in years, contiguous or np.broadcast_to of one.
+    nights (T,): 1 where a night of night_dt years precedes the step. level (K,) is read and moved on; increments, levels and, where given, shocks (T, K) and night_shocks
     (nights, K) are filled.
     """
     cdef size_t k = root.shape[0]
@@ -208,14 +212,14 @@ cdef class Heston:
         given.scheme = Scheme.qe if scheme == "qe" else Scheme.euler
         self.model.reset(new HestonModel(given))
 
-    def walk(self, uint64_t first_step, const double[::1] dt, const double[:, ::1] shocks, double[:, ::1] state,
+    def walk(self, uint64_t first_step, const double[:] dt, const double[:, ::1] shocks, double[:, ::1] state,
              double[:, ::1] prices=None, double[:, ::1] variances=None, *, const uint8_t[::1] nights=None, double night_dt=0.0,
              const double[:, ::1] night_shocks=None, double[:, ::1] old_prices=None, double[:, ::1] old_variances=None,
              size_t threads=1):
         """Walk dt.shape[0] steps from first_step; return how many threads took part.
 
-        dt (T,): each step's length in years. nights (T,): 1 where a night of night_dt years precedes the step. shocks (T, K),
-        night_shocks (nights, K): centred factor increments. state (2, N): prices and variances before, moved on. prices, variances
+        dt (T,): each step's length in years, contiguous or np.broadcast_to of one. nights (T,): 1 where a night of night_dt years
+        precedes the step. shocks (T, K), night_shocks (nights, K): centred factor increments. state (2, N): prices and variances before, moved on. prices, variances
         (T, N): filled, or both None to keep no step.
 
         SimulationError names the earliest step at which an instrument left its range. After this and any other error the state is as it

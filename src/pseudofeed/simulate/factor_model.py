@@ -99,7 +99,9 @@ def simulate_factor_returns(
     model = FactorModel(volatilities, correlations, key=key, drifts=drifts)
     count = len(model.volatilities)
     increments, levels = outputs(out, (steps, count))
-    _simulate.walk_factors(model.root, model.drifts, key, 1, np.full(steps, dt), np.zeros(count), increments, levels)
+    _simulate.walk_factors(
+        model.root, model.drifts, key, 1, np.broadcast_to(dt, steps), np.zeros(count), increments, levels
+    )
     return increments, levels
 
 

@@ -70,11 +70,10 @@ def simulate_heston_paths(
     substeps : each step is walked in so many parts of dt / substeps; the factors move the price in the first of them.
     threads : at most so many; None: one for each core that the process may use, where the work is large enough for
         several. The bits do not depend on it.
-    out : float64 arrays (prices, variances) to fill, each (T+1, N). They are as they were after any error. So, as long
-        as a later step may fail, what was in them is kept, which costs memory of their size and about a tenth of the
-        time. Whether one may fail is decided by a bound on all possible draws, at the state reached: a few thousand
-        steps of a second cannot, a hundred of a day may. Ctrl-C leaves them partly filled where nothing can fail any
-        more.
+    out : float64 arrays (prices, variances) to fill, each (T+1, N). An error leaves them as they were. To that end, as
+        long as a later step may fail, what they held is kept, which costs memory of their size and a tenth of the time
+        or so. A bound on all possible draws, at the state reached, decides whether one may: some thousand steps of a
+        second cannot, a hundred of a day may. Where nothing can fail any more, Ctrl-C leaves them partly filled.
 
     Returns
     -------
@@ -180,7 +179,7 @@ class _Run:
         rows = slice(self.step, self.step + len(prices))
         self.model.walk(
             self.step + 1,
-            np.full(len(prices), self.dt),
+            np.broadcast_to(self.dt, len(prices)),
             self.shocks[rows],
             self.state,
             prices,
