@@ -15,7 +15,7 @@ from live.topic import assert_topic_holds
 from pseudofeed.bus.topics import describe
 from pseudofeed.errors import MarketChanged, TopicError
 from pseudofeed.operate.control import SignalControl
-from pseudofeed.publish import ends
+from pseudofeed.publish import ends as topic_ends
 from pseudofeed.publish.ends import read_ends
 from pseudofeed.publish.feed import feed
 from pseudofeed.records import TICK
@@ -52,11 +52,12 @@ def test_asked_to_stop_it_flushes_and_the_next_one_goes_on(
         assert feeder.process.pid is not None
         os.kill(feeder.process.pid, number)
         summary = feeder.summary()
-    end = read_ends(connections.require_kafka(), market, 4, settle=False)[TICK]
+    ends = read_ends(connections.require_kafka(), market, 4, settle=False)
+    end = ends[TICK]
     members = np.array([len(own.numbers) for own in end.partitions])
     assert int(end.steps[members > 0].min()) == summary.last_step
     assert summary.ticks == int((end.steps * members + end.ahead).sum())
-    steps = end.newest + 10
+    steps = ends.newest + 10
     feed(market, connections, SignalControl(), steps=steps)
     assert_topic_holds(connections, market, steps=steps)
 
@@ -64,7 +65,7 @@ def test_asked_to_stop_it_flushes_and_the_next_one_goes_on(
 def test_a_second_feed_beside_a_running_one_is_refused(
     connections: Connections, market_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ends, "SETTLE_TIMEOUT", 1.0)
+    monkeypatch.setattr(topic_ends, "SETTLE_TIMEOUT", 1.0)
     with start_feeder(connections, market_name, rate=20_000.0) as feeder:
         feeder.wait_until_going()
         with pytest.raises(TopicError, match="another feed is writing"):

@@ -32,6 +32,9 @@ __all__ = ["FeedRun", "FeedSummary", "Pace"]
 _log = logging.getLogger("pseudofeed.publish")
 
 REPORT_SECONDS = 0.1
+PATIENCE_SECONDS = 1.0
+"""A walk from a market's start that takes longer is said."""
+
 STOP_SECONDS = 10.0
 """How long a feed that is asked to stop waits for the acknowledgement of what it has sent."""
 
@@ -104,16 +107,20 @@ class FeedRun:
     def _walk(self, market: Market, beginning: Beginning, step: int) -> MarketState | None:
         """The state at `step`, or the beginning's if that is later; None where asked to stop."""
         state, began = beginning.state, time.monotonic()
-        if state.step == 0 and step > 0:
-            _log.warning(
-                "no stored state of market %s fits its topics: walking from its start to step %s, which takes a while "
-                "where the market is long",
-                market.name,
-                f"{step:,}",
-            )
+        said = state.step > 0
 
         def going_on(reached: int) -> bool:
-            self._control.report(Progress("feed", 0, reached, None, time.monotonic() - began))
+            nonlocal said
+            seconds = time.monotonic() - began
+            if not said and seconds > PATIENCE_SECONDS:
+                said = True
+                _log.warning(
+                    "no stored state of market %s fits its topics: walking from its start to step %s, now at %s",
+                    market.name,
+                    f"{step:,}",
+                    f"{reached:,}",
+                )
+            self._control.report(Progress("feed", 0, reached, None, seconds))
             return not self._control.stopping
 
         if state.step < step:
