@@ -120,7 +120,8 @@ def feed(
             len(market.symbols),
             int(np.count_nonzero(of_instrument == largest)),
             producer.message_steps(largest),
-            STREAM_TICKS if rate is None and speed is None else PACED_TICKS,
+            # A thread that walks a block is not interrupted: many substeps make blocks short.
+            (STREAM_TICKS if rate is None and speed is None else PACED_TICKS) // market.simulation.substeps,
             readers,
         )
         reached = run.catch_up(market, beginning, steps, block_steps)
