@@ -110,8 +110,9 @@ class Walk {
         }
     }
 
-    // Here and not by a copy of all rows: while the processor waits for memory it computes (euler, 100 instruments, in
-    // place: 4 % of the time, a copy 20 %).
+    // Here and not by a copy before the walk: while the processor waits for memory it computes (euler, 100 instruments
+    // x 20,000 steps in place, of which 9,170 are kept: 9 % of the time, by a copy 25 %; twice as much where neighbours
+    // use the memory).
     void keep_old(const double* price_row, const double* variance_row, std::size_t place) {
         for (std::size_t i = 0; i < whole_; i += lane_count) {
             store(tile_.old_prices + place + i, load(price_row + i));

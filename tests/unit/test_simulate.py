@@ -17,6 +17,7 @@ from pseudofeed.random import _random
 from pseudofeed.simulate import _simulate
 from pseudofeed.simulate.factor_model import nearest_correlation, simulate_factor_returns
 from pseudofeed.simulate.heston_model import simulate_heston_paths
+from pseudofeed.simulate.stream import _block_steps
 from reference import simulation
 
 CORRELATIONS = np.array([[1.0, 0.3, -0.2], [0.3, 1.0, 0.1], [-0.2, 0.1, 1.0]])
@@ -311,6 +312,16 @@ def test_threads_change_no_bit() -> None:
             several = simulate_heston_paths(**arguments, scheme=scheme, threads=threads)
             assert several[0].tobytes() == one[0].tobytes()
             assert several[1].tobytes() == one[1].tobytes()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 16])
+def test_as_many_threads_walk_a_block_as_are_asked_for(threads: int) -> None:
+    """However few cores there are; the blocks of a stream are large enough for them."""
+    n, steps = 1_000, _block_steps(1_000, threads)
+    given_parameters = {**parameters(n, 1), "factor_covariance": np.zeros((3, 3)), "scheme": "qe"}
+    state = np.stack([given_parameters.pop("initial_prices"), given_parameters.pop("initial_variances")])
+    model = _simulate.Heston(ids=np.arange(n, dtype=np.uint32), key=1, substeps=8, **given_parameters)
+    assert model.walk(1, np.full(steps, 1e-6), np.zeros((steps, 3)), state, threads=threads) == threads
 
 
 @pytest.mark.parametrize("dt", [1e-16, 1e-8, 1e-3, 0.5, 30.0])

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["advance", "simulate", "stream", "stream_factors"]
 
-# Ticks in a block for each thread: 1 MiB of prices and variances stays in its second-level cache on its way to the
-# encoder.
-_BLOCK_TICKS = 65_536
+# Ticks in a block for each thread, so that each has enough to do: 1 MiB of prices and variances stays in its
+# second-level cache on its way to the encoder. Beyond 16 threads a block grows no more; it keeps 64 of them busy.
+_BLOCK_TICKS, _MOST_SHARES = 65_536, 16
 
 # Ticks that are walked through at once where none are kept: their factors and the clock's arrays take memory.
 _WALK_TICKS = 10_000_000
@@ -164,11 +164,15 @@ def stream(
     numbers = _numbers(market, instruments)
     threads = thread_count(threads)
     if block_steps is None:
-        block_steps = max(1, threads * _BLOCK_TICKS // len(numbers))
+        block_steps = _block_steps(len(numbers), threads)
     block_steps = integer("block_steps", block_steps, low=1)
     if state is not None and state.step >= start_step:
         raise ValueError(f"state: of step {state.step}, expected one before start_step {start_step}")
     return _blocks(market, _Run(market, numbers, state, threads), start_step, steps, block_steps)
+
+
+def _block_steps(instruments: int, threads: int) -> int:
+    return max(1, min(threads, _MOST_SHARES) * _BLOCK_TICKS // instruments)
 
 
 def _blocks(market: Market, run: _Run, start_step: int, steps: int | None, block_steps: int) -> Iterator[TickBlock]:
