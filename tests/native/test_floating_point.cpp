@@ -121,7 +121,7 @@ Doubles everything(simulate::Scheme scheme, std::size_t threads) {
                      {}},
                     &workers)
               .ok());
-    CHECK_EQUAL(workers, threads);
+    CHECK(workers >= 1 && workers <= threads);  // one that starts late finds the work done
     keep(prices), keep(variances), keep(state);
     return all;
 }
