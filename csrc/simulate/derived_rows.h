@@ -1,9 +1,9 @@
 // The derived rows (scheme.h) of the lengths dt that are in use: made once for each, and kept for the next call.
 //
 // A market has few lengths as a rule (a step, a night, the short last steps of sessions), and rows of all instruments
-// pay where a length comes back: qe's cost about a fifth of a step. But each step may have a length of its own; then
-// rows of all instruments would cost more memory than the paths. So only some are kept, and only of a length that has
-// come twice; of others a kernel derives its tile's rows on the spot.
+// pay where a length comes back: where all steps differ, a step costs 3 to 12 % more with euler, 24 to 45 % with qe.
+// But each step may have a length of its own; then rows of all instruments would cost more memory than the paths. So
+// only some are kept, and only of a length that has come twice; of others a kernel derives its tile's rows on the spot.
 #pragma once
 
 #include <array>

@@ -123,12 +123,12 @@ void test_interruption() {
 void test_workers() {
     std::size_t workers = 0;
     const Market market(1000);
-    const auto model = market.model(simulate::Scheme::euler, 1);
+    const auto model = market.model(simulate::Scheme::euler, 16);
     for (const std::size_t threads : {1u, 2u, 16u}) {
-        test::walked(market, model, Timeline(6000, 1, 0), 6000, threads, &workers);
+        test::walked(market, model, Timeline(2000, 1, 0), 2000, threads, &workers);
         CHECK_EQUAL(workers, threads);
     }
-    test::walked(market, model, Timeline(10, 1, 0), 10, 16, &workers);  // too little work for them
+    test::walked(market, model, Timeline(1, 1, 0), 1, 16, &workers);  // too little work for them
     CHECK_EQUAL(workers, 1u);
     test::walked(Market(100), Market(100).model(simulate::Scheme::euler, 1), Timeline(20'000, 1, 0), 20'000, 16,
                  &workers);
