@@ -4,7 +4,7 @@
 #   make setup    .venv with all tools                      make build   build and install into .venv
 #   make live     only the tests that need servers          make lint    ruff, mypy, clang-format
 #   make bench    benchmarks                                make format  put sources into shape
-#   make servers  Kafka, Redis, TimescaleDB on this machine make soak    the live tests, six times as long, and what follows
+#   make servers  Kafka, Redis, TimescaleDB on this machine make soak    the live tests, six times as long, all calendars, and what follows
 #   make soak-bits  the golden paths with clang, and for aarch64 under qemu
 #   make soak-fuzz  ten million damaged messages for the decoders, and libFuzzer where clang is
 #   make wheels   sdist and wheel in dist/, the wheel for any Linux with glibc >= 2.28, tried in an empty environment
@@ -69,7 +69,7 @@ live: .venv/.test clients
 	@$(WITH_SERVERS); $(PYTEST) tests/live $(wildcard tests/interop)
 
 soak: .venv/.test soak-bits soak-fuzz wheels
-	@$(WITH_SERVERS); PSEUDOFEED_SOAK=6 $(PYTEST) tests/live
+	@$(WITH_SERVERS); PSEUDOFEED_SOAK=6 $(PYTEST) tests/live tests/unit/test_calendars.py
 
 soak-bits: .venv/.test
 	@$(IN_VENV) tests/native/soak_bits.sh build/bits

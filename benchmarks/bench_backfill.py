@@ -18,11 +18,12 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from live_servers import fresh_database
 from pseudofeed.bus.markets import read_market
-from pseudofeed.bus.topics import delete_topic, factor_topic, tick_topic
+from pseudofeed.bus.topics import delete_topic
 from pseudofeed.encode import encode_copy_rows
 from pseudofeed.market import Market
 from pseudofeed.operate.control import SignalControl
 from pseudofeed.publish.feed import feed
+from pseudofeed.records import TICK, kinds_of
 from pseudofeed.settings import Connections
 from pseudofeed.store.backfill.rows import Shard, shard_rows
 from pseudofeed.store.backfill.run import backfill_market
@@ -31,7 +32,7 @@ from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import open_connection
 from pseudofeed.store.registry import register_without_kafka
 from pseudofeed.store.schema import migrate
-from pseudofeed.store.series import TICKS
+from pseudofeed.store.tables import copy_statement
 from pseudofeed.store.worker import store_market
 
 INSTRUMENTS, STEPS = 100, 15_000
@@ -57,22 +58,22 @@ def by_worker(connections: Connections, market: Market) -> float:
         summary = store_market(read_market(kafka, market.name), connections, SignalControl(until_caught_up=True))
         return summary.ticks_per_second
     finally:
-        for topic in (tick_topic(market.name), factor_topic(market.name)):
-            delete_topic(kafka, topic)
+        for kind in kinds_of(market):
+            delete_topic(kafka, kind.topic_of(market.name))
 
 
 def by_copy(connections: Connections, market: Market, *, index_later: bool) -> float:
     with open_connection(connections, application="benchmark", writer=True) as connection:
         tier, stored = migrate(connection), register_without_kafka(connection, market)
-        chunks = Chunks(tier, TICKS, stored)
+        chunks = Chunks(tier, TICK, stored)
         connection.execute("SET statement_timeout = 0")
         begun = time.monotonic()
         for rows in shard_rows(market, Shard(1, STEPS, 400_000 // INSTRUMENTS)):
-            chunks.make(connection, rows.ticks.time, indexed=not index_later)
-            with connection.transaction(), connection.cursor().copy(TICKS.copy.encode()) as copy:
-                copy.write(memoryview(encode_copy_rows(rows.ticks, stored.instrument_ids)))
-        for chunk in unindexed_chunks(connection, tier):
-            make_index(connection, chunk)
+            chunks.make(connection, rows.rows[TICK].time, indexed=not index_later)
+            with connection.transaction(), connection.cursor().copy(copy_statement(TICK)) as copy:
+                copy.write(memoryview(encode_copy_rows(rows.rows[TICK], stored.instrument_ids)))
+        for chunk in unindexed_chunks(connection, tier, TICK):
+            make_index(connection, chunk, TICK)
         return STEPS * INSTRUMENTS / (time.monotonic() - begun)
 
 

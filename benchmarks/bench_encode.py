@@ -13,7 +13,6 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from pseudofeed.encode import (
-    TickColumns,
     decode_ticks,
     encode_copy_rows,
     encode_tick,
@@ -21,6 +20,7 @@ from pseudofeed.encode import (
     encode_tick_json,
     tick_block_size,
 )
+from pseudofeed.records import TICK, Columns
 
 STEPS, INSTRUMENTS = 400, 100
 TIMES = np.arange(1, STEPS + 1, dtype=np.int64) * 1_000_000_000
@@ -79,15 +79,16 @@ def documented_reader() -> Callable[[bytes], Any]:
     return reader
 
 
-def columns_of(read: tuple[Any, ...]) -> TickColumns:
+def columns_of(read: tuple[Any, ...]) -> Columns:
     """The five columns from what the documented reader gives: what our decoder does in one pass."""
     _, _, sequences, numbers, times, ticks = read
-    return TickColumns(
-        time=np.repeat(times, len(numbers)),
-        sequence=np.repeat(sequences, len(numbers)),
-        instrument=np.tile(numbers.astype(np.int32), len(times)),
-        price=np.ascontiguousarray(ticks["price"]).ravel(),
-        variance=np.ascontiguousarray(ticks["variance"]).ravel(),
+    return Columns(
+        TICK,
+        np.repeat(times, len(numbers)),
+        np.repeat(sequences, len(numbers)),
+        np.tile(numbers.astype(np.int32), len(times)),
+        np.ascontiguousarray(ticks["price"]).ravel(),
+        np.ascontiguousarray(ticks["variance"]).ravel(),
     )
 
 

@@ -24,10 +24,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from peers.publish import publish
 from pseudofeed.bus.markets import read_market
-from pseudofeed.bus.topics import TICK_TOPIC_CONFIG, delete_topic, ensure_topic, tick_topic
+from pseudofeed.bus.topics import delete_topic, ensure_topic, topic_config
 from pseudofeed.encode import decode_ticks, instrument_partitions
 from pseudofeed.market import Market
 from pseudofeed.publish.producer import Producer
+from pseudofeed.records import TICK
 
 INSTRUMENTS, PARTITIONS = 100, 4
 STEPS = {"peer struct": 5_000, "peer json": 2_000, "tick sbe": 20_000, "tick json": 10_000, "block sbe": 100_000}
@@ -43,7 +44,7 @@ def kafka() -> dict[str, str]:
 @pytest.fixture
 def topic(kafka: dict[str, str]) -> Iterator[str]:
     name = f"ticks.bench-{uuid.uuid4().hex[:8]}"
-    ensure_topic(kafka, name, PARTITIONS, TICK_TOPIC_CONFIG)
+    ensure_topic(kafka, name, PARTITIONS, topic_config(TICK))
     yield name
     delete_topic(kafka, name)
 
@@ -115,7 +116,7 @@ def test_latency_at_20_000_ticks_a_second(
 
     def read() -> None:
         consumer = Consumer({**kafka, "group.id": name, "enable.auto.commit": False})
-        topic = tick_topic(name)
+        topic = TICK.topic_of(name)
         consumer.assign([TopicPartition(topic, p, 1) for p in range(record.partitions)])
         while not ended.is_set():
             messages, now = consumer.consume(1000, timeout=0.001), time.time_ns()
@@ -142,4 +143,4 @@ def test_latency_at_20_000_ticks_a_second(
     live = np.concatenate(late)[-200_000:]
     assert len(live) == 200_000
     benchmark.extra_info |= {"p50_ms": float(np.quantile(live, 0.5)), "p99_ms": float(np.quantile(live, 0.99))}
-    delete_topic(kafka, tick_topic(name))
+    delete_topic(kafka, TICK.topic_of(name))

@@ -23,16 +23,16 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.cache.keys import quote_key
 from pseudofeed.cache.quotes import FIELDS
-from pseudofeed.encode import TickColumns, encode_copy_rows, instrument_partitions
+from pseudofeed.encode import encode_copy_rows, instrument_partitions
 from pseudofeed.market import Market
 from pseudofeed.query.client import Client
 from pseudofeed.query.stored import BARS, TICKS
+from pseudofeed.records import TICK, Columns
 from pseudofeed.settings import Connections
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import open_connection
 from pseudofeed.store.registry import StoredMarket, register_in_store
 from pseudofeed.store.schema import migrate
-from pseudofeed.store.series import TICKS as TICK_SERIES
 from pseudofeed.store.settings import StoreSettings, change_settings
 
 INSTRUMENTS, DAYS, DAY = 100, 9, 23_400
@@ -49,7 +49,7 @@ def _market(instruments: int) -> Market:
         Market.sample(instruments=instruments, factors=3, seed=7, name=f"bench-read-{instruments}").specification
     )
     clock = {"start": "2026-03-02T14:30:00Z", "step": "1s", "calendar": "XNYS", "overnight_variance": 0.0}
-    return Market.from_specification({**specification, "clock": {**specification["clock"], **clock}})
+    return Market.from_specification({**specification, "clock": {**specification["clock"], **clock}}).settled()
 
 
 @pytest.fixture(scope="module")
@@ -77,16 +77,17 @@ def _load(connections: Connections) -> StoredMarket:
             return stored
         connection.execute("TRUNCATE tick")
         change_settings(connection, stored, StoreSettings(chunk_length="1d"))
-        chunks = Chunks(tier, TICK_SERIES, stored)
+        chunks = Chunks(tier, TICK, stored)
         number = np.arange(INSTRUMENTS, dtype=np.int32)
         for block in market.stream(steps=DAYS * DAY, block_steps=DAY // 4):
             steps = len(block.time)
-            columns = TickColumns(
-                time=np.repeat(block.time, INSTRUMENTS),
-                sequence=np.repeat(np.arange(block.first_step, block.last_step + 1), INSTRUMENTS),
-                instrument=np.tile(number, steps),
-                price=block.prices.ravel(),
-                variance=block.variances.ravel(),
+            columns = Columns(
+                TICK,
+                np.repeat(block.time, INSTRUMENTS),
+                np.repeat(np.arange(block.first_step, block.last_step + 1), INSTRUMENTS),
+                np.tile(number, steps),
+                block.prices.ravel(),
+                block.variances.ravel(),
             )
             chunks.make(connection, block.time)
             with connection.cursor().copy("COPY tick FROM STDIN (FORMAT binary)") as copy:

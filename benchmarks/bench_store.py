@@ -21,17 +21,18 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from live_servers import fresh_database
 from pseudofeed.bus.markets import MarketRecord, read_market
-from pseudofeed.bus.topics import delete_topic, factor_topic, tick_topic
+from pseudofeed.bus.topics import delete_topic
 from pseudofeed.encode import encode_copy_rows
 from pseudofeed.market import Market
 from pseudofeed.operate.control import SignalControl
 from pseudofeed.publish.feed import feed
+from pseudofeed.records import Kind, kinds_of, row_tables
 from pseudofeed.settings import Connections
 from pseudofeed.store.backfill.rows import Shard, shard_rows
 from pseudofeed.store.chunk_index import make_index, unindexed_chunks
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import open_connection
-from pseudofeed.store.series import FACTORS, TICKS, Series
+from pseudofeed.store.tables import copy_statement
 from pseudofeed.store.worker import BATCH_ROWS, LANES, prepare_store, store_market
 
 INSTRUMENTS, STEPS = 100, 20_000
@@ -51,8 +52,8 @@ def record() -> Iterator[MarketRecord]:
     market = Market.sample(instruments=INSTRUMENTS, factors=3, seed=7, name=name, start="2026-03-02T00:00:00Z")
     feed(market, connections, SignalControl(), steps=STEPS)
     yield read_market(kafka, name)
-    for topic in (tick_topic(name), factor_topic(name)):
-        delete_topic(kafka, topic)
+    for kind in kinds_of(market):
+        delete_topic(kafka, kind.topic_of(name))
 
 
 def worker(connections: Connections, record: MarketRecord) -> float:
@@ -66,7 +67,7 @@ def worker(connections: Connections, record: MarketRecord) -> float:
 class Buffer:
     """Encoded rows of one batch."""
 
-    series: Series
+    kind: Kind
     rows: bytes
 
 
@@ -76,19 +77,19 @@ def psycopg_alone(connections: Connections, record: MarketRecord, *, index_later
     stored, tier = prepare_store(record, connections)
     lanes: list[list[Buffer]] = [[] for _ in range(LANES)]
     with open_connection(connections, application="benchmark", writer=True) as connection:
-        chunks = {series: Chunks(tier, series, stored) for series in (TICKS, FACTORS)}
+        chunks = {kind: Chunks(tier, kind, stored) for kind, _ in row_tables()}
         for rows in shard_rows(record.market, Shard(1, STEPS, LANES * BATCH_ROWS // INSTRUMENTS)):
-            for series, columns in ((TICKS, rows.ticks), (FACTORS, rows.factors)):
-                chunks[series].make(connection, columns.time, indexed=not index_later)
+            for kind, columns in rows.rows.items():
+                chunks[kind].make(connection, columns.time, indexed=not index_later)
                 for lane, buffers in enumerate(lanes):
-                    part = columns.where(columns.instrument % LANES == lane)
-                    buffers.append(Buffer(series, encode_copy_rows(part, series.ids(stored))))
+                    part = columns.where(columns.number % LANES == lane)
+                    buffers.append(Buffer(kind, encode_copy_rows(part, stored.ids_of(kind))))
 
     def copy(buffers: list[Buffer]) -> None:
         with open_connection(connections, application="benchmark", writer=True) as connection:
             started.wait()
             for buffer in buffers:
-                with connection.transaction(), connection.cursor().copy(buffer.series.copy.encode()) as into:
+                with connection.transaction(), connection.cursor().copy(copy_statement(buffer.kind)) as into:
                     into.write(memoryview(buffer.rows))
 
     started = threading.Barrier(LANES + 1)
@@ -100,8 +101,9 @@ def psycopg_alone(connections: Connections, record: MarketRecord, *, index_later
     for thread in threads:
         thread.join()
     with open_connection(connections, application="benchmark", writer=True) as connection:
-        for chunk in unindexed_chunks(connection, tier):
-            make_index(connection, chunk)
+        for kind, table in row_tables():
+            for chunk in unindexed_chunks(connection, tier, kind) if table.index_by_chunk else ():
+                make_index(connection, chunk, kind)
     return time.monotonic() - begun
 
 

@@ -10,11 +10,13 @@ namespace pseudofeed {
 enum class Code : int {
     ok = 0,
     invalid_argument,  // the caller's mistake                          -> ValueError
-    not_finite,        // a path left the double range                  -> SimulationError
+    not_finite,        // a path left its range                         -> SimulationError
     malformed,         // bytes that are not what they claim to be      -> MalformedMessage
     unavailable,       // a library or a function of it is missing      -> LibraryError
     publish_failed,    // librdkafka gave a message up                  -> PublishError
     out_of_memory,     //                                               -> MemoryError
+    bad_setting,       // an environment variable                       -> SettingsError
+    interrupted,       // by the caller, who knows why                  -> what the caller has raised
 };
 
 struct [[nodiscard]] Status {

@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS instrument (
     UNIQUE (market_id, symbol)
 );
 COMMENT ON TABLE instrument IS 'The instruments of all markets; a market has a run of instrument_ids, in the order of its numbers.';
-COMMENT ON COLUMN instrument.instrument_id IS 'Unique in this store; what the table tick has';
+COMMENT ON COLUMN instrument.instrument_id IS 'Unique in this store; what the tables of instruments'' records have';
 COMMENT ON COLUMN instrument.number IS 'The number in the market, from 0; what messages carry';
 COMMENT ON COLUMN instrument.initial_price IS 'Price at step 0, in the market''s currency';
 COMMENT ON COLUMN instrument.initial_variance IS 'Heston v at step 0, per year';
@@ -63,15 +63,23 @@ COMMENT ON COLUMN factor.drift IS 'Per year';
 COMMENT ON COLUMN factor.correlations IS 'Correlation with each factor of the market, in the order of number';
 
 CREATE TABLE IF NOT EXISTS sink_offset (
-    market_id     int4 NOT NULL REFERENCES market,
-    partition     int4 NOT NULL CHECK (partition >= 0),
-    topic_id      text,
-    next_offset   int8 NOT NULL CHECK (next_offset >= 0),
-    last_sequence int8,
-    updated_at    timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (market_id, partition)
+    market_id      int4 NOT NULL REFERENCES market,
+    kind           text NOT NULL,
+    partition      int4 NOT NULL CHECK (partition >= 0),
+    topic_id       text,
+    next_offset    int8 NOT NULL CHECK (next_offset >= 0),
+    first_sequence int8,
+    last_sequence  int8,
+    last_number    int4,
+    may_skip       boolean NOT NULL DEFAULT false,
+    updated_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (market_id, kind, partition)
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE sink_offset IS 'How far each partition of a market''s tick topic is stored. Changes in the same transaction as the ticks, so each tick is stored exactly once.';
+COMMENT ON TABLE sink_offset IS 'How far each partition of a market''s topics is stored. Changes in the same transaction as the records, so each record is stored exactly once.';
+COMMENT ON COLUMN sink_offset.kind IS 'The kind of record that the topic has: tick, factor, ...';
 COMMENT ON COLUMN sink_offset.topic_id IS 'Kafka''s id of the topic that the offsets belong to; NULL where the broker has no such ids';
 COMMENT ON COLUMN sink_offset.next_offset IS 'The first offset that is not stored yet';
+COMMENT ON COLUMN sink_offset.first_sequence IS 'The first step that was read of the partition; NULL: none yet, or 1 where last_sequence is not';
 COMMENT ON COLUMN sink_offset.last_sequence IS 'The newest stored step of the partition; 0: none yet; NULL: not known, the topic had lost its beginning';
+COMMENT ON COLUMN sink_offset.last_number IS 'Of ticks and factors the number in the market of the newest stored one; of events how many of that step are stored, NULL where it is complete';
+COMMENT ON COLUMN sink_offset.may_skip IS 'The last message read is in quarantine: what comes next need not be the next in order, only later';

@@ -5,6 +5,7 @@ usage: check.py WHEEL; it ends with a message where something is wrong.
 
 from __future__ import annotations
 
+import platform
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pseudofeed
+from pseudofeed.encode import _encode
 from pseudofeed.simulate import _simulate
 
 
@@ -47,6 +49,11 @@ def check_instruction_set() -> None:
         due = "avx2"
     if _simulate.instruction_set() != due:
         sys.exit(f"the kernels are those of {_simulate.instruction_set()}, on a processor with {due}")
+    summing = "pclmulqdq" if {"pclmulqdq", "sse4_1"} <= flags else "tables"
+    if {"avx512f", "vpclmulqdq"} <= flags:
+        summing = "vpclmulqdq"
+    if platform.machine() == "x86_64" and _encode.crc32_kernel() != summing:
+        sys.exit(f"CRC-32 is computed by {_encode.crc32_kernel()}, on a processor with {summing}")
 
 
 if Path(pseudofeed.__file__).is_relative_to(Path(__file__).parent / "source"):

@@ -1,5 +1,5 @@
-// Ticks as rows of PostgreSQL's binary COPY for the table tick(time timestamptz, instrument_id int4, price float8,
-// variance float8): https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
+// Records as rows of PostgreSQL's binary COPY: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
+// Which columns a row has is data, so one encoder serves the tables of every kind of record.
 #pragma once
 
 #include <cstddef>
@@ -11,28 +11,49 @@ namespace pseudofeed::encode {
 
 inline constexpr std::size_t kCopyHeaderSize = 19;  // signature, flags, length of the header's extension
 inline constexpr std::size_t kCopyTrailerSize = 2;  // a field count of -1
-inline constexpr std::size_t kCopyRowSize = 46;     // field count, then length and bytes of each of the four fields
+inline constexpr std::size_t kMaximumCopyColumns = 32;
 
-constexpr std::size_t copy_rows_size(std::size_t ticks) {
-    return kCopyHeaderSize + kCopyRowSize * ticks + kCopyTrailerSize;
-}
+// How a column is made of its values: the C++ type that they have -> the PostgreSQL type that they become.
+enum class CopyType : int {
+    time,          // int64, ns since 1970, whole microseconds -> timestamptz
+    microseconds,  // int64, ns since 1970 -> timestamptz, without what is finer
+    nanoseconds,   // int64, ns since 1970 -> int2, what `microseconds` leaves out: 0 .. 999
+    id,            // int32, number in the market -> int4, the store's id of it
+    f8,            // double -> float8
+    i8,            // int64 -> int8
+    i4,            // int32 -> int4
+    u4,            // uint32 -> int8
+    u2,            // uint16 -> int4
+    u1,            // uint8 -> int2
+    i1,            // int8 -> int2
+    text,          // `width` bytes of UTF-8, padded with zeros -> text
+};
+
+// Values of a column: row k's begin at data + k * stride, of `width` bytes each. Borrows.
+struct CopyColumn {
+    CopyType type = CopyType::f8;
+    const std::byte* data = nullptr;
+    std::ptrdiff_t stride = 0;
+    std::size_t width = 0;
+};
 
 // What rows are made from. Borrows every pointer for the call.
 struct CopyRowsSource {
-    std::size_t ticks = 0;
-    const std::int64_t* time = nullptr;            // (ticks), ns since the epoch, whole microseconds
-    const std::int32_t* instrument = nullptr;      // (ticks), numbers in the market
-    const double* price = nullptr;                 // (ticks)
-    const double* variance = nullptr;              // (ticks)
-    const std::int32_t* instrument_ids = nullptr;  // (instruments), the store's id of each number
-    std::size_t instruments = 0;
+    std::size_t rows = 0;
+    const std::int32_t* number = nullptr;  // (rows), numbers in the market
+    const std::int32_t* ids = nullptr;     // (numbers), the store's id of each number
+    std::size_t numbers = 0;
+    const CopyColumn* columns = nullptr;  // (column_count), 1 .. kMaximumCopyColumns
+    std::size_t column_count = 0;
 };
 
-// Encodes header, rows and trailer to `out`, copy_rows_size(ticks) bytes. Rows are grouped by instrument, numbers
-// ascending; within an instrument they keep the order in which they came. So where times ascend within each
-// instrument, as they do in the messages of a partition, rows are sorted by (instrument, time): the order in which the
-// store's index takes them fastest. On failure (invalid_argument: an instrument outside of the ids, a time that is not
-// a whole microsecond) `out` is not touched.
-Status encode_copy_rows(const CopyRowsSource& source, std::byte* out, std::size_t capacity);
+// Bytes of header, rows and trailer, at most: texts may turn out shorter.
+std::size_t copy_rows_size(const CopyRowsSource& source);
+
+// Encodes header, rows and trailer to `out`; `*written` bytes of it. Rows are grouped by number, ascending; within a
+// number they keep the order in which they came. So where times ascend within each number, as they do in the messages
+// of a partition, rows are sorted by (number, time): the order in which the store's index takes them fastest. On
+// failure (invalid_argument: a number without an id, a time that is not a whole microsecond) `out` is not touched.
+Status encode_copy_rows(const CopyRowsSource& source, std::byte* out, std::size_t capacity, std::size_t* written);
 
 }  // namespace pseudofeed::encode

@@ -4,9 +4,25 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace pseudofeed::encode {
 
 std::uint32_t crc32(const std::byte* data, std::size_t size, std::uint32_t sum = 0);
+
+using Crc32 = std::uint32_t (*)(const std::byte* data, std::size_t size, std::uint32_t sum);
+
+// A way to compute it. All give the same sums for any data and size.
+struct Crc32Kernel {
+    const char* name;  // "vpclmulqdq", "pclmulqdq", "pmull" or "tables"
+    Crc32 crc32;
+};
+
+// The one that crc32() takes: the fastest that the processor has and PSEUDOFEED_ISA (isa.h) allows, chosen once.
+// avx512 allows all, avx2 pclmulqdq, baseline tables.
+const Crc32Kernel& crc32_kernel();
+
+// All that this processor has, fastest first: for tests and benchmarks.
+std::vector<Crc32Kernel> crc32_kernels();
 
 }  // namespace pseudofeed::encode

@@ -66,7 +66,7 @@ Status check_factor_block(Bytes message, FactorBlockView* view) {
 }
 
 Status check_factor_blocks(const Bytes* messages, std::size_t count, std::uint64_t fingerprint, std::uint32_t partition,
-                           std::size_t factors, FactorBlockView* views, std::size_t* steps, std::size_t* failed) {
+                           std::size_t factors, FactorBlockView* views, std::size_t* rows, std::size_t* failed) {
     std::size_t total = 0;
     for (std::size_t m = 0; m < count; ++m) {
         *failed = m;
@@ -78,24 +78,25 @@ Status check_factor_blocks(const Bytes* messages, std::size_t count, std::uint64
             return failure(Code::malformed, "factor block: %zu factors at byte %zu, the market has %zu",
                            views[m].factors, kFactorsAt, factors);
         }
-        total += views[m].steps.count;
+        total += views[m].values.count;
     }
-    *steps = total;
+    *rows = total;
     return {};
 }
 
 void read_factor_blocks(const FactorBlockView* views, std::size_t count, FactorColumns columns) {
-    std::size_t step = 0;
     std::size_t to = 0;
     for (const FactorBlockView* view = views; view != views + count; ++view) {
-        for (std::size_t j = 0; j < view->steps.count; ++j, ++step) {
-            columns.time[step] = load_little<std::int64_t>(view->steps.entries + j * view->steps.stride);
-            columns.sequence[step] = view->prefix.sequence + static_cast<std::int64_t>(j);
-        }
         const std::byte* value = view->values.entries;
-        for (std::size_t k = 0; k < view->values.count; ++k, ++to, value += view->values.stride) {
-            columns.increment[to] = load_little<double>(value);
-            columns.level[to] = load_little<double>(value + 8);
+        for (std::size_t j = 0; j < view->steps.count; ++j) {
+            const auto time = load_little<std::int64_t>(view->steps.entries + j * view->steps.stride);
+            for (std::size_t k = 0; k < view->factors; ++k, ++to, value += view->values.stride) {
+                columns.time[to] = time;
+                columns.sequence[to] = view->prefix.sequence + static_cast<std::int64_t>(j);
+                columns.number[to] = static_cast<std::int32_t>(k);
+                columns.increment[to] = load_little<double>(value);
+                columns.level[to] = load_little<double>(value + 8);
+            }
         }
     }
 }

@@ -48,19 +48,21 @@ struct FactorBlockView {
 Status check_factor_block(Bytes message, FactorBlockView* view);
 
 // Checks a batch, each message as above and for its fingerprint, partition and number of factors. `views` has room for
-// `count`; `*steps` is the batch's number of steps. On failure `*failed` is the index of the first bad message.
+// `count`; `*rows` is the batch's number of steps x factors. On failure `*failed` is the index of the first bad
+// message.
 Status check_factor_blocks(const Bytes* messages, std::size_t count, std::uint64_t fingerprint, std::uint32_t partition,
-                           std::size_t factors, FactorBlockView* views, std::size_t* steps, std::size_t* failed);
+                           std::size_t factors, FactorBlockView* views, std::size_t* rows, std::size_t* failed);
 
-// Where factors go, caller's memory: (steps) and (steps, K).
+// Where factors go, one entry a factor and step in each column, caller's memory.
 struct FactorColumns {
     std::int64_t* time = nullptr;
     std::int64_t* sequence = nullptr;
+    std::int32_t* number = nullptr;
     double* increment = nullptr;
     double* level = nullptr;
 };
 
-// Writes the steps of checked messages, one after the other.
+// Writes the factors of checked messages, one after the other, step after step.
 void read_factor_blocks(const FactorBlockView* views, std::size_t count, FactorColumns columns);
 
 }  // namespace pseudofeed::encode

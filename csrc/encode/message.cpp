@@ -150,11 +150,16 @@ Status check_origin(const char* name, const Prefix& found, std::uint64_t fingerp
     return {};
 }
 
-Status check_source_steps(std::int64_t first_sequence, const std::int64_t* times, std::size_t steps) {
+Status check_source_range(std::int64_t first_sequence, std::size_t steps) {
     if (first_sequence < 1 || first_sequence > kMaximumSequence - static_cast<std::int64_t>(steps - 1)) {
         return failure(Code::invalid_argument, "first_step is %" PRId64 ", the %zu steps must lie in 1 .. 2^63 - 1",
                        first_sequence, steps);
     }
+    return {};
+}
+
+Status check_source_steps(std::int64_t first_sequence, const std::int64_t* times, std::size_t steps) {
+    if (Status status = check_source_range(first_sequence, steps); !status.ok()) return status;
     for (std::size_t j = 1; j < steps; ++j) {
         if (times[j] <= times[j - 1]) {
             return failure(Code::invalid_argument, "times must ascend: times[%zu] is %" PRId64 " after %" PRId64, j,

@@ -81,6 +81,7 @@ Status check_times(const Cursor& cursor, const Group& steps);
 Status check_origin(const char* name, const Prefix& found, std::uint64_t fingerprint, std::uint32_t partition);
 
 // The same rules for what is to be encoded: invalid_argument, in the words of the Python arguments.
+Status check_source_range(std::int64_t first_sequence, std::size_t steps);
 Status check_source_steps(std::int64_t first_sequence, const std::int64_t* times, std::size_t steps);
 Status check_capacity(const char* name, std::size_t capacity, std::size_t size);
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "encode/decimal.h"
 #include "encode/text.h"
 #include "encode/tick.h"
 
@@ -50,6 +51,12 @@ struct Text {
         const auto [behind, error] = std::from_chars(at, end, *number, base...);
         at = behind;
         return error == std::errc{};
+    }
+
+    bool take_number(double* number) {
+        const std::size_t size = read_double({at, left()}, number);
+        at += size;
+        return size != 0;
     }
 
     // Reads on where it can't be a time: writing it again tells.

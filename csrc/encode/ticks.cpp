@@ -1,6 +1,8 @@
 #include "encode/ticks.h"
 
+#include <algorithm>
 #include <cinttypes>
+#include <type_traits>
 
 #include "encode/byte_order.h"
 
@@ -8,6 +10,7 @@ namespace pseudofeed::encode {
 namespace {
 
 constexpr unsigned kTickTemplate = 2;
+constexpr std::size_t kTickSize = 16;  // entry of a block's `ticks`
 
 Shape shape_of(Bytes message) {
     // No SBE message begins so: its blockLength would be 8,827.
@@ -34,20 +37,32 @@ Status check_tick_origin(const TickMessage& message, std::uint64_t fingerprint, 
     return {};
 }
 
+// `stride` is the entries' size in the message: a constant for messages of our version, so that the loops become vector
+// instructions.
+template <typename Stride>
+void read_values(const std::byte* ticks, Stride stride, std::size_t count, double* price, double* variance) {
+    for (std::size_t i = 0; i < count; ++i) {
+        price[i] = load_little<double>(ticks + i * stride);
+        variance[i] = load_little<double>(ticks + i * stride + 8);
+    }
+}
+
 std::size_t read_block(const TickBlockView& view, TickColumns columns, std::size_t to) {
-    const std::byte* tick = view.ticks;
-    for (std::size_t j = 0; j < view.steps; ++j) {
-        const auto time = load_little<std::int64_t>(view.times + j * view.time_stride);
-        const std::int64_t sequence = view.prefix.sequence + static_cast<std::int64_t>(j);
-        const std::byte* number = view.numbers;
-        for (std::size_t i = 0; i < view.instruments; ++i, ++to) {
-            columns.time[to] = time;
-            columns.sequence[to] = sequence;
-            columns.instrument[to] = load_little<std::int32_t>(number);
-            columns.price[to] = load_little<double>(tick);
-            columns.variance[to] = load_little<double>(tick + 8);
-            number += view.number_stride;
-            tick += view.tick_stride;
+    const std::size_t instruments = view.instruments;
+    std::int32_t* const first_row = columns.instrument + to;
+    for (std::size_t i = 0; i < instruments; ++i) {
+        first_row[i] = load_little<std::int32_t>(view.numbers + i * view.number_stride);
+    }
+    const std::byte* ticks = view.ticks;
+    for (std::size_t j = 0; j < view.steps; ++j, to += instruments, ticks += instruments * view.tick_stride) {
+        std::fill_n(columns.time + to, instruments, load_little<std::int64_t>(view.times + j * view.time_stride));
+        std::fill_n(columns.sequence + to, instruments, view.prefix.sequence + static_cast<std::int64_t>(j));
+        if (j > 0) std::copy_n(first_row, instruments, columns.instrument + to);
+        if (view.tick_stride == kTickSize) {
+            read_values(ticks, std::integral_constant<std::size_t, kTickSize>{}, instruments, columns.price + to,
+                        columns.variance + to);
+        } else {
+            read_values(ticks, view.tick_stride, instruments, columns.price + to, columns.variance + to);
         }
     }
     return to;

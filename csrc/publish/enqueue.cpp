@@ -24,6 +24,8 @@ constexpr std::int64_t kNow = 0;
 // reason not older than half a day. The greater of two clocks that never go back never goes back.
 constexpr std::int64_t kOldestMs = 12 * 3'600'000;
 
+constexpr std::size_t kTicksBetweenLooks = 256;  // at the clock
+
 std::int64_t oldest_timestamp_ms() {
     const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
     return std::chrono::duration_cast<std::chrono::milliseconds>(since_1970).count() - kOldestMs;
@@ -61,7 +63,8 @@ Status Producer::Pending::make_room(std::size_t bytes) {
 Status Producer::publish(const Ticks& block, int timeout_ms, bool* done) {
     const std::lock_guard<std::mutex> lock(mutex_);
     *done = false;
-    if (Status status = serve(0); !status.ok()) return status;
+    if (Status status = check_open(); !status.ok()) return status;
+    if (Status status = serve(0); !status.ok() || settling()) return status;
     if (Status status = check_steps(block.first_step, block.steps); !status.ok()) return status;
     const std::int64_t deadline_ns = now_ns() + std::int64_t{timeout_ms} * 1'000'000;
     for (std::int32_t p = 0; p < options_.partition_count; ++p) {
@@ -88,22 +91,35 @@ Status Producer::publish_partition(const Ticks& block, std::int32_t number, std:
         const auto row = static_cast<std::size_t>(partition.accepted_step + 1 - block.first_step);
         const bool single = options_.shape != encode::Shape::block || partition.ahead > 0;
         bool accepted = false;
-        Status status = single ? publish_step(block, number, row, &accepted)
+        bool go_on = false;
+        Status status = single ? publish_step(block, number, row, deadline_ns, &accepted)
                                : publish_block(block, number, row, &pending, &accepted);
+        if (status.ok()) status = after_message(accepted, deadline_ns, &go_on);
         if (!status.ok()) return status;
-        if (accepted) continue;
-        const std::int64_t left_ms = (deadline_ns - now_ns()) / 1'000'000;
-        if (left_ms <= 0) return {};
-        if (status = serve(static_cast<int>(left_ms)); !status.ok()) return status;
+        if (!go_on) break;
     }
-    *done = true;
+    *done = partition.accepted_step >= last_step;
+    return {};
+}
+
+Status Producer::after_message(bool accepted, std::int64_t deadline_ns, bool* go_on) {
+    *go_on = false;
+    if (Status status = check_open(); !status.ok()) return status;
+    const std::int64_t left_ns = deadline_ns - now_ns();
+    if (left_ns <= 0) return {};
+    if (!accepted) {
+        const auto left_ms = static_cast<int>((left_ns + 999'999) / 1'000'000);
+        if (Status status = serve(left_ms); !status.ok() || settling()) return status;
+    }
+    *go_on = true;
     return {};
 }
 
 Status Producer::publish_factors(const Factors& block, int timeout_ms, bool* done) {
     const std::lock_guard<std::mutex> lock(mutex_);
     *done = false;
-    if (Status status = serve(0); !status.ok()) return status;
+    if (Status status = check_open(); !status.ok()) return status;
+    if (Status status = serve(0); !status.ok() || settling()) return status;
     if (Status status = check_steps(block.first_step, block.steps); !status.ok()) return status;
     if (factor_topic_ == nullptr) return failure(Code::invalid_argument, "this producer has no topic for factors");
     const std::int64_t deadline_ns = now_ns() + std::int64_t{timeout_ms} * 1'000'000;
@@ -120,13 +136,12 @@ Status Producer::publish_factors(const Factors& block, int timeout_ms, bool* don
             if (Status status = encode_factors(block, row, &pending); !status.ok()) return status;
         }
         bool accepted = false;
+        bool go_on = false;
         if (Status status = hand_over(factor_topic_, 0, &pending, &accepted); !status.ok()) return status;
-        if (accepted) continue;
-        const std::int64_t left_ms = (deadline_ns - now_ns()) / 1'000'000;
-        if (left_ms <= 0) return {};
-        if (Status status = serve(static_cast<int>(left_ms)); !status.ok()) return status;
+        if (Status status = after_message(accepted, deadline_ns, &go_on); !status.ok()) return status;
+        if (!go_on) break;
     }
-    *done = true;
+    *done = factors_.accepted_step >= last_step;
     return {};
 }
 
@@ -190,7 +205,8 @@ Status Producer::encode_block(const Ticks& block, std::int32_t number, std::size
     return encode::encode_tick_block(source, pending->payload.get(), pending->size, &pending->size);
 }
 
-Status Producer::publish_step(const Ticks& block, std::int32_t number, std::size_t row, bool* accepted) {
+Status Producer::publish_step(const Ticks& block, std::int32_t number, std::size_t row, std::int64_t deadline_ns,
+                              bool* accepted) {
     Partition& partition = partitions_[std::size_t(number)];
     const bool all = block.partition == kAllPartitions;
     const std::size_t row_length = all ? options_.partitions.size() : partition.numbers.size();
@@ -223,10 +239,16 @@ Status Producer::publish_step(const Ticks& block, std::int32_t number, std::size
                               key.size(), kOpaque, pack(partition, Kind::tick), kTimestamp, timestamp_ms, kEnd);
         if (error != kNoError) return refused(error, number, sent, accepted);
         accept(partition, sent, size);
+        // A step may have any number of instruments, and each costs a microsecond.
+        if (partition.ahead % kTicksBetweenLooks == kTicksBetweenLooks - 1 && now_ns() >= deadline_ns) {
+            ++partition.ahead;
+            break;
+        }
     }
+    *accepted = partition.ahead == partition.numbers.size();
+    if (!*accepted) return {};
     partition.ahead = 0;
     ++partition.accepted_step;
-    *accepted = true;
     return {};
 }
 

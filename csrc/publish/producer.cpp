@@ -14,6 +14,10 @@ namespace {
 // What the record batch's header and the record's own varints may add to a payload, generously.
 constexpr std::size_t kRecordOverhead = 1024;
 
+// How long a call waits, and how long all of them do, for the reports that follow a fatal error.
+constexpr int kSettleMs = 50;
+constexpr std::int64_t kLongestSettleNs = 1'000'000'000;
+
 // Values of these never go into a text; librdkafka's own text may quote them.
 bool is_secret(const std::string& property) {
     for (const char* word : {"password", "secret", "key", "token", "jaas", "oauthbearer", "pem"})
@@ -128,25 +132,39 @@ Status Producer::assign_instruments(std::size_t message_limit) {
     return {};
 }
 
-Producer::~Producer() {
+Producer::~Producer() { close(); }
+
+void Producer::close() {
+    // Told before the turn is waited for: whoever has it gives it back soon, and does not take it again.
+    closing_ = true;
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (client_ == nullptr) return;
     library_.purge(client_, kPurgeQueue | kPurgeInFlight | kPurgeAtOnce);
     library_.poll(client_, 0);
     for (Topic* topic : {topic_, factor_topic_})
         if (topic != nullptr) library_.topic_destroy(topic);
     library_.destroy(client_);
+    client_ = nullptr;
+    topic_ = factor_topic_ = nullptr;
 }
 
-bool Producer::ask(int timeout_ms) {
+Status Producer::check_open() const {
+    if (!closing_) return {};
+    return failure(Code::publish_failed, "the producer for %s is closed", options_.topic.c_str());
+}
+
+Status Producer::ask(int timeout_ms, bool* answered) {
     const std::lock_guard<std::mutex> lock(mutex_);
+    if (Status status = check_open(); !status.ok()) return status;
     const Metadata* metadata = nullptr;
-    const bool answered = library_.metadata(client_, 0, topic_, &metadata, timeout_ms) == kNoError;
+    *answered = library_.metadata(client_, 0, topic_, &metadata, timeout_ms) == kNoError;
     if (metadata != nullptr) library_.metadata_destroy(metadata);
-    return answered;
+    return {};
 }
 
 Status Producer::begin(const std::int64_t* steps, const std::int64_t* ahead, const std::int64_t* next_offsets) {
     const std::lock_guard<std::mutex> lock(mutex_);
+    if (Status status = check_open(); !status.ok()) return status;
     for (std::size_t p = 0; p < partitions_.size(); ++p) {
         const auto most = static_cast<std::int64_t>(partitions_[p].numbers.size());
         if (steps[p] < 0 || ahead[p] < 0 || ahead[p] >= std::max<std::int64_t>(most, 1))
@@ -165,6 +183,7 @@ Status Producer::begin(const std::int64_t* steps, const std::int64_t* ahead, con
 
 Status Producer::begin_factors(std::int64_t step, std::int64_t next_offset) {
     const std::lock_guard<std::mutex> lock(mutex_);
+    if (Status status = check_open(); !status.ok()) return status;
     if (step < 0)
         return failure(Code::invalid_argument, "no topic holds the factors up to step %lld",
                        static_cast<long long>(step));
@@ -175,15 +194,24 @@ Status Producer::begin_factors(std::int64_t step, std::int64_t next_offset) {
 
 Status Producer::poll() {
     const std::lock_guard<std::mutex> lock(mutex_);
+    if (Status status = check_open(); !status.ok()) return status;
     return serve(0);
+}
+
+std::int64_t Producer::unreported() const {
+    return counts_.accepted_messages - counts_.messages - counts_.failed_messages;
 }
 
 Status Producer::serve(int timeout_ms) {
     poll_reports(timeout_ms);
-    // A fatal error is told before the reports of the messages that it is about, and those name partition and steps.
-    for (int wait = 0; !fatal_error_.empty() && failure_.ok() && wait < 10; ++wait) poll_reports(100);
-    if (!fatal_error_.empty())
-        fail(failure(Code::publish_failed, "%s: %s", options_.topic.c_str(), fatal_error_.c_str()));
+    // A fatal error comes before the reports of the messages that it is about, and those name partition and steps. They
+    // are waited for, in this call and the next ones.
+    if (settling()) {
+        if (fatal_since_ns_ < 0) fatal_since_ns_ = now_ns();
+        if (unreported() > 0 && timeout_ms < kSettleMs) poll_reports(kSettleMs - timeout_ms);
+        if (unreported() == 0 || now_ns() - fatal_since_ns_ > kLongestSettleNs)
+            fail(failure(Code::publish_failed, "%s: %s", options_.topic.c_str(), fatal_error_.c_str()));
+    }
     if (!failure_.ok() && !purged_) {
         // A later message of a partition must not arrive where an earlier one did not.
         purged_ = true;
@@ -194,6 +222,7 @@ Status Producer::serve(int timeout_ms) {
 }
 
 void Producer::poll_reports(int timeout_ms) {
+    if (client_ == nullptr) return;
     library_.poll(client_, timeout_ms);
     note_reports();
 }
@@ -205,10 +234,10 @@ void Producer::note_reports() {
 
 Status Producer::flush(int timeout_ms, std::int64_t* left) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto unreported = [this] { return counts_.accepted_messages - counts_.messages - counts_.failed_messages; };
     *left = unreported();
+    if (Status status = check_open(); !status.ok()) return status;
     if (Status status = serve(0); !status.ok()) return status;
-    if (unreported() > 0) library_.flush(client_, timeout_ms);
+    if (unreported() > 0 && !settling()) library_.flush(client_, timeout_ms);
     note_reports();
     *left = unreported();
     return serve(0);
@@ -306,6 +335,11 @@ void Producer::partition_counts(std::int64_t* acknowledged, std::int64_t* messag
         *messages++ = partition.accepted_messages;
         *bytes++ = partition.accepted_bytes;
     }
+}
+
+std::int64_t Producer::factor_messages() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return factors_.accepted_messages;
 }
 
 std::int64_t Producer::factor_step() {

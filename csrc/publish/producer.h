@@ -2,6 +2,7 @@
 //
 // A message goes straight from the block's arrays into memory that librdkafka frees. There is no thread of our own:
 // delivery reports are served inside `publish`, `poll` and `flush`, on the caller's thread, and only counted there.
+// Any thread may call; calls take turns. No call takes much longer than its timeout, or, without one, 0.1 s.
 //
 // Nothing may ever be missing between two steps of a partition, since a restart looks at the last message only. So: a
 // message that was given up stops the producer for good (what is still queued is thrown away, the queue's tail, so
@@ -10,6 +11,7 @@
 // follow on from the end that the caller has read, or else somebody else writes to the partition.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -83,15 +85,19 @@ class Producer {
     // noticed here. Borrows `library`, for ever.
     static Status create(const Library& library, const Properties& properties, ProducerOptions options,
                          std::unique_ptr<Producer>* producer);
-    // What is still queued or under way is given up.
-    ~Producer();
+    ~Producer();  // closes; no call may be under way
     Producer(const Producer&) = delete;
     Producer& operator=(const Producer&) = delete;
+
+    // Ends at once: what is still queued or under way is given up. A call that is under way in another thread,
+    // `publish` too, returns soon, and like every later one with publish_failed; what was counted can still be read.
+    // May be called more than once.
+    void close();
 
     // Asks the server for the topic and waits for its answer, at most that long. An idempotent client that has not been
     // answered twice, by the server that it learns of from the first one, waits half a second until it can send:
     // librdkafka asks for its producer id with each such answer, and else by a timer.
-    bool ask(int timeout_ms);
+    Status ask(int timeout_ms, bool* answered);
 
     // Where to go on in each partition, (P) each, before the first `publish`: it holds the steps up to `steps`, and of
     // the next one its first `ahead` instruments. next_offsets: from now on an acknowledgement must show the offset
@@ -103,9 +109,9 @@ class Producer {
     Status begin_factors(std::int64_t step, std::int64_t next_offset);
 
     // Encodes and enqueues the ticks of the block that come after what each partition holds, steps in order and within
-    // a step instruments in order. Returns within about `timeout_ms`: with *done false where the queue is full, and
-    // then the same call again goes on. A step that is held in part is completed by single ticks. A partition's steps
-    // must follow on; a gap is invalid_argument.
+    // a step instruments in order. Returns within about `timeout_ms`: with *done false where that was not long enough,
+    // be it that the queue is full or that the block is large, and then the same call again goes on. A step that is
+    // held in part is completed by single ticks. A partition's steps must follow on; a gap is invalid_argument.
     Status publish(const Ticks& block, int timeout_ms, bool* done);
     // The same for factors.
     Status publish_factors(const Factors& block, int timeout_ms, bool* done);
@@ -119,6 +125,8 @@ class Producer {
     void partition_counts(std::int64_t* acknowledged, std::int64_t* messages, std::int64_t* bytes);
     // The last step of the factors that is acknowledged; 0: none.
     std::int64_t factor_step();
+    // Messages of factors handed to librdkafka.
+    std::int64_t factor_messages();
     // What librdkafka last said about its connections, "" if nothing.
     std::string last_error();
     // Steps of a full block of a partition; 0 where it has no instruments.
@@ -178,12 +186,21 @@ class Producer {
     void accept(Partition& partition, const Sent& sent, std::size_t size);
     // `due`: the offset that the message must have, where the partition's first one is known.
     void acknowledge(Partition& partition, Sent& sent, std::int64_t due, const Message& message);
-    // The rest of a step. *accepted is false where the queue is full; some ticks may be enqueued then.
-    Status publish_step(const Ticks& block, std::int32_t partition, std::size_t row, bool* accepted);
+    // The rest of a step. *accepted is false where the queue is full or the time is up; some ticks may be enqueued
+    // then.
+    Status publish_step(const Ticks& block, std::int32_t partition, std::size_t row, std::int64_t deadline_ns,
+                        bool* accepted);
+    // Waits for room where the queue is full. *go_on is false where the time is up.
+    Status after_message(bool accepted, std::int64_t deadline_ns, bool* go_on);
     // Why librdkafka refused a message. A full queue is no failure.
     Status refused(int error, std::int32_t partition, const Sent& sent, bool* accepted);
     // Waits for reports, at most that long; returns the failure that stands.
     Status serve(int timeout_ms);
+    // Closed, or about to be.
+    Status check_open() const;
+    // After a fatal error, until the reports have come that tell which messages it is about.
+    bool settling() const { return !fatal_error_.empty() && failure_.ok(); }
+    std::int64_t unreported() const;
     void poll_reports(int timeout_ms);
     void note_reports();
     void fail(const Status& status);
@@ -196,7 +213,8 @@ class Producer {
     const Library& library_;
     const ProducerOptions options_;
     std::mutex mutex_;  // one call at a time; callbacks run inside one
-    Client* client_ = nullptr;
+    std::atomic<bool> closing_ = false;
+    Client* client_ = nullptr;  // none once it is closed
     Topic* topic_ = nullptr;
     Topic* factor_topic_ = nullptr;
     std::vector<Partition> partitions_;
@@ -208,7 +226,8 @@ class Producer {
     Status failure_;                    // the first one; it stands
     bool purged_ = false;               // after a failure the queue is thrown away, once
     std::string last_error_;
-    std::string fatal_error_;  // "" or why librdkafka has stopped for good
+    std::string fatal_error_;           // "" or why librdkafka has stopped for good
+    std::int64_t fatal_since_ns_ = -1;  // steady clock
 };
 
 }  // namespace pseudofeed::publish

@@ -1,60 +1,28 @@
 // The random stage over arrays: for set-up (drawn parameters), tests and the oracles' comparisons. The simulation's
-// kernels draw inline.
+// kernels draw inline. Each function computes in the default floating-point environment and borrows all pointers.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "random/normals.h"
+namespace pseudofeed::random {
 
-namespace pseudofeed::random::inline PSEUDOFEED_SET {
+// Philox4x32-10 of four counter words under the key, into four words.
+void philox_of(const std::uint32_t* counter, std::uint64_t key, std::uint32_t* out);
 
-static inline void philox_of(const std::uint32_t* counter, std::uint64_t seed, std::uint32_t* out) {
-    const auto words = philox4x32<std::uint64_t>({counter[0], counter[1], counter[2], counter[3]}, Key(seed));
-    out[0] = static_cast<std::uint32_t>(words.w0);
-    out[1] = static_cast<std::uint32_t>(words.w1);
-    out[2] = static_cast<std::uint32_t>(words.w2);
-    out[3] = static_cast<std::uint32_t>(words.w3);
-}
+// The two standard normals, or uniforms, of each of `count` ids at a step, by a purpose word of counters.h.
+void normals_of(std::uint64_t key, const std::uint32_t* ids, std::size_t count, std::uint64_t step,
+                std::uint32_t purpose, double* z0, double* z1);
+void uniforms_of(std::uint64_t key, const std::uint32_t* ids, std::size_t count, std::uint64_t step,
+                 std::uint32_t purpose, double* u1, double* u2);
 
-static inline void normals_of(std::uint64_t seed, const std::uint32_t* ids, std::size_t count, std::uint64_t step,
-                              std::uint32_t purpose, double* z0, double* z1) {
-    const Key key(seed);
-    for (std::size_t i = 0; i < count; ++i) {
-        const auto z = standard_normals<double>(draw<std::uint64_t>(key, ids[i], step, purpose));
-        z0[i] = z.z0;
-        z1[i] = z.z1;
-    }
-}
+// The key of a market's path (counters.h).
+std::uint64_t key_of_path(std::uint64_t seed, std::uint32_t path);
 
-static inline void uniforms_of(std::uint64_t seed, const std::uint32_t* ids, std::size_t count, std::uint64_t step,
-                               std::uint32_t purpose, double* u1, double* u2) {
-    const Key key(seed);
-    for (std::size_t i = 0; i < count; ++i) {
-        const auto u = uniforms<double>(draw<std::uint64_t>(key, ids[i], step, purpose));
-        u1[i] = u.u1;
-        u2[i] = u.u2;
-    }
-}
+// The elementary functions of elementary.h.
+void exponentials_of(const double* x, std::size_t count, double* out);
+void exponentials_minus_1_of(const double* x, std::size_t count, double* out);
+void logarithms_of(const double* x, std::size_t count, double* out);
+void turns_of(const double* u, std::size_t count, double* sine, double* cosine);
 
-static inline void exponentials_of(const double* x, std::size_t count, double* out) {
-    for (std::size_t i = 0; i < count; ++i) out[i] = exponential(x[i]);
-}
-
-static inline void exponentials_minus_1_of(const double* x, std::size_t count, double* out) {
-    for (std::size_t i = 0; i < count; ++i) out[i] = exponential_minus_1(x[i]);
-}
-
-static inline void logarithms_of(const double* x, std::size_t count, double* out) {
-    for (std::size_t i = 0; i < count; ++i) out[i] = logarithm(x[i]);
-}
-
-static inline void turns_of(const double* u, std::size_t count, double* sine, double* cosine) {
-    for (std::size_t i = 0; i < count; ++i) {
-        const SineCosine<double> angle = turn(u[i]);
-        sine[i] = angle.sine;
-        cosine[i] = angle.cosine;
-    }
-}
-
-}  // namespace pseudofeed::random::inline PSEUDOFEED_SET
+}  // namespace pseudofeed::random

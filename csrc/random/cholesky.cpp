@@ -4,6 +4,8 @@
 #include <limits>
 #include <vector>
 
+#include "floating_point.h"
+
 namespace pseudofeed::random {
 
 namespace {
@@ -74,6 +76,7 @@ Status pivoted_cholesky(const double* covariance, std::size_t factors, double* r
 }  // namespace
 
 Status cholesky(const double* covariance, std::size_t factors, double* root) {
+    const DefaultFloatingPoint environment;
     return plain_cholesky(covariance, factors, root) ? Status{} : pivoted_cholesky(covariance, factors, root);
 }
 

@@ -15,6 +15,8 @@
 #include <cstring>
 #include <type_traits>
 
+#include "floating_point.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #elif defined(__ARM_NEON)
@@ -131,6 +133,24 @@ static inline bool any(Mask mask) {
     return found != 0;
 }
 
+// The least and the greatest of the lanes.
+static inline double least_lane(Doubles x) {
+    double least = x.a[0];
+    for (std::size_t i = 0; i < register_lanes; ++i) {
+        least = x.a[i] < least ? x.a[i] : least;
+        least = x.b[i] < least ? x.b[i] : least;
+    }
+    return least;
+}
+static inline double greatest_lane(Doubles x) {
+    double greatest = x.a[0];
+    for (std::size_t i = 0; i < register_lanes; ++i) {
+        greatest = x.a[i] > greatest ? x.a[i] : greatest;
+        greatest = x.b[i] > greatest ? x.b[i] : greatest;
+    }
+    return greatest;
+}
+
 // The unsigned integers that hold the bits of a double, or of lanes of them; and back.
 template <class D>
 struct BitsOf;
@@ -195,6 +215,31 @@ static inline DoubleRegister clamp(DoubleRegister x, double low, double high) {
 #endif
 }
 
+// The smaller and the larger of two numbers; where one of them is NaN, either.
+static inline DoubleRegister smaller(DoubleRegister x, DoubleRegister y) {
+#if defined(PSEUDOFEED_AVX512)
+    return _mm512_min_pd(x, y);
+#elif defined(__AVX2__)
+    return _mm256_min_pd(x, y);
+#elif defined(__x86_64__)
+    return _mm_min_pd(x, y);
+#else
+    return x < y ? x : y;
+#endif
+}
+
+static inline DoubleRegister larger(DoubleRegister x, DoubleRegister y) {
+#if defined(PSEUDOFEED_AVX512)
+    return _mm512_max_pd(x, y);
+#elif defined(__AVX2__)
+    return _mm256_max_pd(x, y);
+#elif defined(__x86_64__)
+    return _mm_max_pd(x, y);
+#else
+    return x > y ? x : y;
+#endif
+}
+
 static inline double square_root(double x) { return std::sqrt(x); }
 static inline Doubles square_root(Doubles x) { return {square_root(x.a), square_root(x.b)}; }
 
@@ -210,6 +255,8 @@ static inline double clamp(double x, double low, double high) {
 static inline Doubles clamp(Doubles x, double low, double high) {
     return {clamp(x.a, low, high), clamp(x.b, low, high)};
 }
+static inline Doubles smaller(Doubles x, Doubles y) { return {smaller(x.a, y.a), smaller(x.b, y.b)}; }
+static inline Doubles larger(Doubles x, Doubles y) { return {larger(x.a, y.a), larger(x.b, y.b)}; }
 
 // --- Memory, of any alignment --------------------------------------------------------------------------------------
 

@@ -1,28 +1,26 @@
 // A lane is a step here: a market has few factors. Short loops over the chunk for the reason that heston_walk.h gives.
 #include "simulate/factor_kernel.h"
 
+#include "random/counters.h"
 #include "random/normals.h"
 
 namespace pseudofeed::simulate::PSEUDOFEED_SET {
 
-void factor_normals(std::uint64_t seed, std::uint64_t factor, std::uint64_t step, double* normals) {
+void factor_normals(std::uint64_t key, std::uint64_t factor, const std::uint64_t* steps, double* normals) {
     using random::Doubles;
     using random::lane_count;
     using random::load;
     using random::store;
     using random::Words64;
-    const random::Key key(seed);
+    const random::Key words_key(key);
+    const Words64 purpose = Words64::of(random::purpose_word(random::factor_purpose));
     alignas(64) double angle[factor_chunk];
-    std::uint64_t numbers[lane_count];
-    for (std::size_t i = 0; i < lane_count; ++i) numbers[i] = step + i;
-    Words64 steps = load(numbers);
     for (std::size_t i = 0; i < factor_chunk; i += lane_count) {
-        const auto words = random::philox4x32<Words64>(
-            {Words64::of(factor), steps, steps >> 32, Words64::of(random::factor_purpose)}, key);
+        const Words64 step = load(steps + i);
+        const auto words = random::philox4x32<Words64>({Words64::of(factor), step, step >> 32, purpose}, words_key);
         const auto u = random::uniforms<Doubles>(words);
         store(normals + i, u.u1);
         store(angle + i, u.u2);
-        steps = steps + lane_count;
     }
     for (std::size_t i = 0; i < factor_chunk; i += lane_count) {
         store(normals + i, random::box_muller_radius(load(normals + i)));

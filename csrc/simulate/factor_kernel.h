@@ -9,7 +9,7 @@ namespace pseudofeed::simulate {
 // Steps drawn at once: whole registers of every set, and a row of each factor stays in the first-level cache.
 constexpr std::size_t factor_chunk = 64;
 
-// Writes factor_chunk standard normals: a factor's at the steps from `step` on.
-using FactorKernel = void (*)(std::uint64_t seed, std::uint64_t factor, std::uint64_t step, double* normals);
+// Writes factor_chunk standard normals: a factor's at factor_chunk steps (the counters': a night's with its mark).
+using FactorKernel = void (*)(std::uint64_t key, std::uint64_t factor, const std::uint64_t* steps, double* normals);
 
 }  // namespace pseudofeed::simulate

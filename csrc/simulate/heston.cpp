@@ -1,24 +1,24 @@
 #include "simulate/heston.h"
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <new>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <vector>
 
+#include "floating_point.h"
+#include "random/counters.h"
+#include "simulate/interruption.h"
 #include "simulate/kernels.h"
+#include "simulate/pages.h"
+#include "simulate/segments.h"
+#include "simulate/tasks.h"
 
 namespace pseudofeed::simulate {
 
 namespace {
-
-bool in_range(double price, double variance) { return price > 0.0 && std::isfinite(price) && std::isfinite(variance); }
 
 // Pieces begin at whole registers of the widest set.
 constexpr std::size_t piece_grain = 16;
@@ -30,168 +30,264 @@ constexpr std::size_t least_work = 16'384;
 
 constexpr std::size_t least_tasks = 32;  // of each thread: at the end one waits for a task at most
 
-// Has the kernel make the pages of a thread's share of new rows. Left to the walk, both threads would fault on the same
-// large page at once and both clear one, of which one is thrown away (two threads, new arrays of 32 MB: 10 to 18 %
-// slower). Nothing is changed in pages that are there, and where the kernel is too old for it, nothing is lost.
-void populate([[maybe_unused]] double* rows, [[maybe_unused]] std::size_t count, [[maybe_unused]] std::size_t share,
-              [[maybe_unused]] std::size_t shares) {
-#if defined(__linux__)
-    constexpr std::size_t page = 4096;
-    constexpr std::size_t most = std::size_t{1} << 27;  // 1 GiB: what is larger may be a file that memory can't hold
-    constexpr int populate_write = 23;                  // MADV_POPULATE_WRITE, since Linux 5.14
-    if (count > most) return;
-    const auto edge = [&](std::size_t number) {
-        return (reinterpret_cast<std::uintptr_t>(rows + count * number / shares) + page - 1) / page * page;
-    };
-    if (edge(share) < edge(share + 1)) {
-        madvise(reinterpret_cast<void*>(edge(share)), edge(share + 1) - edge(share), populate_write);
+// Threads that are joined where this goes.
+class Joined {
+  public:
+    ~Joined() {
+        for (std::thread& one : threads_) one.join();
     }
-#endif
-}
+
+    // Starts `count` threads, or as many of them as the system allows. May throw std::bad_alloc.
+    template <class Work>
+    void start(std::size_t count, const Work& work) {
+        threads_.reserve(count);
+        try {
+            while (threads_.size() < count) threads_.emplace_back(work);
+        } catch (const std::system_error&) {
+            // Those that there are do it.
+        }
+    }
+
+  private:
+    std::vector<std::thread> threads_;
+};
+
+// The state of a tile in a kernel's form. Lanes beyond its width hold a price of 1 that stays where it is.
+struct TileState {
+    alignas(64) double price[tile_width];
+    alignas(64) double variance[tile_width] = {};
+
+    TileState() { std::fill_n(price, tile_width, 1.0); }
+};
+
+bool is_price(double price) { return price >= lowest_price && price <= highest_price; }
 
 }  // namespace
 
-const char* instruction_set() { return kernels().name; }
-
-// One call's arguments. price and variance: the state before; next_*: room for that after.
-struct HestonModel::Block {
-    std::uint64_t first_step;
-    std::size_t steps;
-    const double* shocks;
-    const double *price, *variance;
-    double *next_price, *next_variance;
-    double *prices, *variances;
-
-    // Its steps from `begin` to `end`; all but the first part go on from next_*.
-    Block part(std::size_t begin, std::size_t end, std::size_t factors, std::size_t instruments) const {
-        return {
-            .first_step = first_step + begin,
-            .steps = end - begin,
-            .shocks = shocks + begin * factors,
-            .price = begin == 0 ? price : next_price,
-            .variance = begin == 0 ? variance : next_variance,
-            .next_price = next_price,
-            .next_variance = next_variance,
-            .prices = prices == nullptr ? nullptr : prices + begin * instruments,
-            .variances = variances == nullptr ? nullptr : variances + begin * instruments,
-        };
+// One call of walk(): its plan, and what its threads share.
+class HestonModel::Run {
+  public:
+    Run(const HestonModel& model, const Kernels& kernels, const HestonWalk& walk)
+        : model_(model),
+          walk_(walk),
+          kernel_(model.scheme_ == Scheme::qe ? kernels.qe : kernels.euler),
+          rows_(model.derived_, model.scheme_ == Scheme::qe ? kernels.derive_qe : kernels.derive_euler,
+                model.constants_.get(), derived_count(model.scheme_), model.stride_, model.stride_),
+          interrupter_(walk.interruption),
+          count_(model.instruments_),
+          next_(walk.state, walk.state + state_count * model.instruments_) {
+        // Pieces of about equal width. Threads take them part by part, so that they end together however few and
+        // unequal the pieces are: more of them than threads is enough.
+        const std::size_t grains = (count_ + piece_grain - 1) / piece_grain;
+        const std::size_t tiles = (count_ + tile_width - 1) / tile_width;
+        const std::size_t useful = std::max<std::size_t>(1, walk.steps.count * model.substeps_ * count_ / least_work);
+        workers_ = std::min({std::max<std::size_t>(1, walk.threads), useful, grains});
+        pieces_ = workers_ == 1 ? tiles : std::min(std::max(tiles, workers_ + 1), grains);
+        parts_ = workers_ == 1 ? 1 : std::min(walk.steps.count, (least_tasks * workers_ + pieces_ - 1) / pieces_);
+        plan_ = cut(walk.steps, walk.shocks, walk.night_shocks, model.factors_, model.substeps_, parts_, rows_);
+        rows_.unlock();
+        tasks_.emplace(pieces_, parts_);
+        failed_parts_ = std::vector<std::size_t>(pieces_, parts_);
+        overwritten_ = std::vector<std::size_t>(pieces_);
     }
+
+    Status walk() {
+        {
+            Joined others;
+            others.start(workers_ - 1, [this] {
+                const DefaultFloatingPoint environment;
+                work([this] { return tasks_->stopped(); });
+            });
+            const auto meanwhile = [this] {
+                if (interrupter_.asked()) tasks_->stop();
+                return tasks_->stopped();
+            };
+            work(meanwhile);
+            tasks_->wait_for_all(Interrupter::period, meanwhile);
+        }
+        const std::size_t part = *std::min_element(failed_parts_.begin(), failed_parts_.end());
+        if (tasks_->stopped() || part < parts_) {
+            if (walk_.old_prices != nullptr) restore();
+            return tasks_->stopped() ? failure(Code::interrupted, "the walk was interrupted") : first_failure(part);
+        }
+        std::copy(next_.begin(), next_.end(), walk_.state);
+        return {};
+    }
+
+    std::size_t workers() const { return worked_.load(std::memory_order_relaxed); }
+
+  private:
+    std::size_t begin_of(std::size_t piece) const {
+        const std::size_t grains = (count_ + piece_grain - 1) / piece_grain;
+        return std::min(grains * piece / pieces_ * piece_grain, count_);
+    }
+
+    // Takes tasks until there are none. stop: called now and then; the walk ends where it says so.
+    template <class Stop>
+    void work(Stop stop) {
+        if (workers_ > 1 && walk_.prices != nullptr) {
+            const std::size_t share = shares_.fetch_add(1, std::memory_order_relaxed);
+            for (double* rows : {walk_.prices, walk_.variances, walk_.old_prices, walk_.old_variances}) {
+                if (rows != nullptr) populate(rows, walk_.steps.count * count_, share, workers_);
+            }
+        }
+        bool worked = false;
+        for (Tasks::Task task; tasks_->take(task);) {
+            if (!worked) worked_.fetch_add(1, std::memory_order_relaxed);
+            worked = true;
+            if (!tasks_->wait_until_due(task, Interrupter::period, stop)) return;
+            if (!walk_part(task, stop)) return;
+            tasks_->finish(task);
+        }
+    }
+
+    // False where the walk was stopped.
+    template <class Stop>
+    bool walk_part(Tasks::Task task, Stop stop) {
+        if (failed_parts_[task.piece] < parts_) return true;  // where a piece has failed, its later steps mean nothing
+        const std::size_t first = begin_of(task.piece), width = begin_of(task.piece + 1) - first;
+        const std::size_t end = plan_.part_begins[task.part + 1];
+        for (std::size_t begin = plan_.part_begins[task.part]; begin < end;) {
+            std::size_t next = begin, substeps = 0;
+            while (next < end && (next == begin || substeps + plan_.segments[next].substeps() <= segment_substeps)) {
+                substeps += plan_.segments[next++].substeps();
+            }
+            const bool good = advance(&plan_.segments[begin], next - begin, first, width, next_.data(), true);
+            overwritten_[task.piece] = row_behind(plan_.segments[next - 1]);
+            if (!good) {
+                failed_parts_[task.piece] = task.part;
+                return true;
+            }
+            begin = next;
+            if (stop()) return false;
+        }
+        return true;
+    }
+
+    // How many rows have been overwritten when a segment is walked.
+    std::size_t row_behind(const Segment& segment) const {
+        const std::uint64_t number = segment.step & ~random::night_mark;
+        const std::size_t row = static_cast<std::size_t>(number - walk_.steps.first);
+        return segment.row == Segment::kept_nowhere ? row : row + segment.steps;
+    }
+
+    void restore() const {
+        for (std::size_t piece = 0; piece < pieces_; ++piece) {
+            const std::size_t first = begin_of(piece), width = begin_of(piece + 1) - first;
+            for (std::size_t t = 0; t < overwritten_[piece]; ++t) {
+                const std::size_t place = t * count_ + first;
+                std::copy_n(walk_.old_prices + place, width, walk_.prices + place);
+                std::copy_n(walk_.old_variances + place, width, walk_.variances + place);
+            }
+        }
+    }
+
+    // Walks some instruments from a state (state_count, instruments) on; false where one of them left its range.
+    bool advance(const Segment* segments, std::size_t segment_count, std::size_t first, std::size_t width,
+                 double* state, bool kept) const {
+        TileState tile_state;
+        double* price = state + price_state * count_ + first;
+        double* variance = state + variance_state * count_ + first;
+        std::copy_n(price, width, tile_state.price);
+        std::copy_n(variance, width, tile_state.variance);
+        kept = kept && walk_.prices != nullptr;
+        const PriceRange range = kernel_({
+            .constants = model_.constants_.get() + first,
+            .loadings = model_.loadings_.get() + first,
+            .ids = model_.ids_.get() + first,
+            .stride = model_.stride_,
+            .first = first,
+            .width = width,
+            .factors = model_.factors_,
+            .key = model_.key_,
+            .segments = segments,
+            .segment_count = segment_count,
+            .price = tile_state.price,
+            .variance = tile_state.variance,
+            .prices = kept ? walk_.prices + first : nullptr,
+            .variances = kept ? walk_.variances + first : nullptr,
+            .old_prices = kept && walk_.old_prices != nullptr ? walk_.old_prices + first : nullptr,
+            .old_variances = kept && walk_.old_prices != nullptr ? walk_.old_variances + first : nullptr,
+            .row = count_,
+        });
+        bool good = range.lowest >= lowest_price && range.highest <= highest_price;
+        for (std::size_t i = 0; i < width; ++i) {
+            price[i] = tile_state.price[i];
+            variance[i] = tile_state.variance[i];
+            good = good && is_price(price[i]) && std::isfinite(variance[i]);
+        }
+        return good;
+    }
+
+    // Walks the pieces that failed again, step by step, and names the earliest step and its lowest instrument.
+    Status first_failure(std::size_t part) {
+        Status result;
+        std::size_t first_row = SIZE_MAX;  // of the steps; twice the number, less one for a night
+        for (std::size_t piece = 0; piece < pieces_; ++piece) {
+            if (failed_parts_[piece] > part) continue;
+            const std::size_t first = begin_of(piece), width = begin_of(piece + 1) - first;
+            std::vector<double> state(walk_.state, walk_.state + state_count * count_);
+            for (std::size_t i = 0; i < plan_.part_begins[part + 1]; ++i) {
+                Segment one = plan_.segments[i];
+                const std::size_t steps = one.steps;
+                one.steps = 1;
+                for (std::size_t t = 0; t < steps; ++t, ++one.step, one.shocks += model_.factors_) {
+                    const bool night = (one.step & random::night_mark) != 0;
+                    const std::uint64_t number = one.step & ~random::night_mark;
+                    const std::size_t row = 2 * (number - walk_.steps.first + 1) - (night ? 1 : 0);
+                    if (row >= first_row) break;
+                    if (interrupter_.asked()) return failure(Code::interrupted, "the walk was interrupted");
+                    if (advance(&one, 1, first, width, state.data(), false)) continue;
+                    first_row = row;
+                    result = named(state, first, width, number, night);
+                }
+            }
+        }
+        return result;
+    }
+
+    Status named(const std::vector<double>& state, std::size_t first, std::size_t width, std::uint64_t step,
+                 bool night) const {
+        for (std::size_t i = first; i < first + width; ++i) {
+            const double price = state[price_state * count_ + i], variance = state[variance_state * count_ + i];
+            if (is_price(price) && std::isfinite(variance)) continue;
+            return failure(
+                Code::not_finite,
+                "instrument %u left its range %s step %llu: price %g (allowed are %g to %g), variance %g; its "
+                "parameters are too large for steps of this length",
+                static_cast<unsigned>(model_.ids_[i]), night ? "in the night before" : "at",
+                static_cast<unsigned long long>(step), price, lowest_price, highest_price, variance);
+        }
+        return failure(Code::not_finite, "an instrument left its range at step %llu",
+                       static_cast<unsigned long long>(step));
+    }
+
+    const HestonModel& model_;
+    const HestonWalk& walk_;
+    const HestonKernel kernel_;
+    DerivedRows::Use rows_;
+    Interrupter interrupter_;  // of the calling thread
+    const std::size_t count_;
+    std::vector<double> next_;  // the state as walked so far: each piece's own part of it
+    std::size_t workers_, pieces_, parts_;
+    SegmentedSteps plan_;
+    std::optional<Tasks> tasks_;
+    std::atomic<std::size_t> shares_{0}, worked_{0};
+    // Of each piece, its tasks' own: the part in which it failed, or parts_; the rows that were overwritten.
+    std::vector<std::size_t> failed_parts_, overwritten_;
 };
 
-void HestonModel::run(const Block& block, std::size_t first, std::size_t width) const {
-    alignas(64) double price[tile_width] = {};
-    alignas(64) double variance[tile_width] = {};
-    std::copy_n(block.price + first, width, price);
-    std::copy_n(block.variance + first, width, variance);
-    const HestonTile tile = {
-        .parameters = rows_.get() + first,
-        .loadings = rows_.get() + parameter_count(scheme_) * stride_ + first,
-        .ids = ids_.get() + first,
-        .stride = stride_,
-        .width = width,
-        .factors = factors_,
-        .dt = dt_,
-        .sqrt_dt = sqrt_dt_,
-        .seed = seed_,
-        .substeps = substeps_,
-        .first_step = block.first_step,
-        .steps = block.steps,
-        .shocks = block.shocks,
-        .price = price,
-        .variance = variance,
-        .prices = block.prices == nullptr ? nullptr : block.prices + first,
-        .variances = block.variances == nullptr ? nullptr : block.variances + first,
-        .row = instruments_,
-    };
-    (scheme_ == Scheme::qe ? kernels().qe : kernels().euler)(tile);
-    std::copy_n(price, width, block.next_price + first);
-    std::copy_n(variance, width, block.next_variance + first);
-}
-
-// A price or variance that left the range never comes back, so a block's last state tells; only then are its steps
-// walked again.
-Status HestonModel::first_failure(const Block& block, std::size_t first, std::size_t width) const {
-    std::vector<double> price(block.price, block.price + instruments_);
-    std::vector<double> variance(block.variance, block.variance + instruments_);
-    for (std::size_t t = 0; t < block.steps; ++t) {
-        run({block.first_step + t, 1, block.shocks + t * factors_, price.data(), variance.data(), price.data(),
-             variance.data(), nullptr, nullptr},
-            first, width);
-        for (std::size_t i = first; i < first + width; ++i) {
-            if (!in_range(price[i], variance[i])) {
-                return failure(
-                    Code::not_finite,
-                    "instrument %u left the range of doubles at step %llu: price %g, variance %g; its parameters "
-                    "are too large for steps of this length",
-                    static_cast<unsigned>(ids_[i]), static_cast<unsigned long long>(block.first_step + t), price[i],
-                    variance[i]);
-            }
-        }
-    }
-    return failure(Code::not_finite, "a path left the range of doubles");
-}
-
-Status HestonModel::walk(std::uint64_t first_step, std::size_t steps, const double* shocks, double* price,
-                         double* variance, double* prices, double* variances, std::size_t threads) const try {
-    std::vector<double> next(2 * instruments_);
-    const Block block = {first_step, steps,    shocks, price, variance, next.data(), next.data() + instruments_,
-                         prices,     variances};
-
-    // Pieces of about equal width. Threads take them part by part, the first part of all pieces first, so that they end
-    // together however few and unequal the pieces are: more of them than threads is enough.
-    const std::size_t grains = (instruments_ + piece_grain - 1) / piece_grain;
-    const std::size_t useful = std::max<std::size_t>(1, steps * substeps_ * instruments_ / least_work);
-    const std::size_t workers = std::min({std::max<std::size_t>(1, threads), useful, grains});
-    const std::size_t tiles = (instruments_ + tile_width - 1) / tile_width;
-    const std::size_t pieces = workers == 1 ? tiles : std::min(std::max(tiles, workers + 1), grains);
-    const std::size_t parts = workers == 1 ? 1 : std::min(steps, (least_tasks * workers + pieces - 1) / pieces);
-    const auto begin_of = [&](std::size_t piece) {
-        return std::min(grains * piece / pieces * piece_grain, instruments_);
-    };
-
-    std::atomic<std::size_t> taken{0}, shared{0};
-    std::vector<std::atomic<std::size_t>> walked(pieces);  // parts of each piece
-    const auto work_on = [&] {
-        if (workers > 1 && prices != nullptr) {
-            const std::size_t share = shared.fetch_add(1, std::memory_order_relaxed);
-            for (double* rows : {prices, variances}) populate(rows, steps * instruments_, share, workers);
-        }
-        for (std::size_t task; (task = taken.fetch_add(1, std::memory_order_relaxed)) < pieces * parts;) {
-            const std::size_t piece = task % pieces;
-            const std::size_t part = task / pieces;
-            // Whoever took the part before this one is at it, for tasks are taken in their order: so this ends.
-            for (std::size_t so_far; (so_far = walked[piece].load(std::memory_order_acquire)) < part;) {
-                walked[piece].wait(so_far, std::memory_order_acquire);
-            }
-            run(block.part(steps * part / parts, steps * (part + 1) / parts, factors_, instruments_), begin_of(piece),
-                begin_of(piece + 1) - begin_of(piece));
-            walked[piece].store(part + 1, std::memory_order_release);
-            walked[piece].notify_one();
-        }
-    };
-    {
-        std::vector<std::jthread> others;
-        others.reserve(workers - 1);
-        try {
-            while (others.size() + 1 < workers) others.emplace_back(work_on);
-        } catch (const std::system_error&) {
-            // No more threads here: those that there are do it.
-        }
-        work_on();
-    }
-
-    for (std::size_t piece = 0; piece < pieces; ++piece) {
-        for (std::size_t i = begin_of(piece); i < begin_of(piece + 1); ++i) {
-            if (!in_range(block.next_price[i], block.next_variance[i])) {
-                return first_failure(block, begin_of(piece), begin_of(piece + 1) - begin_of(piece));
-            }
-        }
-    }
-    std::copy_n(block.next_price, instruments_, price);
-    std::copy_n(block.next_variance, instruments_, variance);
-    return {};
+Status HestonModel::walk(const HestonWalk& walk, std::size_t* workers) const try {
+    const DefaultFloatingPoint environment;
+    const Kernels* kernels = nullptr;
+    if (const Status chosen = choose_kernels(kernels); !chosen.ok()) return chosen;
+    Run run(*this, *kernels, walk);
+    const Status status = run.walk();
+    if (workers != nullptr) *workers = run.workers();
+    return status;
 } catch (const std::bad_alloc&) {
-    return failure(Code::out_of_memory, "no memory for the state of %zu instruments", instruments_);
+    return failure(Code::out_of_memory, "no memory to walk %zu instruments through %zu steps", instruments_,
+                   walk.steps.count);
 }
 
 }  // namespace pseudofeed::simulate

@@ -1,11 +1,9 @@
-// The inner loops of HestonModel::walk: one function for each scheme and instruction set. Their parameters are rows,
-// derived by heston_model.cpp, whose numbers are the names below.
+// The inner loops of HestonModel::walk: for each scheme and instruction set one function that walks a tile through
+// segments, and one that derives the rows of a substep's length (scheme.h).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-
-#include "simulate/heston.h"
 
 namespace pseudofeed::simulate {
 
@@ -14,65 +12,51 @@ namespace pseudofeed::simulate {
 // instruments: 84.9, 85.2, 84.5 M instrument-steps/s; AVX2: 59.2, 60.2, 61.0).
 constexpr std::size_t tile_width = 64;
 
-// dt is a substep's.
-namespace euler {
-enum Row : std::size_t {
-    drift_dt,      // (mu - (s^2 + b'Sigma b)/2) dt
-    kappa_dt,      // kappa dt
-    theta,         //
-    xi_sqrt_dt,    // xi sqrt(dt)
-    rho,           //
-    tail,          // 1 - rho^2
-    own_variance,  // s^2
-    row_count
+// Some steps of one length, or a night, or some substeps of one step. Borrows all pointers.
+struct Segment {
+    std::uint64_t step;  // of the counters: the first step's number; with the mark of random/counters.h for a night
+    std::size_t steps;
+    std::uint32_t begin, end;  // substeps of each step; not all of them only where `steps` is 1
+    double dt, sqrt_dt;        // of a substep
+    const double* derived;     // rows of all instruments for this dt; or null: the kernel derives its tile's
+    const double* shocks;      // (steps, factors)
+    std::size_t row;           // where the first step goes in prices and variances, or `kept_nowhere`
+
+    static constexpr std::size_t kept_nowhere = SIZE_MAX;
+    std::size_t substeps() const { return steps * (end - begin); }
 };
-}
 
-// q = 1 - exp(-kappa dt), c = q / kappa (dt where kappa is 0).
-namespace qe {
-enum Row : std::size_t {
-    drift_dt,        // (mu - (s^2 + b'Sigma b)/2) dt
-    decay,           // exp(-kappa dt)
-    pull,            // theta q
-    spread_v,        // c exp(-kappa dt)
-    spread_theta,    // theta q c / 2
-    xi,              //
-    lift,            // rho (1 + kappa dt / 2)
-    alpha,           // rho (1 + kappa dt / 2) - xi rho^2 dt / 4
-    quarter_rho,     // rho^2 dt / 4
-    tail_dt,         // (1 - rho^2) dt / 2
-    own_dt,          // s^2 dt
-    uncorrected,     // (rho / xi) (q (1 + kappa dt / 2) - kappa dt), 0 where xi is 0
-    uncorrected_at,  // the same times theta
-    row_count
-};
-}
-
-constexpr std::size_t parameter_count(Scheme scheme) {
-    return scheme == Scheme::qe ? std::size_t{qe::row_count} : std::size_t{euler::row_count};
-}
-
-// Borrows all pointers. Some instruments and what they do.
+// Borrows all pointers. Some instruments and what they do. Rows are `stride` entries apart and hold whole tiles.
 struct HestonTile {
-    const double* parameters;  // (row_count, instruments) of the scheme, rows `stride` apart
-    const double* loadings;    // (factors, instruments), rows `stride` apart
+    const double* constants;  // rows of the scheme
+    const double* loadings;   // (factors) rows
     const std::uint64_t* ids;
     std::size_t stride;
-    std::size_t width;  // instruments, 1 to tile_width; the rows and the state hold tile_width
+    std::size_t first;  // the tile's first instrument: where it begins in derived rows
+    std::size_t width;  // instruments, 1 to tile_width
     std::size_t factors;
-    double dt, sqrt_dt;  // of a substep
-    std::uint64_t seed;
-    std::uint32_t substeps;
-    std::uint64_t first_step;
-    std::size_t steps;
-    const double* shocks;  // (steps, factors)
-    double* price;         // the state, moved on
+    std::uint64_t key;
+    const Segment* segments;
+    std::size_t segment_count;
+    double* price;  // the state, moved on: tile_width entries, beyond the width 1 and 0
     double* variance;
-    double* prices;  // the first instrument's entry of the first step, or null; steps are `row` entries apart
+    double* prices;  // the tile's first entry of row 0, or null; rows are `row` entries apart
     double* variances;
+    double* old_prices;  // where the rows go that are overwritten, in the same places, or null
+    double* old_variances;
     std::size_t row;
 };
 
-using HestonKernel = void (*)(const HestonTile& tile);
+// Of all steps of a call. NaN may be missing: it is still in the state when a kernel returns, since a price or variance
+// that is not finite never becomes finite again.
+struct PriceRange {
+    double lowest, highest;
+};
+
+using HestonKernel = PriceRange (*)(const HestonTile& tile);
+
+// Writes the derived rows of `instruments` instruments (whole lanes of every set); all rows are `stride` apart.
+using DeriveKernel = void (*)(const double* constants, std::size_t stride, std::size_t instruments, double dt,
+                              double* derived);
 
 }  // namespace pseudofeed::simulate

@@ -36,14 +36,42 @@ constexpr double psi_c = 1.5;
 constexpr double least_variance = 1e-200;
 
 struct Qe {
+    static constexpr std::size_t derived_count = qe::derived_count;
+
+    template <class Put>
+    static void derive(RowLanes constants, double dt, double, Put put) {
+        const Doubles theta = constants[qe::theta];
+        const Doubles rho = constants[qe::rho];
+        const Doubles kappa_dt = constants[qe::kappa] * dt;
+        const Doubles decay = random::exponential(-kappa_dt);
+        const Doubles q = -random::exponential_minus_1(-kappa_dt);
+        const Doubles c = choose(greater(kappa_dt, 0.0), (q / kappa_dt) * dt, Doubles::of(dt));
+        const Doubles lift = rho * (1.0 + 0.5 * kappa_dt);
+        const Doubles quarter_rho = 0.25 * ((rho * rho) * dt);
+        const Doubles uncorrected = constants[qe::rho_over_xi] * (q * (1.0 + 0.5 * kappa_dt) - kappa_dt);
+        put(qe::drift_dt, constants[qe::drift] * dt);
+        put(qe::decay, decay);
+        put(qe::pull, theta * q);
+        put(qe::spread_v, c * decay);
+        put(qe::spread_theta, 0.5 * ((theta * q) * c));
+        put(qe::noise, constants[qe::xi]);  // so that a step reads one array of rows
+        put(qe::lift, lift);
+        put(qe::quarter_rho, quarter_rho);
+        put(qe::alpha, lift - constants[qe::xi] * quarter_rho);
+        put(qe::tail_dt, 0.5 * ((1.0 - rho * rho) * dt));
+        put(qe::own_dt, constants[qe::own_variance] * dt);
+        put(qe::uncorrected, uncorrected);
+        put(qe::uncorrected_at, uncorrected * theta);
+    }
+
     static Doubles move(const Substep& at, Doubles z_v, Doubles z_p, Doubles factor, Doubles& variance) {
         using random::logarithm;
         using random::square_root;
-        const Doubles mean = variance * at.parameter(qe::decay) + at.parameter(qe::pull);
-        const Doubles h = square_root(variance * at.parameter(qe::spread_v) + at.parameter(qe::spread_theta));
-        const Doubles w = choose(greater(mean, least_variance), (at.parameter(qe::xi) * h) / mean, Doubles{});
+        const Doubles mean = variance * at.derived[qe::decay] + at.derived[qe::pull];
+        const Doubles h = square_root(variance * at.derived[qe::spread_v] + at.derived[qe::spread_theta]);
+        const Doubles w = choose(greater(mean, least_variance), (at.derived[qe::noise] * h) / mean, Doubles{});
         const Doubles psi = w * w;
-        const Doubles alpha = at.parameter(qe::alpha);
+        const Doubles alpha = at.derived[qe::alpha];
 
         const Doubles r = square_root(4.0 - 2.0 * psi);
         const Doubles b_squared = (2.0 - psi) + r;
@@ -59,10 +87,11 @@ struct Qe {
 
         const random::Mask exponential = greater(psi, psi_c);
         if (random::any(exponential)) {
-            const Words64 id = load(at.tile.ids + at.lane);
-            const Doubles u = random::uniforms<Doubles>(
-                                  random::draw(at.key, id, at.step, random::variance_purpose + (at.substep << 8)))
-                                  .u1;
+            const Words64 id = load(at.ids);
+            const Doubles u =
+                random::uniforms<Doubles>(
+                    random::draw(at.key, id, at.step, random::purpose_word(random::variance_purpose, at.number)))
+                    .u1;
             const Doubles t = 2.0 / (1.0 + psi);
             const Doubles ratio = choose(less(u, t), logarithm(t / u), Doubles{}) / t;
             const Doubles scale = h / w;
@@ -73,19 +102,23 @@ struct Qe {
             moment = choose(exponential, logarithm((1.0 - (1.0 - t) * y) / (1.0 - y)) - alpha * scale, moment);
         }
 
-        const Doubles corrected = at.parameter(qe::quarter_rho) * (variance + mean) - moment;
-        const Doubles uncorrected = at.parameter(qe::uncorrected_at) - at.parameter(qe::uncorrected) * variance;
+        const Doubles corrected = at.derived[qe::quarter_rho] * (variance + mean) - moment;
+        const Doubles uncorrected = at.derived[qe::uncorrected_at] - at.derived[qe::uncorrected] * variance;
         const Doubles correction = choose(less(y, 1.0), corrected, uncorrected);
         const Doubles sum = variance + next;
-        const Doubles drift = (at.parameter(qe::drift_dt) - (0.25 * at.tile.dt) * sum) + factor;
-        const Doubles last = square_root(at.parameter(qe::tail_dt) * sum + at.parameter(qe::own_dt));
+        const Doubles drift = (at.derived[qe::drift_dt] - (0.25 * at.dt) * sum) + factor;
+        const Doubles last = square_root(at.derived[qe::tail_dt] * sum + at.derived[qe::own_dt]);
         variance = next;
-        return drift + ((at.parameter(qe::lift) * x + correction) + last * z_p);
+        return drift + ((at.derived[qe::lift] * x + correction) + last * z_p);
     }
 };
 
 }  // namespace
 
-void heston_qe(const HestonTile& tile) { Walk<Qe>(tile).steps(); }
+PriceRange heston_qe(const HestonTile& tile) { return Walk<Qe>(tile).segments(); }
+
+void derive_qe(const double* constants, std::size_t stride, std::size_t instruments, double dt, double* derived) {
+    derive_rows<Qe>(constants, stride, instruments, dt, random::square_root(dt), derived, stride);
+}
 
 }  // namespace pseudofeed::simulate::PSEUDOFEED_SET

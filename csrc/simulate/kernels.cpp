@@ -4,31 +4,78 @@
 #include <cstring>
 
 #include "processor.h"
+#include "simulate/heston.h"
 
 namespace pseudofeed::simulate {
 
 namespace {
 
-Kernels choose() {
+#define PSEUDOFEED_KERNELS(set) \
+    Kernels { #set, set::factor_normals, set::heston_euler, set::heston_qe, set::derive_euler, set::derive_qe }
+
+struct Choice {
+    Kernels kernels;
+    bool present;
+};
+
 #if defined(PSEUDOFEED_X86_DISPATCH)
-    const char* asked = std::getenv("PSEUDOFEED_ISA");
-    const auto allowed = [asked](const char* name) { return asked == nullptr || std::strcmp(asked, name) == 0; };
-    const Processor has = processor();
-    if (allowed("avx512") && has.avx512f && has.avx512dq && has.avx512vl && has.avx512bw) {
-        return {"avx512", avx512::factor_normals, avx512::heston_euler, avx512::heston_qe};
-    }
-    if ((allowed("avx2") || allowed("avx512")) && has.avx2) {
-        return {"avx2", avx2::factor_normals, avx2::heston_euler, avx2::heston_qe};
-    }
+constexpr const char* all_names = "avx512, avx2, baseline";
+#else
+constexpr const char* all_names = "baseline";
 #endif
-    return {"baseline", baseline::factor_normals, baseline::heston_euler, baseline::heston_qe};
+
+struct Chosen {
+    Kernels kernels{};
+    Status status;
+};
+
+Chosen choose() {
+#if defined(PSEUDOFEED_X86_DISPATCH)
+    const Processor has = processor();
+    const bool avx512 = has.avx512f && has.avx512dq && has.avx512vl && has.avx512bw;
+    // From the best to the least.
+    const Choice choices[] = {{PSEUDOFEED_KERNELS(avx512), avx512},
+                              {PSEUDOFEED_KERNELS(avx2), has.avx2},
+                              {PSEUDOFEED_KERNELS(baseline), true}};
+#else
+    const Choice choices[] = {{PSEUDOFEED_KERNELS(baseline), true}};
+#endif
+    const char* asked = std::getenv("PSEUDOFEED_ISA");
+    if (asked != nullptr && *asked == 0) asked = nullptr;
+    Chosen chosen;
+    for (const Choice& choice : choices) {
+        if (asked != nullptr && std::strcmp(asked, choice.kernels.name) != 0) continue;
+        if (choice.present) {
+            chosen.kernels = choice.kernels;
+            return chosen;
+        }
+        if (asked != nullptr) {
+            chosen.status = failure(Code::bad_setting,
+                                    "PSEUDOFEED_ISA is \"%s\", an instruction set that this processor lacks; leave the "
+                                    "variable unset for the best that it has",
+                                    asked);
+            return chosen;
+        }
+    }
+    chosen.status = failure(Code::bad_setting,
+                            "PSEUDOFEED_ISA is \"%.60s\"; allowed on this architecture are %s, or leave it unset",
+                            asked, all_names);
+    return chosen;
 }
 
 }  // namespace
 
-const Kernels& kernels() {
-    static const Kernels chosen = choose();
-    return chosen;
+Status choose_kernels(const Kernels*& kernels) {
+    static const Chosen chosen = choose();
+    kernels = &chosen.kernels;
+    return chosen.status;
+}
+
+Status choose_instruction_set(const char*& name) {
+    const Kernels* kernels = nullptr;
+    const Status status = choose_kernels(kernels);
+    name = kernels->name;
+    return status;
 }
 
 }  // namespace pseudofeed::simulate

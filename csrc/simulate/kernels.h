@@ -6,14 +6,17 @@
 
 #include "simulate/factor_kernel.h"
 #include "simulate/heston_kernel.h"
+#include "status.h"
 
 namespace pseudofeed::simulate {
 
-#define PSEUDOFEED_DECLARE_KERNELS(set)                                                                 \
-    namespace set {                                                                                     \
-    void factor_normals(std::uint64_t seed, std::uint64_t factor, std::uint64_t step, double* normals); \
-    void heston_euler(const HestonTile& tile);                                                          \
-    void heston_qe(const HestonTile& tile);                                                             \
+#define PSEUDOFEED_DECLARE_KERNELS(set)                                                                              \
+    namespace set {                                                                                                  \
+    void factor_normals(std::uint64_t key, std::uint64_t factor, const std::uint64_t* steps, double* normals);       \
+    PriceRange heston_euler(const HestonTile& tile);                                                                 \
+    PriceRange heston_qe(const HestonTile& tile);                                                                    \
+    void derive_euler(const double* constants, std::size_t stride, std::size_t instruments, double dt, double* out); \
+    void derive_qe(const double* constants, std::size_t stride, std::size_t instruments, double dt, double* out);    \
     }
 
 PSEUDOFEED_DECLARE_KERNELS(baseline)
@@ -26,9 +29,11 @@ struct Kernels {
     const char* name;  // "avx512", "avx2" or "baseline"
     FactorKernel factor_normals;
     HestonKernel euler, qe;
+    DeriveKernel derive_euler, derive_qe;
 };
 
-// The best that the processor has; the environment's PSEUDOFEED_ISA names a lesser one.
-const Kernels& kernels();
+// The best that the processor has, or the lesser one that PSEUDOFEED_ISA in the environment names, read at the first
+// call. Fails with bad_setting where it names none of this architecture, or one that the processor lacks.
+Status choose_kernels(const Kernels*& kernels);
 
 }  // namespace pseudofeed::simulate

@@ -1,5 +1,8 @@
 # The native core's status, and its one translation to exceptions. Other modules: `from pseudofeed._status cimport Status, check`.
 
+from libcpp cimport bool
+
+
 cdef extern from "status.h" namespace "pseudofeed" nogil:
     cdef enum class Code(int):
         ok
@@ -9,6 +12,8 @@ cdef extern from "status.h" namespace "pseudofeed" nogil:
         unavailable
         publish_failed
         out_of_memory
+        bad_setting
+        interrupted
 
     cdef cppclass Status:
         Code code
@@ -16,3 +21,4 @@ cdef extern from "status.h" namespace "pseudofeed" nogil:
         bint ok()
 
 cdef int check(const Status& status) except -1
+cdef bool pending_signal(void* context) noexcept with gil

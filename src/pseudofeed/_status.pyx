@@ -1,10 +1,15 @@
 # cython: language_level=3
 
+from libcpp cimport bool
+
 from pseudofeed import errors
 
 
 cdef int check(const Status& status) except -1:
-    """Raise the exception that the native status stands for; return 0 where it is ok. Needs the GIL."""
+    """Raise the exception that the native status stands for; return 0 where it is ok. Needs the GIL.
+
+    Code.interrupted stands for the exception that `pending_signal` has left raised.
+    """
     if status.code == Code.ok:
         return 0
     text = (<const char*>&status.message[0]).decode("utf-8", "replace")
@@ -20,4 +25,18 @@ cdef int check(const Status& status) except -1:
         raise errors.PublishError(text)
     if status.code == Code.out_of_memory:
         raise MemoryError(text)
+    if status.code == Code.bad_setting:
+        raise errors.SettingsError(text)
+    if status.code == Code.interrupted:
+        return -1  # whoever interrupted has raised what it wanted: see pending_signal
     raise RuntimeError(f"unknown native status {<int>status.code}: {text}")
+
+
+cdef extern from "Python.h":
+    int PyErr_CheckSignals()  # without `except`: what it raises must stay raised until check()
+
+
+cdef bool pending_signal(void* context) noexcept with gil:
+    """For long native calls, from time to time: run Python's signal handlers; true where one of them has raised, such as the
+    KeyboardInterrupt of Ctrl-C. The call must then end with Code.interrupted at once. Only the main thread handles signals."""
+    return PyErr_CheckSignals() != 0

@@ -7,9 +7,11 @@ a traceback.
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 from rich.console import Console
@@ -36,9 +38,12 @@ from pseudofeed.commands.options import (
 from pseudofeed.commands.read import bars, latest, ticks
 from pseudofeed.commands.results import print_json, print_migrated, print_summary, result_table, stdout
 from pseudofeed.commands.servers import servers_app
-from pseudofeed.errors import PseudofeedError
+from pseudofeed.errors import MarketWarning, PseudofeedError
 from pseudofeed.operate.control import SignalControl
 from pseudofeed.settings import Connections
+
+if TYPE_CHECKING:
+    from pseudofeed.market import Market
 
 app = typer.Typer(
     name="pseudofeed",
@@ -57,6 +62,7 @@ _stderr = Console(stderr=True, highlight=False)
 
 def main() -> None:
     """The entry point of the `pseudofeed` command."""
+    warnings.showwarning = _show_warning
     try:
         app()
     except PseudofeedError as problem:
@@ -75,6 +81,41 @@ def main() -> None:
         sys.exit(2)
 
 
+_show_other_warning = warnings.showwarning
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    if issubclass(category, MarketWarning):
+        _note(str(message))
+    else:
+        _show_other_warning(message, category, filename, lineno, file, line)
+
+
+def _note(text: str) -> None:
+    _stderr.print(f"pseudofeed: warning: {text}", markup=False, soft_wrap=True)
+
+
+def _say_start(given: Market) -> Callable[[Market], None]:
+    """What is said of a market once it is registered, on standard error: how far it reaches, and warnings."""
+    from pseudofeed.market.settle import reach, start_notes
+
+    def say(registered: Market) -> None:
+        far = reach(registered)
+        if far is not None:
+            _stderr.print(far, markup=False, soft_wrap=True)
+        for note in start_notes(given, registered):
+            _note(note)
+
+    return say
+
+
 @app.command()
 def demo(
     output: Annotated[Path, typer.Option(help="Where the files go.")] = Path("demo-output"),
@@ -88,45 +129,51 @@ def demo(
 @app.command()
 def simulate(
     market_file: MarketFile,
-    steps: Annotated[int, typer.Option(min=1, max=MOST_STEPS, help="The steps 1 to STEPS.")],
-    csv: Annotated[Path | None, typer.Option(metavar="DIR", help="Write CSV files into this folder.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=MOST_STEPS, help="Simulate the steps 1 to STEPS. Without it, up to the market's clock.end."
+        ),
+    ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write a folder of CSV files, one for each instrument, and factors.csv."),
+    ] = None,
     parquet: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one Parquet file, a row a tick.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw prices, volatilities and factors (PNG, PDF, SVG).")
+    ] = None,
     json_output: Json = False,
 ) -> None:
-    """Simulate without any server, into files; without --csv or --parquet, show where the prices went."""
+    """Simulate without any server, into files; without --csv, --parquet or --plot, show where the prices went.
+
+    Files appear when they are complete. A folder that holds only files of an earlier --csv is replaced as a whole; one
+    that holds others is refused. Times in Parquet are microseconds, or nanoseconds (which Spark can't read) if the step
+    needs them.
+    """
+    import signal
     import time
 
     from pseudofeed.market import Market
-    from pseudofeed.simulate.files import write_csv, write_parquet
-    from pseudofeed.simulate.progress import watched
+    from pseudofeed.simulate.export import export_market
 
     market = Market.load(market_file)
     if market.start_is_now:
         market = market.with_start(time.time_ns())
+    steps = market.last_step if steps is None else steps
+    if steps is None:
+        raise typer.BadParameter("is missing, and the market has no clock.end", param_hint="--steps")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does, it removes what is half written
+    last = export_market(market, steps, csv=csv, parquet=parquet, plot=plot, title=market.name)
     ticks = steps * len(market.symbols)
-    if csv is not None:
-        names = market.factors.names
-        write_csv(market.stream(steps=steps), csv, symbols=market.symbols, factor_names=names, total=ticks)
-    if parquet is not None:
-        write_parquet(market.stream(steps=steps), parquet, symbols=market.symbols, total=ticks)
-    with watched("simulating", ticks) as advance:
-        for block in market.stream(steps=steps):
-            advance(block.prices.size)
-            last = block
     if json_output:
-        print_json(
-            {
-                "market": market.name,
-                "ticks": ticks,
-                "steps": steps,
-                "prices": dict(zip(market.symbols, last.prices[-1].tolist(), strict=True)),
-            }
-        )
+        prices = dict(zip(market.symbols, last.prices[-1].tolist(), strict=True))
+        print_json({"market": market.name, "ticks": ticks, "steps": steps, "prices": prices})
         return
-    for written in (csv, parquet):
-        if written is not None:
-            stdout.print(f"{ticks:,} ticks in {written}")
-    if csv is None and parquet is None:
+    written = [place for place in (csv, parquet, plot) if place is not None]
+    for place in written:
+        stdout.print(f"{ticks:,} ticks in {place}", markup=False, soft_wrap=True)
+    if not written:
         table = result_table("symbol", right=("start", f"step {steps}"))
         for symbol, start, price in zip(market.symbols, market.instruments.initial_price, last.prices[-1], strict=True):
             table.add_row(symbol, f"{start:.2f}", f"{price:.2f}")
@@ -151,8 +198,9 @@ def feed(
     from pseudofeed.publish.feed import feed as run_feed
 
     connections = Connections.resolve(kafka=kafka)
+    market = Market.load(market_file, settle=False)
     summary = run_feed(
-        Market.load(market_file),
+        market,
         connections,
         _control(),
         steps=steps,
@@ -161,6 +209,7 @@ def feed(
         mode=mode.value,
         encoding=encoding.value,
         partitions=partitions,
+        on_market=_say_start(market),
     )
     print_summary("published", asdict(summary), json_output)
 
@@ -212,7 +261,11 @@ def backfill(
     ] = None,
     end: Annotated[
         str | None,
-        typer.Option("--to", metavar="TIME|STEP", help="Where to end: before a time, or with a step; or now."),
+        typer.Option(
+            "--to",
+            metavar="TIME|STEP",
+            help="Where to end: before a time, or with a step. [default: clock.end, or now]",
+        ),
     ] = None,
     lanes: Annotated[int, typer.Option("--connections", min=1, max=64, help="That write side by side.")] = 2,
     parquet: Annotated[
@@ -229,13 +282,16 @@ def backfill(
 
     if not store and parquet is None:
         raise typer.BadParameter("leaves nothing to write: give --parquet DIR with it", param_hint="--no-store")
-    market = Market.load(market_file)
+    market = Market.load(market_file, settle=not store)
     if not store and parquet is not None:
         summary = backfill_files(market, parquet, _control(), begin=begin, end=end)
     else:
         connections = Connections.resolve(postgres=postgres)
         connections.require_postgres()
-        summary = backfill_market(market, connections, _control(), begin=begin, end=end, lanes=lanes, directory=parquet)
+        summary = backfill_market(
+            market, connections, _control(), begin=begin, end=end, lanes=lanes, directory=parquet,
+            on_market=_say_start(market),
+        )  # fmt: skip
     print_summary("backfilled", asdict(summary), json_output)
 
 
@@ -278,15 +334,17 @@ def run(
     from pseudofeed.market import Market
 
     connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
+    market = Market.load(market_file, settle=False)
     with RunDisplay(_stderr) as display:
         summary = run_market(
-            Market.load(market_file),
+            market,
             connections,
             feed=FeedOptions(
                 steps=steps, rate=rate, speed=speed, mode=mode.value, encoding=encoding.value, partitions=partitions
             ),
             store_workers=store_workers,
             cache_workers=cache_workers,
+            on_market=_say_start(market),
             on_refresh=display.refresh,
         )
     print_summary("published, cached and stored", asdict(summary), json_output)

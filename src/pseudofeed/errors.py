@@ -13,6 +13,7 @@ __all__ = [
     "MalformedMessage",
     "MarketChanged",
     "MarketFileError",
+    "MarketWarning",
     "OffsetConflict",
     "PseudofeedError",
     "PublishError",
@@ -32,6 +33,10 @@ class PseudofeedError(Exception):
 
 class MarketFileError(PseudofeedError):
     """A market file is not a market; the text lists every mistake, one a line, each with its key."""
+
+
+class MarketWarning(UserWarning):
+    """Something about a market that is allowed, but hardly meant; the command line prints it to standard error."""
 
 
 class MarketChanged(PseudofeedError):
@@ -55,7 +60,7 @@ class ServerError(PseudofeedError):
 
 
 class SimulationError(PseudofeedError):
-    """A path left the range of doubles."""
+    """A price or variance left its range, or a step lies beyond where times end."""
 
 
 class MalformedMessage(PseudofeedError):

@@ -7,9 +7,11 @@ import datetime
 import numpy as np
 import pandas as pd
 
-from pseudofeed.times import parse_step
+from pseudofeed.times import LAST_NS, parse_step
 
 __all__ = ["Every", "Moment", "bar_length", "nanoseconds"]
+
+FIRST_NS = -LAST_NS
 
 Moment = str | datetime.datetime | pd.Timestamp | np.datetime64 | int
 Every = str | datetime.timedelta
@@ -19,10 +21,11 @@ def nanoseconds(moment: Moment, name: str) -> int:
     """The moment as ns since the epoch, UTC. A text, datetime or Timestamp without a time zone is taken as UTC; an int
     is ns.
 
-    Raises ValueError naming the argument `name` where it is no moment.
+    A moment beyond 64 bits is the end of time, or its beginning. Raises ValueError naming the argument `name` where it
+    is no moment.
     """
     if isinstance(moment, int | np.integer) and not isinstance(moment, bool):
-        return int(moment)
+        return min(max(int(moment), FIRST_NS), LAST_NS)
     if isinstance(moment, str | datetime.datetime | np.datetime64):
         try:
             stamp = pd.Timestamp(moment)
@@ -31,7 +34,10 @@ def nanoseconds(moment: Moment, name: str) -> int:
             raise ValueError(f"{name} is {moment!r}, which is no moment: {problem}") from None
         if pd.isna(stamp):
             raise ValueError(f"{name} is {moment!r}, which is no moment")
-        return int(stamp.as_unit("ns").value)
+        try:
+            return int(stamp.as_unit("ns").value)
+        except pd.errors.OutOfBoundsDatetime:  # beyond all ticks: the end of time, or its beginning
+            return LAST_NS if stamp.year > 1970 else FIRST_NS
     raise ValueError(
         f"{name} is a {type(moment).__name__}; it must be a text, a datetime, a Timestamp, or ns as an int"
     )

@@ -237,7 +237,7 @@ def _kafka_properties(text: str, place: str, base: Path) -> dict[str, str]:
 def _read_properties(path: Path, place: str) -> dict[str, str]:
     """A librdkafka (and Java) properties file: key=value a line; # and ! begin a comment; no continued lines."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors write a byte order mark
     except (OSError, UnicodeDecodeError) as problem:
         why = "it is not UTF-8 text" if isinstance(problem, UnicodeDecodeError) else problem.strerror
         raise SettingsError(f"{place}: cannot read {path}: {why}") from None

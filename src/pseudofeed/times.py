@@ -35,7 +35,8 @@ _UNITS_NS = {
 _LONGEST_STEP_NS = 366 * _UNITS_NS["d"]
 _STEP = re.compile(r"(?P<number>[0-9]{1,19})(?P<unit>ns|us|ms|s|min|h|d)")
 _TIME = re.compile(
-    r"(?P<second>\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d)?)(?:\.(?P<fraction>\d{1,9}))?(?P<offset>[Zz]|[+-]\d\d:\d\d)?",
+    r"(?P<second>\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d)?)(?:\.(?P<fraction>\d{1,9}))?"
+    r"(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)?",
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

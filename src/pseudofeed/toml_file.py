@@ -24,7 +24,7 @@ def read_toml(path: Path, error: type[PseudofeedError]) -> dict[str, object]:
     except OSError as problem:
         raise error(f"{path}: cannot read the file: {problem.strerror or type(problem).__name__}") from problem
     try:
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")  # some editors write a byte order mark
     except UnicodeDecodeError as problem:
         line = content.count(b"\n", 0, problem.start) + 1
         raise error(f"{path}, line {line}: the file is not UTF-8 text, as TOML must be") from None
@@ -34,7 +34,7 @@ def read_toml(path: Path, error: type[PseudofeedError]) -> dict[str, object]:
 def parse_toml(text: str, *, file: str, error: type[PseudofeedError]) -> dict[str, object]:
     """The text's table. Raises `error` with file, line and column if it isn't TOML."""
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as problem:
         place = _PLACE.match(str(problem))
         if place is None:
@@ -45,5 +45,7 @@ def parse_toml(text: str, *, file: str, error: type[PseudofeedError]) -> dict[st
         else:
             where = f"line {place['line']}, column {place['column']}"
         raise error(f"{file}, {where}: not valid TOML: {place['what'].lower()}") from None
+    except ValueError as problem:  # an integer of thousands of digits, which Python refuses to convert
+        raise error(f"{file}: not valid TOML: {str(problem).partition(';')[0]}") from None
     except RecursionError:
         raise error(f"{file}: not valid TOML: tables or lists are nested too deeply") from None

@@ -1,5 +1,6 @@
 """The Java programs of this folder, built once: jars by Maven, classes from our schema by sbe-tool, then javac.
 
+The schema is ours, and a copy of it with an event kind that only tests have (package pseudofeed.test).
 The readers DocumentedBlock and DocumentedTick are the code of docs/wire.md, to the letter. A build is kept in
 build/interop-java under a name that says what went into it, and appears there when it is complete.
 """
@@ -15,8 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from probe_kind import PROBE
 from pseudofeed.servers.kafka import KAFKA_VERSION
 from pseudofeed.servers.tools import locked
+from reference.event_schema import schema_with
 
 ROOT = Path(__file__).parents[2]
 SOURCES = Path(__file__).parent / "java"
@@ -46,7 +49,8 @@ def java_programs() -> JavaPrograms:
         pytest.skip(f"not installed: {', '.join(missing)} (Debian: default-jdk-headless, maven)")
     readers = _documented_readers()
     inputs = [*sorted(SOURCES.iterdir()), SCHEMA, Path(__file__)]
-    state = hashlib.sha256(b"".join(path.read_bytes() for path in inputs) + repr(readers).encode()).hexdigest()
+    texts = (readers, schema_with(PROBE, "pseudofeed.test"))
+    state = hashlib.sha256(b"".join(path.read_bytes() for path in inputs) + repr(texts).encode()).hexdigest()
     folder = BUILD / state[:16]
     if not folder.is_dir():
         # Another process that runs tests beside this one may want them, too.
@@ -71,7 +75,10 @@ def _build(folder: Path, readers: dict[str, str]) -> None:
     )
     # Also what is a warning for Java because it would not do in another language.
     target = ["-Dsbe.target.language=Java", f"-Dsbe.output.dir={generated}", "-Dsbe.validation.warnings.fatal=true"]
-    _run(["java", *OPTIONS, *target, "-cp", f"{libs}/*", "uk.co.real_logic.sbe.SbeTool", str(SCHEMA)])
+    copy = folder / "probes.sbe.xml"
+    copy.write_text(schema_with(PROBE, "pseudofeed.test"), encoding="utf-8")
+    for schema in (SCHEMA, copy):
+        _run(["java", *OPTIONS, *target, "-cp", f"{libs}/*", "uk.co.real_logic.sbe.SbeTool", str(schema)])
     for name, source in readers.items():
         (generated / f"{name}.java").write_text(source)
     sources = [str(path) for place in (generated, SOURCES) for path in place.rglob("*.java")]

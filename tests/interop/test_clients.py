@@ -31,7 +31,7 @@ def test_psql_reads_the_history_by_symbol(
     store_market(record, store_connections, Until())
     settings = conninfo_to_dict(store_connections.require_postgres())
     query = (
-        f"SELECT time, price, variance FROM quote_history WHERE market = '{market_name}' AND symbol = 'BRVO' "
+        f"SELECT time, price, variance FROM tick_history WHERE market = '{market_name}' AND symbol = 'BRVO' "
         "ORDER BY time"
     )
     out = client(

@@ -20,14 +20,13 @@ from pathlib import Path
 import psycopg
 
 from live.pipe import Until
-from pseudofeed.encode import TickColumns
 from pseudofeed.market import Market
+from pseudofeed.records import Columns
 from pseudofeed.settings import Connections
 from pseudofeed.store.backfill.claims import Claim
 from pseudofeed.store.backfill.rows import ShardRows
 from pseudofeed.store.backfill.run import backfill_market
 from pseudofeed.store.backfill.writer import BackfillWriter
-from pseudofeed.store.series import Series
 
 ANY_TIME = "at any time"
 MID_COPY = "in the middle of COPY"
@@ -52,8 +51,8 @@ def _work(connections: Connections, market: Market, steps: int, place: str, coun
         left[0] -= 1
         return left[0] == 0
 
-    def doomed_copy(self: BackfillWriter, connection: psycopg.Connection, series: Series, columns: TickColumns) -> None:
-        copy(self, connection, series, columns)
+    def doomed_copy(self: BackfillWriter, connection: psycopg.Connection, columns: Columns) -> None:
+        copy(self, connection, columns)
         if is_due(MID_COPY):  # between the two COPYs
             _die()
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from pseudofeed.market import Market
 from pseudofeed.operate.control import Progress, SignalControl
-from pseudofeed.publish.feed import FeedSummary, feed
+from pseudofeed.publish.feed import feed
+from pseudofeed.publish.run import FeedSummary
 from pseudofeed.settings import Connections
 
 __all__ = ["INSTRUMENTS", "Feeder", "sample", "start_feeder"]

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from pseudofeed.bus.markets import MarketRecord, register_market
-from pseudofeed.bus.topics import TICK_TOPIC_CONFIG, ensure_topic, factor_topic, tick_topic
+from pseudofeed.bus.topics import ensure_topic, topic_config
 from pseudofeed.consume import WorkerSummary
 from pseudofeed.encode import instrument_partitions
 from pseudofeed.errors import PseudofeedError
 from pseudofeed.market import Market
 from pseudofeed.operate.control import Progress
 from pseudofeed.publish.producer import Producer
+from pseudofeed.records import FACTOR, TICK
 from pseudofeed.settings import Connections
 from pseudofeed.store.worker import store_market
 
@@ -55,9 +56,9 @@ def fed_market(
     """A new market with the steps 1 to `steps` in its topic; factors: in theirs, too."""
     market = Market.sample(instruments=instruments, factors=2, seed=11, name=name, step="1s", start=start)
     record = register_market(connections.require_kafka(), market, partitions)
-    ensure_topic(connections.require_kafka(), tick_topic(name), partitions, TICK_TOPIC_CONFIG)
+    ensure_topic(connections.require_kafka(), TICK.topic_of(name), partitions, topic_config(TICK))
     if factors:
-        ensure_topic(connections.require_kafka(), factor_topic(name), 1, TICK_TOPIC_CONFIG)
+        ensure_topic(connections.require_kafka(), FACTOR.topic_of(name), 1, topic_config(FACTOR))
     if steps:
         feed_steps(connections, record, first=1, steps=steps, factors=factors)
     return record
@@ -83,12 +84,12 @@ def feeding(
     market = record.market
     with Producer(
         connections.require_kafka(),
-        tick_topic(record.name),
+        TICK.topic_of(record.name),
         symbols=market.symbols,
         partitions=instrument_partitions(market.symbols, record.partitions),
         partition_count=record.partitions,
         fingerprint=record.fingerprint,
-        factor_topic=factor_topic(record.name) if factors else "",
+        factor_topic=FACTOR.topic_of(record.name) if factors else "",
         factors=len(market.factors.names),
         block_ticks=block_ticks,
     ) as producer:
@@ -205,7 +206,7 @@ def differences(connections: Connections, record: MarketRecord, steps: int) -> t
         for j in range(1, steps + 1)
         for i, symbol in enumerate(market.symbols)
     )
-    return history_differences(connections, record, "quote_history", ("symbol", "price", "variance"), rows)
+    return history_differences(connections, record, "tick_history", ("symbol", "price", "variance"), rows)
 
 
 def history_differences(

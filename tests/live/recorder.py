@@ -56,5 +56,5 @@ class Recorder:
         for batch in self.batches:
             if batch.partition == partition:
                 columns = batch.columns
-                found += columns.sequence[columns.instrument == columns.instrument.min()].tolist()
+                found += columns.sequence[columns.number == columns.number.min()].tolist()
         return found

@@ -24,11 +24,12 @@ from live.test_store import TOPIC, _refusing_postgres
 from pseudofeed.bus.markets import MarketRecord, read_market
 from pseudofeed.bus.topics import TopicState
 from pseudofeed.consume import Batch
-from pseudofeed.encode import TickColumns, instrument_partitions
+from pseudofeed.encode import instrument_partitions
 from pseudofeed.errors import MarketChanged, ServerError, StoreError
 from pseudofeed.market import Market
 from pseudofeed.operate.control import Progress
 from pseudofeed.publish.feed import feed
+from pseudofeed.records import TICK, Columns
 from pseudofeed.settings import Connections
 from pseudofeed.store.backfill import writer as backfill_writer
 from pseudofeed.store.backfill.claims import Claim, claim_steps
@@ -90,7 +91,7 @@ def _whole(connections: Connections, record: MarketRecord, steps: int) -> None:
 def _lacking(connections: Connections) -> list[Chunk]:
     """Chunks with rows and without an index."""
     with psycopg.connect(connections.require_postgres()) as connection:
-        chunks = unindexed_chunks(connection, find_tier(connection))
+        chunks = unindexed_chunks(connection, find_tier(connection), TICK)
         return [c for c in chunks if connection.execute(f"SELECT FROM {c.name} LIMIT 1".encode()).fetchall()]
 
 
@@ -101,10 +102,10 @@ def test_the_command_writes_what_the_simulation_has(plain_connections: Connectio
     record = _record(Market.load(file))
     arguments = ("backfill", file, "--to", "2026-03-02T14:40:00.5Z", "--parquet", "files", "--json")
     first = result(start(connections, tmp_path, *arguments))
-    assert (first["ticks"], first["factor_levels"], first["last_step"]) == (600 * 20, 600 * 2, 600)
+    assert (first["ticks"], first["rows"]["factor"], first["last_step"]) == (600 * 20, 600 * 2, 600)
     assert (first["first_step"], first["steps_left"], first["files"]) == (1, 0, 1)
     again = result(start(connections, tmp_path, *arguments))
-    assert (again["ticks"], again["factor_levels"], again["last_step"]) == (0, 0, 600)
+    assert (again["ticks"], again["rows"], again["last_step"]) == (0, {}, 600)
     _whole(connections, record, 600)
     assert (tmp_path / "files" / "day=2026-03-02" / "bf.parquet").is_file()
     verify = ("verify", "bf", "--stage", "postgres", "--json")
@@ -182,7 +183,8 @@ def _batch(record: MarketRecord, partition: int, first: int, last: int, *, offse
     members = np.flatnonzero(instrument_partitions(market.symbols, record.partitions) == partition)
     block = next(market.stream(start_step=first, steps=last - first + 1, block_steps=10_000, instruments=members))
     ticks = block.prices.size - cut
-    columns = TickColumns(
+    columns = Columns(
+        TICK,
         np.repeat(block.time, len(members))[:ticks],
         np.repeat(np.arange(first, last + 1), len(members))[:ticks],
         np.tile(members.astype(np.int32), len(block.time))[:ticks],
@@ -196,7 +198,7 @@ def test_what_came_before_the_stream_can_be_backfilled(plain_connections: Connec
     """The topic had lost its beginning, each partition another part, and single ticks leave a step in the middle."""
     record = _record(_market(market_name), partitions=2, epoch=1)
     market, tier = prepare_store(record, plain_connections)
-    sink = StoreSink(plain_connections, market, tier)
+    sink = StoreSink(plain_connections, market, tier, TICK)
     late = TopicState("topic-1", np.array([5, 7]), np.full(2, 1_000))
     assert sink.positions(late, [0, 1]) == {0: 5, 1: 7}
     sink.write([_batch(record, 0, 40, 80, offset=5), _batch(record, 1, 55, 70, offset=7, cut=3)])
@@ -215,7 +217,7 @@ def test_a_claim_waits_for_the_batch_under_way(
 ) -> None:
     record = _record(_market(market_name), partitions=1, epoch=1)
     market, tier = prepare_store(record, plain_connections)
-    sink = StoreSink(plain_connections, market, tier)
+    sink = StoreSink(plain_connections, market, tier, TICK)
     sink.positions(TOPIC, [0])
     inside, go_on, claims = threading.Event(), threading.Event(), list[Claim]()
     copy = StoreSink._copy
@@ -242,7 +244,7 @@ def test_a_claim_waits_for_the_batch_under_way(
     writing.join()
     claiming.join()
     assert waited
-    assert claims[0].ticks.last.tolist() == [30] * N
+    assert claims[0].held[TICK].last.tolist() == [30] * N
     sink.write([_batch(record, 0, 31, 60, offset=1)])
     assert differences(plain_connections, record, 60)[:2] == (40 * N, 0)
     _backfill(record.market, plain_connections, None, 50)

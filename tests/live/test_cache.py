@@ -18,14 +18,15 @@ from live.own_redis import EVERY_REDIS, OwnRedis, eventually
 from live.pipe import Until, bits, fed_market, feed_steps
 from pseudofeed.bus.clients import admin_client
 from pseudofeed.bus.markets import MarketRecord
-from pseudofeed.bus.topics import TopicState, tick_topic
+from pseudofeed.bus.topics import TopicState
 from pseudofeed.cache.keys import channel, quote_key, ready_key
 from pseudofeed.cache.reader import CachedQuotes, QuoteReader
 from pseudofeed.cache.worker import CacheSink, cache_market
 from pseudofeed.consume import Batch
-from pseudofeed.encode import TickColumns, encode_tick, instrument_partitions
+from pseudofeed.encode import encode_tick, instrument_partitions
 from pseudofeed.errors import ServerError
 from pseudofeed.market import Market
+from pseudofeed.records import TICK, Columns
 from pseudofeed.settings import Connections
 from pseudofeed.store.worker import store_market
 
@@ -140,9 +141,9 @@ def test_a_topic_of_single_ticks_is_begun_with_like_one_of_blocks(
                     fingerprint=record.fingerprint, partition=partition_of[number], sequence=row + 1,
                     time=int(block.time[row]), instrument=number, price=price, variance=variance,
                 )  # fmt: skip
-                producer.produce(tick_topic(market_name), message, partition=partition_of[number])
+                producer.produce(TICK.topic_of(market_name), message, partition=partition_of[number])
         for partition in range(2):
-            producer.produce(tick_topic(market_name), b"no ticks", partition=partition)  # passed over
+            producer.produce(TICK.topic_of(market_name), b"no ticks", partition=partition)  # passed over
     assert producer.flush(20) == 0
     summary = cache_market(record, connections, Until())
     assert summary.ticks == (160 - 99) * 12  # the session's first step is 100
@@ -155,7 +156,7 @@ def test_a_session_whose_beginning_is_lost_has_no_open(
     server = own_redis()
     connections = replace(_with(connections, server), postgres=None)
     record = fed_market(connections, market_name, steps=200)
-    topic = tick_topic(market_name)
+    topic = TICK.topic_of(market_name)
     admin = admin_client(connections.require_kafka())
     for future in admin.delete_records([TopicPartition(topic, p, 3) for p in range(3)]).values():
         future.result(20)
@@ -176,8 +177,8 @@ def test_what_somebody_has_written_over_is_written_whole_again(connections: Conn
 
     def write(step: int, price: float) -> None:
         time_ns = np.full(3, int(market.clock.times(step, 1)[0]))
-        columns = TickColumns(
-            time_ns, np.full(3, step), np.arange(3, dtype=np.int32), np.full(3, price), np.full(3, 0.04)
+        columns = Columns(
+            TICK, time_ns, np.full(3, step), np.arange(3, dtype=np.int32), np.full(3, price), np.full(3, 0.04)
         )
         sink.write([Batch(0, step - 1, step, columns)])
 
@@ -212,12 +213,13 @@ def test_an_older_quote_never_replaces_a_newer_one(
         sink = CacheSink(replace(record, epoch=epoch), connections)
         sink.open()
         sink.positions(topic, [0])
-        columns = TickColumns(
-            time=np.full(3, 1_772_461_800_123_456_789 + sequence),
-            sequence=np.full(3, sequence),
-            instrument=np.arange(3, dtype=np.int32),
-            price=np.full(3, price),
-            variance=np.full(3, -0.0),
+        columns = Columns(
+            TICK,
+            np.full(3, 1_772_461_800_123_456_789 + sequence),
+            np.full(3, sequence),
+            np.arange(3, dtype=np.int32),
+            np.full(3, price),
+            np.full(3, -0.0),
         )
         sink.write([Batch(0, 0, 1, columns)])
         sink.close()

@@ -15,8 +15,9 @@ import pytest
 from live.pipe import Until, fed_market
 from live.recorder import Recorder
 from pseudofeed.bus.markets import MarketRecord
-from pseudofeed.consume import Batch, WorkerSummary, consume_ticks, partitions
+from pseudofeed.consume import Batch, WorkerSummary, consume_kind, partitions
 from pseudofeed.errors import ServerError
+from pseudofeed.records import TICK
 from pseudofeed.settings import Connections
 
 INSTRUMENTS, STEPS = 10, 400
@@ -41,8 +42,15 @@ class Held(Recorder):
 
 def _consume(record: MarketRecord, connections: Connections, sink: Recorder, control: Until) -> WorkerSummary:
     kafka = {**connections.require_kafka(), "heartbeat.interval.ms": "300"}  # how soon a member sees others come and go
-    return consume_ticks(
-        record, replace(connections, kafka=kafka), control, [sink], stage="groups", batch_rows=40, batch_seconds=0.0
+    return consume_kind(
+        record,
+        TICK,
+        replace(connections, kafka=kafka),
+        control,
+        [sink],
+        stage="groups",
+        batch_rows=40,
+        batch_seconds=0.0,
     )
 
 

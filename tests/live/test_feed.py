@@ -12,12 +12,13 @@ import pytest
 
 from live.feeder import INSTRUMENTS, sample, start_feeder
 from live.topic import assert_topic_holds
-from pseudofeed.bus.topics import describe, tick_topic
+from pseudofeed.bus.topics import describe
 from pseudofeed.errors import MarketChanged, TopicError
 from pseudofeed.operate.control import SignalControl
-from pseudofeed.publish import resume
+from pseudofeed.publish import ends as topic_ends
+from pseudofeed.publish.ends import read_ends
 from pseudofeed.publish.feed import feed
-from pseudofeed.publish.resume import read_end
+from pseudofeed.records import TICK
 from pseudofeed.settings import Connections
 
 
@@ -25,10 +26,10 @@ def test_the_same_again_adds_nothing_and_more_goes_on(connections: Connections, 
     market = sample(market_name)
     first = feed(market, connections, SignalControl(), steps=5_000)
     assert (first.ticks, first.last_step) == (5_000 * INSTRUMENTS, 5_000)
-    before = describe(connections.require_kafka(), tick_topic(market_name))
+    before = describe(connections.require_kafka(), TICK.topic_of(market_name))
     again = feed(market, connections, SignalControl(), steps=5_000)
     assert (again.ticks, again.last_step) == (0, 5_000)
-    after = describe(connections.require_kafka(), tick_topic(market_name))
+    after = describe(connections.require_kafka(), TICK.topic_of(market_name))
     assert after.high.tolist() == before.high.tolist()
     assert after.topic_id == before.topic_id
     more = feed(market, connections, SignalControl(), steps=7_001)
@@ -51,11 +52,12 @@ def test_asked_to_stop_it_flushes_and_the_next_one_goes_on(
         assert feeder.process.pid is not None
         os.kill(feeder.process.pid, number)
         summary = feeder.summary()
-    end = read_end(connections.require_kafka(), market, 4, settle=False)
+    ends = read_ends(connections.require_kafka(), market, 4, settle=False)
+    end = ends[TICK]
     members = np.array([len(own.numbers) for own in end.partitions])
     assert int(end.steps[members > 0].min()) == summary.last_step
     assert summary.ticks == int((end.steps * members + end.ahead).sum())
-    steps = end.newest + 10
+    steps = ends.newest + 10
     feed(market, connections, SignalControl(), steps=steps)
     assert_topic_holds(connections, market, steps=steps)
 
@@ -63,7 +65,7 @@ def test_asked_to_stop_it_flushes_and_the_next_one_goes_on(
 def test_a_second_feed_beside_a_running_one_is_refused(
     connections: Connections, market_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resume, "SETTLE_TIMEOUT", 1.0)
+    monkeypatch.setattr(topic_ends, "SETTLE_TIMEOUT", 1.0)
     with start_feeder(connections, market_name, rate=20_000.0) as feeder:
         feeder.wait_until_going()
         with pytest.raises(TopicError, match="another feed is writing"):

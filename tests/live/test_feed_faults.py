@@ -16,8 +16,10 @@ from live.feeder import sample, start_feeder
 from live.own_servers import own_broker
 from live.topic import assert_topic_holds
 from pseudofeed.operate.control import Progress, SignalControl
-from pseudofeed.publish.feed import FeedSummary, feed
-from pseudofeed.publish.resume import read_end
+from pseudofeed.publish.ends import read_ends
+from pseudofeed.publish.feed import feed
+from pseudofeed.publish.run import FeedSummary
+from pseudofeed.records import TICK
 from pseudofeed.settings import Connections
 
 SHAPES = [{"mode": "block"}, {"mode": "tick"}, {"mode": "tick", "encoding": "json"}]
@@ -31,7 +33,7 @@ def test_killed_50_times_every_step_is_there_once(
     print(f"seed {seed}")
     chance = random.Random(seed)
     market, kafka = sample(market_name), connections.require_kafka()
-    ends: Counter[str] = Counter()
+    seen: Counter[str] = Counter()
     for number in range(repeats(50)):
         # Unpaced, it has full queues to lose; paced, the topic stays small enough to be read in a test.
         rate = None if chance.random() < 0.4 else 200_000.0
@@ -42,13 +44,14 @@ def test_killed_50_times_every_step_is_there_once(
             else:
                 time.sleep(chance.uniform(0.0, 1.2))
             feeder.kill()
-        end = read_end(kafka, market, 4, settle=False)
-        ends["apart"] += len(set(end.steps.tolist())) > 1
-        ends["within a step"] += bool(end.ahead.any())
-    print(ends)
-    assert ends["apart"] > 5, "no kill left the partitions at different steps: it proves little"
-    assert ends["within a step"] > 5, "no kill left a step cut in the middle: it proves little"
-    steps = end.newest + 1_000
+        ends = read_ends(kafka, market, 4, settle=False)
+        end = ends[TICK]
+        seen["apart"] += len(set(end.steps.tolist())) > 1
+        seen["within a step"] += bool(end.ahead.any())
+    print(seen)
+    assert seen["apart"] > 5, "no kill left the partitions at different steps: it proves little"
+    assert seen["within a step"] > 5, "no kill left a step cut in the middle: it proves little"
+    steps = ends.newest + 1_000
     feed(market, connections, SignalControl(), steps=steps)
     assert_topic_holds(connections, market, steps=steps)
 
@@ -108,7 +111,8 @@ def test_the_broker_killed_five_times_in_mid_stream(repeats: Callable[[int], int
             summaries = [feeding.stop() for feeding in feeds]
         for feeding, summary in zip(feeds, summaries, strict=True):
             market = sample(feeding.name)
-            end = read_end(broker.kafka, market, 4)
+            ends = read_ends(broker.kafka, market, 4)
+            end = ends[TICK]
             assert int(end.steps[end.steps > 0].min()) == summary.last_step
-            feed(market, broker.connections, SignalControl(), steps=end.newest + 100)
-            assert_topic_holds(broker.connections, market, steps=end.newest + 100)
+            feed(market, broker.connections, SignalControl(), steps=ends.newest + 100)
+            assert_topic_holds(broker.connections, market, steps=ends.newest + 100)

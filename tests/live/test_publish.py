@@ -11,19 +11,12 @@ import pytest
 from pseudofeed.bus import markets
 from pseudofeed.bus.markets import read_market, register_market
 from pseudofeed.bus.reader import TopicReader
-from pseudofeed.bus.topics import (
-    MARKETS_TOPIC_CONFIG,
-    TICK_TOPIC_CONFIG,
-    check_broker,
-    delete_topic,
-    describe,
-    ensure_topic,
-    tick_topic,
-)
+from pseudofeed.bus.topics import MARKETS_TOPIC_CONFIG, check_broker, delete_topic, describe, ensure_topic, topic_config
 from pseudofeed.encode._encode import decode_ticks
 from pseudofeed.errors import PublishError, ServerError, TopicError
 from pseudofeed.market import Market
 from pseudofeed.publish.producer import Producer
+from pseudofeed.records import TICK
 from pseudofeed.settings import Connections
 from pseudofeed.simulate.paths import TickBlock
 
@@ -46,8 +39,8 @@ def make_producer(kafka: dict[str, str], topic: str, **properties: str) -> Produ
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "lz4", "zstd"])
 def test_compression_passes_through(connections: Connections, market_name: str, compression: str) -> None:
-    kafka, topic = connections.require_kafka(), tick_topic(market_name)
-    ensure_topic(kafka, topic, 2, TICK_TOPIC_CONFIG)
+    kafka, topic = connections.require_kafka(), TICK.topic_of(market_name)
+    ensure_topic(kafka, topic, 2, topic_config(TICK))
     block = make_block(1, 5_000)
     with make_producer(kafka, topic, compression_type=compression) as producer:
         producer.begin(offsets=describe(kafka, topic).high)
@@ -55,12 +48,12 @@ def test_compression_passes_through(connections: Connections, market_name: str, 
     with TopicReader(kafka) as reader:
         values = [m.value() or b"" for m in reader.read(topic, {1: 0})]
     ticks = decode_ticks(values, fingerprint=1, partition=1)
-    assert ticks.price.tobytes() == np.ascontiguousarray(block.prices[:, [1, 3]]).tobytes()
+    assert ticks["price"].tobytes() == np.ascontiguousarray(block.prices[:, [1, 3]]).tobytes()
 
 
 def test_a_market_may_lie_in_the_past_or_ahead_of_the_brokers_clock(connections: Connections, market_name: str) -> None:
-    kafka, topic = connections.require_kafka(), tick_topic(market_name)
-    ensure_topic(kafka, topic, 2, TICK_TOPIC_CONFIG)
+    kafka, topic = connections.require_kafka(), TICK.topic_of(market_name)
+    ensure_topic(kafka, topic, 2, topic_config(TICK))
     with make_producer(kafka, topic) as producer:
         producer.publish(make_block(1, 10, year=1960))
         producer.publish(make_block(11, 10, year=1990))
@@ -71,8 +64,8 @@ def test_a_market_may_lie_in_the_past_or_ahead_of_the_brokers_clock(connections:
 def test_a_message_that_the_topic_refuses_is_told_with_partition_and_steps(
     connections: Connections, market_name: str
 ) -> None:
-    kafka, topic = connections.require_kafka(), tick_topic(market_name)
-    ensure_topic(kafka, topic, 2, {**TICK_TOPIC_CONFIG, "max.message.bytes": "2000"})
+    kafka, topic = connections.require_kafka(), TICK.topic_of(market_name)
+    ensure_topic(kafka, topic, 2, {**topic_config(TICK), "max.message.bytes": "2000"})
     producer = make_producer(kafka, topic)
     producer.publish(make_block(1, 10))
     assert producer.flush() == 0
@@ -86,17 +79,17 @@ def test_a_message_that_the_topic_refuses_is_told_with_partition_and_steps(
 def test_a_topic_with_other_partitions_is_refused_and_a_new_one_has_a_new_id(
     connections: Connections, market_name: str
 ) -> None:
-    kafka, topic = connections.require_kafka(), tick_topic(market_name)
-    ensure_topic(kafka, topic, 2, TICK_TOPIC_CONFIG)
-    ensure_topic(kafka, topic, 2, TICK_TOPIC_CONFIG)
+    kafka, topic = connections.require_kafka(), TICK.topic_of(market_name)
+    ensure_topic(kafka, topic, 2, topic_config(TICK))
+    ensure_topic(kafka, topic, 2, topic_config(TICK))
     with pytest.raises(TopicError, match="has 2 partitions, not 3"):
-        ensure_topic(kafka, topic, 3, TICK_TOPIC_CONFIG)
+        ensure_topic(kafka, topic, 3, topic_config(TICK))
     before = describe(kafka, topic).topic_id
     delete_topic(kafka, topic)
     delete_topic(kafka, topic)
     with pytest.raises(TopicError, match="no topic"):
         describe(kafka, topic)
-    ensure_topic(kafka, topic, 3, TICK_TOPIC_CONFIG)
+    ensure_topic(kafka, topic, 3, topic_config(TICK))
     assert describe(kafka, topic).topic_id not in (None, before)
 
 

@@ -14,11 +14,11 @@ from live.commands import result, start
 from live.pipe import START, Until, differences, fed_market, feed_steps
 from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.bus.reader import TopicReader
-from pseudofeed.bus.topics import TopicState, tick_topic
+from pseudofeed.bus.topics import TopicState
 from pseudofeed.consume import Batch, Unreadable
-from pseudofeed.encode import TickColumns
 from pseudofeed.errors import OffsetConflict, TopicError
 from pseudofeed.market import Market
+from pseudofeed.records import TICK, Columns
 from pseudofeed.settings import Connections
 from pseudofeed.store.sink import StoreSink
 from pseudofeed.store.worker import prepare_store, store_market
@@ -28,7 +28,7 @@ TICKS_A_STEP = 20  # instruments
 
 def _values(connections: Connections, record: MarketRecord, partition: int) -> list[bytes]:
     with TopicReader(connections.require_kafka()) as reader:
-        return [message.value() or b"" for message in reader.read(tick_topic(record.name), {partition: 0})]
+        return [message.value() or b"" for message in reader.read(TICK.topic_of(record.name), {partition: 0})]
 
 
 def _send(connections: Connections, record: MarketRecord, partition: int, values: list[bytes | None]) -> list[int]:
@@ -37,7 +37,7 @@ def _send(connections: Connections, record: MarketRecord, partition: int, values
     offsets: list[int] = []
     for value in values:
         producer.produce(
-            tick_topic(record.name),
+            TICK.topic_of(record.name),
             value,
             partition=partition,
             on_delivery=lambda _, message: offsets.append(message.offset() or 0),
@@ -125,12 +125,13 @@ def one(plain_connections: Connections, market_name: str) -> MarketRecord:
 def _batch(offset: int, steps: list[int], unreadable: tuple[Unreadable, ...] = ()) -> Batch:
     """Messages of one step each, from `offset` on."""
     sequence = np.array(steps, np.int64)
-    columns = TickColumns(
-        time=1_772_461_800_000_000_000 + sequence * 1_000_000_000,
-        sequence=sequence,
-        instrument=np.zeros(len(steps), np.int32),
-        price=sequence.astype(np.float64) + 0.5,
-        variance=sequence / 7,
+    columns = Columns(
+        TICK,
+        1_772_461_800_000_000_000 + sequence * 1_000_000_000,
+        sequence,
+        np.zeros(len(steps), np.int32),
+        sequence.astype(np.float64) + 0.5,
+        sequence / 7,
     )
     return Batch(0, offset, offset + len(steps) + len(unreadable), columns, unreadable)
 
@@ -141,7 +142,7 @@ def test_steps_may_be_missing_behind_an_unreadable_message_and_nowhere_else(
     topic = TopicState("topic-1", np.zeros(1, np.int64), np.full(1, 100, np.int64))
 
     def sink() -> StoreSink:
-        made = StoreSink(plain_connections, *prepare_store(one, plain_connections))
+        made = StoreSink(plain_connections, *prepare_store(one, plain_connections), TICK)
         made.positions(topic, [0])
         return made
 

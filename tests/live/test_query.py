@@ -22,13 +22,13 @@ from pseudofeed.market import Market
 from pseudofeed.publish.feed import feed
 from pseudofeed.query.client import Client, connect
 from pseudofeed.query.stored import BARS, NEWEST, TICKS
+from pseudofeed.records import TICK
 from pseudofeed.settings import Connections
 from pseudofeed.store import history
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import open_connection
 from pseudofeed.store.registry import read_stored_market
 from pseudofeed.store.schema import find_tier
-from pseudofeed.store.series import TICKS as TICK_SERIES
 from pseudofeed.store.settings import StoreSettings, change_settings
 from pseudofeed.store.worker import store_market
 
@@ -88,12 +88,12 @@ def test_a_window_is_ordered_by_instrument_and_time(
     with open_connection(store_connections, application="test", writer=False) as connection:
         market = read_stored_market(connection, record.name)
         window = history.read_window(
-            connection, market, TICK_SERIES, start_ns=int(paths.time[101]), end_ns=int(paths.time[151])
+            connection, market, TICK, start_ns=int(paths.time[101]), end_ns=int(paths.time[151])
         )
-    assert (window.instrument == np.repeat(np.arange(20), 50)).all()
+    assert (window.number == np.repeat(np.arange(20), 50)).all()
     assert (window.time == np.tile(paths.time[101:151], 20)).all()
-    assert (bits(window.price) == bits(paths.prices[101:151].T.ravel())).all()
-    assert (bits(window.variance) == bits(paths.variances[101:151].T.ravel())).all()
+    assert (bits(window["price"]) == bits(paths.prices[101:151].T.ravel())).all()
+    assert (bits(window["variance"]) == bits(paths.variances[101:151].T.ravel())).all()
 
 
 def test_latest_is_the_simulations(client: Client, record: MarketRecord, store_connections: Connections) -> None:
@@ -220,13 +220,16 @@ def test_bars_are_those_of_the_ticks(client: Client, record: MarketRecord) -> No
 def test_arrow_tables_have_the_same_bits(client: Client, record: MarketRecord, monkeypatch: pytest.MonkeyPatch) -> None:
     symbol, start, end = record.market.symbols[9], "2026-03-02 14:31:00", "2026-03-02 14:32:30.5"
     frame = client.ticks(symbol, start, end)
+    schemas = []
     for source in ("store", "simulation"):
         table = client.ticks(symbol, start, end, source=source, arrow=True)
         assert table.column_names == ["time", "price", "variance"]
-        assert str(table.schema.field("time").type) in ("timestamp[us, tz=UTC]", "timestamp[ns, tz=UTC]")
+        assert str(table.schema.field("time").type) == "timestamp[us, tz=UTC]"
+        schemas.append(table.schema)
         read = table.to_pandas().set_index("time")
         assert (read.index == frame.index).all()
         assert (bits(read["price"].to_numpy()) == bits(frame["price"].to_numpy())).all()
+    assert schemas[0].equals(schemas[1], check_metadata=True)
     bars = client.bars(symbol, "1min", arrow=True)
     assert bars.column_names == ["opening", "open", "high", "low", "close", "ticks"]
     assert (bars["close"].to_numpy() == client.bars(symbol, "1min")["Close"].to_numpy()).all()
@@ -253,7 +256,7 @@ def test_queries_touch_one_chunk_by_its_index(
     with open_connection(store_connections, application="test", writer=True) as connection:
         market = read_stored_market(connection, record.name)
         change_settings(connection, market, StoreSettings(chunk_length="1d"))
-        chunks = Chunks(find_tier(connection), TICK_SERIES, market)
+        chunks = Chunks(find_tier(connection), TICK, market)
         chunks.make(connection, np.array([(begin + pd.Timedelta(days=day)).value for day in range(6)]))
         connection.execute(
             """INSERT INTO tick SELECT %s + s * interval '30 seconds', i, 1, 1
@@ -265,6 +268,7 @@ def test_queries_touch_one_chunk_by_its_index(
             "id": 7,
             "ids": [3, 7],
             "every": 60_000_000,
+            "closes": "{}",
             "start": "2027-01-07 05:00+00",
             "end": "2027-01-07 06:00+00",
         }

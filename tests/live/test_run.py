@@ -19,12 +19,13 @@ import pytest
 
 from live.commands import market_file, no_command_stays, result, session, start
 from pseudofeed.bus.markets import read_market
-from pseudofeed.bus.topics import describe, tick_topic
+from pseudofeed.bus.topics import describe
 from pseudofeed.commands.run import FeedOptions, run_market
 from pseudofeed.errors import PseudofeedError
 from pseudofeed.market import Market
 from pseudofeed.operate.control import Progress
 from pseudofeed.operate.supervisor import Supervisor
+from pseudofeed.records import TICK
 from pseudofeed.settings import Connections
 from pseudofeed.verify import verify_market
 
@@ -53,7 +54,7 @@ def wait_until_fed(connections: Connections, name: str, process: subprocess.Pope
     while time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()
         try:
-            if describe(connections.require_kafka(), tick_topic(name)).high.sum() > beyond:
+            if describe(connections.require_kafka(), TICK.topic_of(name)).high.sum() > beyond:
                 return
         except PseudofeedError:  # not made yet
             pass
@@ -144,7 +145,7 @@ def test_commands_that_are_killed_and_started_again_go_on(
             process.kill()
             assert process.communicate()[1] == ""
             time.sleep(chance.uniform(0, 0.5))
-        fed = int(describe(connections.require_kafka(), tick_topic(market_name)).high.sum())
+        fed = int(describe(connections.require_kafka(), TICK.topic_of(market_name)).high.sum())
     steps = 20_000
     assert result(start(connections, tmp_path, "feed", file, "--steps", str(steps), "--json"))["last_step"] == steps
     running = [
@@ -180,10 +181,10 @@ def test_processes_end_with_their_supervisor_and_ctrl_c_drains(
     os.killpg(process.pid, signal.SIGINT)
     result(process)
     assert_nothing_runs(process, within=5)
-    fed = int(describe(connections.require_kafka(), tick_topic(market_name)).high.sum())
+    fed = int(describe(connections.require_kafka(), TICK.topic_of(market_name)).high.sum())
 
     # That one may have fed something before it ended: without a fresh look the next wait might be none at all.
-    fed = int(describe(connections.require_kafka(), tick_topic(market_name)).high.sum())
+    fed = int(describe(connections.require_kafka(), TICK.topic_of(market_name)).high.sum())
     process = start(connections, tmp_path, "run", file, "--rate", "10000", "--json")
     wait_until_fed(connections, market_name, process, beyond=fed)
     time.sleep(chance.uniform(0, 3))

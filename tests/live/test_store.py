@@ -11,14 +11,15 @@ from dataclasses import replace
 import numpy as np
 import psycopg
 import pytest
+from numpy.typing import NDArray
 
 from live.pipe import Until, fed_market, feed_steps
 from pseudofeed.bus.markets import MarketRecord, register_market
-from pseudofeed.bus.topics import TICK_TOPIC_CONFIG, TopicState, delete_topic, ensure_topic, tick_topic
+from pseudofeed.bus.topics import TopicState, delete_topic, ensure_topic, topic_config
 from pseudofeed.consume import Batch
-from pseudofeed.encode import TickColumns
 from pseudofeed.errors import MarketChanged, OffsetConflict, ServerError, StoreError, TopicError
 from pseudofeed.market import Market
+from pseudofeed.records import TICK, Columns
 from pseudofeed.settings import Connections
 from pseudofeed.store.sink import StoreSink
 from pseudofeed.store.worker import prepare_store, store_market
@@ -38,7 +39,7 @@ def record(market_name: str) -> MarketRecord:
 
 def _sink(connections: Connections, record: MarketRecord) -> StoreSink:
     market, tier = prepare_store(record, connections)
-    return StoreSink(connections, market, tier)
+    return StoreSink(connections, market, tier, TICK)
 
 
 def _batch(
@@ -46,14 +47,20 @@ def _batch(
 ) -> Batch:
     """The two instruments of a partition, `steps` steps, as one message at `offset`."""
     sequence = np.repeat(np.arange(first, first + steps), 2)
-    columns = TickColumns(
-        time=1_772_461_800_000_000_000 + sequence * 1_000_000_000,
-        sequence=sequence,
-        instrument=np.tile(np.array(members or MEMBERS[partition], np.int32), steps),
-        price=sequence.astype(np.float64) + 0.5,
-        variance=sequence / 7,
+    columns = Columns(
+        TICK,
+        1_772_461_800_000_000_000 + sequence * 1_000_000_000,
+        sequence,
+        np.tile(np.array(members or MEMBERS[partition], np.int32), steps),
+        sequence.astype(np.float64) + 0.5,
+        sequence / 7,
     )
     return Batch(partition, offset, offset + 1, columns)
+
+
+def _at(columns: Columns, time: NDArray[np.int64]) -> Columns:
+    """The same rows at other times."""
+    return Columns(columns.kind, time, *columns.arrays[1:])
 
 
 def _rows(connections: Connections) -> int:
@@ -89,7 +96,7 @@ def test_a_commit_without_an_answer_is_settled(
     calls = []
 
     def breaking(
-        self: StoreSink, connection: psycopg.Connection, batches: list[Batch], columns: TickColumns, rows: bytes
+        self: StoreSink, connection: psycopg.Connection, batches: list[Batch], columns: Columns, rows: bytes
     ) -> None:
         calls.append(batches)
         if len(calls) > 1:
@@ -141,7 +148,7 @@ def test_a_time_that_no_store_can_hold_is_refused(plain_connections: Connections
     sink.positions(TOPIC, [0])
     batch = _batch(1, 10)
     with pytest.raises(TopicError, match="microsecond"):
-        sink.write([replace(batch, columns=replace(batch.columns, time=batch.columns.time + 1))])
+        sink.write([replace(batch, columns=_at(batch.columns, batch.columns.time + 1))])
     assert _rows(plain_connections) == 0
     sink.close()
 
@@ -158,7 +165,7 @@ def test_two_markets_of_other_steps_share_chunks(store_connections: Connections,
         for sink, market in sinks.values():
             sink.positions(TOPIC, [0])
             batch = _batch(first, steps, offset=offset, members=(0, 1))
-            columns = replace(batch.columns, time=np.repeat(market.clock.times(first, steps), 2))
+            columns = _at(batch.columns, np.repeat(market.clock.times(first, steps), 2))
             sink.write([replace(batch, columns=columns)])
     assert _rows(store_connections) == 3 * 4_400 * 2
     for sink, _ in sinks.values():
@@ -189,8 +196,8 @@ def test_a_recreated_topic_is_refused(plain_connections: Connections, market_nam
     record = fed_market(plain_connections, market_name, steps=100)
     store_market(record, plain_connections, Until())
     kafka = plain_connections.require_kafka()
-    delete_topic(kafka, tick_topic(market_name))
-    ensure_topic(kafka, tick_topic(market_name), record.partitions, TICK_TOPIC_CONFIG)
+    delete_topic(kafka, TICK.topic_of(market_name))
+    ensure_topic(kafka, TICK.topic_of(market_name), record.partitions, topic_config(TICK))
     feed_steps(plain_connections, record, first=1, steps=200)
     with pytest.raises(TopicError, match="deleted and made anew"):
         store_market(record, plain_connections, Until())

@@ -8,9 +8,10 @@ from confluent_kafka import Producer
 
 from live.pipe import Until, differences, fed_market, history_differences
 from pseudofeed.bus.markets import MarketRecord
-from pseudofeed.bus.topics import TICK_TOPIC_CONFIG, ensure_topic, factor_topic
+from pseudofeed.bus.topics import ensure_topic, topic_config
 from pseudofeed.encode import encode_factor_block_into, factor_block_size
 from pseudofeed.errors import TopicError
+from pseudofeed.records import FACTOR
 from pseudofeed.settings import Connections
 from pseudofeed.store.worker import store_market
 
@@ -20,7 +21,7 @@ STEPS, BLOCK = 300, 20
 def _feed_factors(connections: Connections, record: MarketRecord, first: int, steps: int) -> None:
     """The steps from `first` on, BLOCK steps a message, encoded from the arrays that simulate gives."""
     kafka = connections.require_kafka()
-    ensure_topic(kafka, factor_topic(record.name), 1, TICK_TOPIC_CONFIG)
+    ensure_topic(kafka, FACTOR.topic_of(record.name), 1, topic_config(FACTOR))
     paths = record.market.simulate(steps=first + steps - 1)
     producer = Producer(dict(kafka))
     for step in range(first, first + steps, BLOCK):
@@ -32,7 +33,7 @@ def _feed_factors(connections: Connections, record: MarketRecord, first: int, st
             times=np.ascontiguousarray(paths.time[rows]), increments=increments,
             levels=np.ascontiguousarray(paths.factor_levels[rows]),
         )  # fmt: skip
-        producer.produce(factor_topic(record.name), bytes(message), partition=0)
+        producer.produce(FACTOR.topic_of(record.name), bytes(message), partition=0)
     assert producer.flush(10) == 0
 
 
@@ -63,7 +64,7 @@ def test_lost_factors_stop_the_worker(plain_connections: Connections, market_nam
     record = fed_market(plain_connections, market_name, steps=STEPS)
     _feed_factors(plain_connections, record, 1, 40)
     _feed_factors(plain_connections, record, 61, 40)
-    topic = factor_topic(market_name)
+    topic = FACTOR.topic_of(market_name)
     with pytest.raises(TopicError, match=rf"topic {topic} .*expected step 41 of factor 0, found step 61 of factor 0"):
         store_market(record, plain_connections, Until())
     stored, unknown, _ = _factor_differences(plain_connections, record, STEPS)

@@ -15,8 +15,8 @@ from live.pipe import Until, differences, fed_market
 from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.bus.topics import TopicState
 from pseudofeed.consume import Batch
-from pseudofeed.encode import TickColumns
 from pseudofeed.market import Market
+from pseudofeed.records import TICK, Columns, Kind
 from pseudofeed.settings import Connections
 from pseudofeed.store import chunk_index
 from pseudofeed.store.chunk_index import ChunkIndexer, make_index, unindexed_chunks
@@ -44,8 +44,8 @@ def _worker(
 ) -> Iterator[StoreSink]:
     """A sink and its indexer, as a worker has them; killed at the end, as far as they are concerned."""
     market, tier = prepare_store(record, connections, settings)
-    indexer = ChunkIndexer(connections, market, tier, batch_seconds=0.5)
-    sink = StoreSink(connections, market, tier, indexer=indexer, keeps_up=True)
+    indexer = ChunkIndexer(connections, market, tier, TICK, batch_seconds=0.5)
+    sink = StoreSink(connections, market, tier, TICK, indexer=indexer, keeps_up=True)
     try:
         sink.positions(TOPIC, [0, 1])
         yield sink
@@ -66,7 +66,7 @@ def _batches(
             number,
             offset,
             offset + 1,
-            TickColumns(time, sequence, np.tile(np.array(MEMBERS[number], np.int32), steps), value, value),
+            Columns(TICK, time, sequence, np.tile(np.array(MEMBERS[number], np.int32), steps), value, value),
             seconds=seconds,
         )
         for number in partitions
@@ -77,7 +77,7 @@ def _lacking(connections: Connections) -> list[str]:
     """Opening times of the chunks without an index."""
     with psycopg.connect(connections.require_postgres()) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        return [f"{chunk.begin:%H:%M}" for chunk in unindexed_chunks(connection, find_tier(connection))]
+        return [f"{chunk.begin:%H:%M}" for chunk in unindexed_chunks(connection, find_tier(connection), TICK)]
 
 
 @pytest.fixture(autouse=True)
@@ -167,12 +167,12 @@ def test_an_index_waits_for_who_is_writing_there(
         sink.write(_batches(1, STEPS, offset=0))
     monkeypatch.setattr(chunk_index, "PATIENCE", "100ms")
     with psycopg.connect(store_connections.require_postgres(), autocommit=True) as connection:
-        (chunk,) = unindexed_chunks(connection, find_tier(connection))
+        (chunk,) = unindexed_chunks(connection, find_tier(connection), TICK)
         with psycopg.connect(store_connections.require_postgres()) as writer:
             writer.execute("INSERT INTO tick VALUES ('2026-03-02 15:00Z', 1, 1, 1)")
-            assert not make_index(connection, chunk)
+            assert not make_index(connection, chunk, TICK)
             writer.rollback()
-        assert make_index(connection, chunk)
+        assert make_index(connection, chunk, TICK)
     assert _lacking(store_connections) == []
 
 
@@ -181,10 +181,10 @@ def test_a_bulk_that_begins_while_the_indexer_looks_is_let_be(
 ) -> None:
     looks, written = threading.Semaphore(0), threading.Event()
 
-    def look(connection: psycopg.Connection, tier: Tier) -> list[Chunk]:
+    def look(connection: psycopg.Connection, tier: Tier, kind: Kind) -> list[Chunk]:
         looks.release()
         assert written.wait(20)
-        return unindexed_chunks(connection, tier)
+        return unindexed_chunks(connection, tier, kind)
 
     monkeypatch.setattr(chunk_index, "unindexed_chunks", look)
     with _worker(plain_connections, record) as sink:

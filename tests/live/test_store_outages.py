@@ -28,7 +28,8 @@ from live.pipe import (
 )
 from live.warm import ASSIGNED, LOST, Orders, warm_workers
 from pseudofeed.bus.markets import MarketRecord
-from pseudofeed.bus.topics import describe, tick_topic
+from pseudofeed.bus.topics import describe
+from pseudofeed.records import TICK
 from pseudofeed.settings import Connections
 from pseudofeed.verify import verify_market
 
@@ -147,7 +148,7 @@ def test_a_frozen_postgres_holds_the_input_back(
 
 
 def _ends(connections: Connections, record: MarketRecord) -> int:
-    return int(describe(connections.require_kafka(), tick_topic(record.name)).high.sum())
+    return int(describe(connections.require_kafka(), TICK.topic_of(record.name)).high.sum())
 
 
 def test_a_server_that_is_read_only_for_a_while_is_waited_for(

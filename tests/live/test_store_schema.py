@@ -19,13 +19,13 @@ from pseudofeed.errors import SettingsError, StoreError
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection
 from pseudofeed.store.registry import read_stored_market
-from pseudofeed.store.schema import READER, Tier, find_tier, migrate, schema_files
+from pseudofeed.store.schema import READER, find_tier, migrate, schema_files
 from pseudofeed.store.settings import StoreSettings, change_settings
 from pseudofeed.store.upkeep import keep_up
 from pseudofeed.store.worker import prepare_store, store_market
 from pseudofeed.verify import verify_market
 
-NEWEST = max(file.number for file in schema_files() if file.tier is not Tier.COMMUNITY)
+NEWEST = max(file.number for file in schema_files() if not file.community)
 
 
 def test_migrate_makes_the_schema_once(store_connections: Connections, tmp_path: Path) -> None:
@@ -95,9 +95,9 @@ def test_readers_may_read_and_nothing_else(store_connections: Connections, marke
     store_market(record, store_connections, Until())
     with psycopg.connect(store_connections.require_postgres(), autocommit=True) as connection:
         connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(READER)))
-        for view in ("quote_history", "bar_history", "factor_history", "quarantine"):
+        for view in ("tick_history", "factor_history", "quarantine"):
             connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(view)))
-        assert connection.execute("SELECT count(*) FROM quote_history").fetchone() == (200,)
+        assert connection.execute("SELECT count(*) FROM tick_history").fetchone() == (200,)
         for statement in ("DELETE FROM tick", "UPDATE market SET name = 'x'", "CREATE TABLE mine (a int)"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement.encode())
@@ -128,7 +128,7 @@ def test_a_query_by_symbol_uses_the_index_and_only_the_chunks_of_its_time(
         assert chunks >= 5
         connection.execute("ANALYZE tick")
         plan = connection.execute(
-            """EXPLAIN (FORMAT TEXT) SELECT time, price FROM quote_history
+            """EXPLAIN (FORMAT TEXT) SELECT time, price FROM tick_history
                WHERE market = %s AND symbol = %s AND time >= '2026-03-02 14:41Z' AND time < '2026-03-02 14:42Z'""",
             (market_name, record.market.symbols[0]),
         ).fetchall()

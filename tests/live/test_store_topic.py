@@ -15,8 +15,9 @@ from confluent_kafka.admin import AdminClient
 from live.commands import no_command_stays, start
 from live.pipe import START, Until, differences, fed_market, feed_steps, working
 from pseudofeed.bus.markets import MarketRecord
-from pseudofeed.bus.topics import TICK_TOPIC_CONFIG, delete_topic, describe, ensure_topic, tick_topic
+from pseudofeed.bus.topics import delete_topic, describe, ensure_topic, topic_config
 from pseudofeed.errors import TopicError
+from pseudofeed.records import TICK
 from pseudofeed.settings import Connections
 from pseudofeed.store.worker import prepare_store, store_market
 
@@ -32,12 +33,12 @@ def _has_all(connections: Connections, record: MarketRecord) -> bool:
 
 def test_a_topic_made_anew_while_it_is_read_stops_the_worker(plain_connections: Connections, market_name: str) -> None:
     record = fed_market(plain_connections, market_name, steps=STEPS)
-    kafka, topic = plain_connections.require_kafka(), tick_topic(market_name)
+    kafka, topic = plain_connections.require_kafka(), TICK.topic_of(market_name)
     store_market(record, plain_connections, Until())
     with working(record, plain_connections) as worker:
         time.sleep(1)
         delete_topic(kafka, topic)
-        ensure_topic(kafka, topic, record.partitions, TICK_TOPIC_CONFIG)
+        ensure_topic(kafka, topic, record.partitions, topic_config(TICK))
         feed_steps(plain_connections, record, first=1, steps=3 * STEPS)
         problem = worker.failed()
     assert isinstance(problem, TopicError)
@@ -49,7 +50,7 @@ def test_retention_that_overtook_the_worker_stops_it(plain_connections: Connecti
     record = fed_market(plain_connections, market_name, steps=STEPS)
     store_market(record, plain_connections, Until())
     feed_steps(plain_connections, record, first=STEPS + 1, steps=STEPS)
-    kafka, topic = plain_connections.require_kafka(), tick_topic(market_name)
+    kafka, topic = plain_connections.require_kafka(), TICK.topic_of(market_name)
     ends = describe(kafka, topic).high
     admin = AdminClient(dict(kafka))
     places = [TopicPartition(topic, number, int(end) - 1) for number, end in enumerate(ends)]
@@ -65,7 +66,7 @@ def test_retention_that_overtakes_a_running_worker_stops_it(
 ) -> None:
     """It is frozen while messages come and go. What it has fetched before they went it may still write."""
     record = fed_market(plain_connections, market_name, steps=STEPS)
-    kafka, topic = plain_connections.require_kafka(), tick_topic(market_name)
+    kafka, topic = plain_connections.require_kafka(), TICK.topic_of(market_name)
     prepare_store(record, plain_connections)
     process = start(plain_connections, tmp_path, "store", market_name)
     while _newest_steps(plain_connections) != (TICKS, TICKS):
@@ -109,7 +110,7 @@ def test_the_groups_offsets_in_kafka_mean_nothing_to_the_store(
     """An administrator puts the group back, as he would to have a consumer read again: nothing is stored twice."""
     record = fed_market(plain_connections, market_name, steps=STEPS)
     store_market(record, plain_connections, Until())
-    kafka, topic = plain_connections.require_kafka(), tick_topic(market_name)
+    kafka, topic = plain_connections.require_kafka(), TICK.topic_of(market_name)
     places = [TopicPartition(topic, number, 0) for number in range(record.partitions)]
     group = ConsumerGroupTopicPartitions(f"pseudofeed.store.{market_name}", places)
     admin = AdminClient(dict(kafka))

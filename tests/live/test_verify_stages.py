@@ -16,14 +16,7 @@ from live.commands import result, start
 from live.pipe import Until, fed_market
 from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.bus.reader import TopicReader
-from pseudofeed.bus.topics import (
-    TICK_TOPIC_CONFIG,
-    delete_topic,
-    describe,
-    ensure_topic,
-    factor_topic,
-    tick_topic,
-)
+from pseudofeed.bus.topics import delete_topic, describe, ensure_topic, topic_config
 from pseudofeed.cache.worker import cache_market
 from pseudofeed.encode import (
     decode_factor_blocks,
@@ -31,6 +24,7 @@ from pseudofeed.encode import (
     instrument_partitions,
     peek_factor_block,
 )
+from pseudofeed.records import FACTOR, TICK
 from pseudofeed.settings import Connections
 from pseudofeed.store.worker import store_market
 from pseudofeed.verify import Difference, StageTally, compare, verify_market
@@ -208,7 +202,7 @@ def test_a_quote_changed_in_redis_is_named(connections: Connections, market_name
 def test_a_message_of_no_feed_is_named(connections: Connections, market_name: str) -> None:
     """Behind the end of a partition: a damaged block, then one of the blocks that are there already."""
     record = fed_market(connections, market_name, steps=STEPS, instruments=INSTRUMENTS, factors=True)
-    kafka, topic = connections.require_kafka(), tick_topic(market_name)
+    kafka, topic = connections.require_kafka(), TICK.topic_of(market_name)
     partition_of = instrument_partitions(record.market.symbols, record.partitions)
     partition = int(partition_of[NUMBER])
     members = np.flatnonzero(partition_of == partition)
@@ -254,7 +248,7 @@ def test_a_factor_changed_in_the_topic_or_the_store_is_named(
     store_market(record, connections, Until())
     # Windows of 50 steps: a difference is found in whichever of them it lies.
     monkeypatch.setattr(compare, "_WINDOW_TICKS", 50 * INSTRUMENTS)
-    kafka, topic = connections.require_kafka(), factor_topic(market_name)
+    kafka, topic = connections.require_kafka(), FACTOR.topic_of(market_name)
     name = record.market.factors.names[1]
     with TopicReader(kafka) as reader:
         messages = [message.value() or b"" for message in reader.read(topic, {0: 0})]
@@ -290,7 +284,7 @@ def test_a_factor_changed_in_the_topic_or_the_store_is_named(
 
     def refill(values: list[bytes]) -> StageTally:
         delete_topic(kafka, topic)
-        ensure_topic(kafka, topic, 1, TICK_TOPIC_CONFIG)
+        ensure_topic(kafka, topic, 1, topic_config(TICK))
         producer = Producer(kafka)
         for value in values:
             producer.produce(topic, value, partition=0)
@@ -305,12 +299,14 @@ def test_a_factor_changed_in_the_topic_or_the_store_is_named(
     assert (tally.first_difference.kind, tally.first_difference.step) == ("missing", block.first_step)
 
     columns = decode_factor_blocks([messages[at]], fingerprint=record.fingerprint, partition=0, factors=2)
-    levels = columns.levels.copy()
+    shape = (-1, 2)
+    levels = columns["level"].reshape(shape).copy()
     levels[STEP - block.first_step, 1] = np.nextafter(levels[STEP - block.first_step, 1], 1)  # one bit
     altered = bytearray(len(messages[at]))
     encode_factor_block_into(
-        altered, 0, fingerprint=record.fingerprint, partition=0, first_step=block.first_step, times=columns.time,
-        increments=columns.increments, levels=levels,
+        altered, 0, fingerprint=record.fingerprint, partition=0, first_step=block.first_step,
+        times=columns.time[::2].copy(),
+        increments=columns["increment"].reshape(shape), levels=levels,
     )  # fmt: skip
     tally = refill([*messages[:at], bytes(altered), *messages[at + 1 :], messages[at], b"cut"])
     assert counts(tally) == (0, block.steps * 2, 1, 1)

@@ -25,12 +25,13 @@ import confluent_kafka
 import psycopg
 
 from pseudofeed.bus.markets import MarketRecord
-from pseudofeed.consume import Batch, consume_ticks, consumer
+from pseudofeed.consume import Batch, consume_kind, consumer
 from pseudofeed.errors import OffsetConflict, ServerError
 from pseudofeed.operate.control import SignalControl
+from pseudofeed.records import TICK
 from pseudofeed.settings import Connections
-from pseudofeed.store.series import TICKS
 from pseudofeed.store.sink import StoreSink
+from pseudofeed.store.tables import copy_statement
 from pseudofeed.store.worker import prepare_store
 
 ANY_TIME = "at any time"
@@ -189,7 +190,7 @@ class _DoomedSink(StoreSink):
 
     def _copy(self, connection: psycopg.Connection, rows: bytes) -> None:
         if self.fate.is_due(MID_COPY):
-            with connection.cursor().copy(TICKS.copy.encode()) as copy:
+            with connection.cursor().copy(copy_statement(TICK)) as copy:
                 copy.write(rows[: len(rows) // 2])
                 connection.pgconn.flush()
                 self.fate.fulfil()
@@ -241,12 +242,13 @@ def _work(order: dict[str, Any]) -> None:
     connections = Connections(**order["connections"])
     record = MarketRecord(**order["record"])
     market, tier = prepare_store(record, connections)
-    sinks = [_DoomedSink(connections, market, tier) for _ in range(orders.lanes)]
+    sinks = [_DoomedSink(connections, market, tier, TICK) for _ in range(orders.lanes)]
     for sink in sinks:
         sink.fate = fate
     control = SignalControl(until_caught_up=orders.draining).listen()
-    consume_ticks(
+    consume_kind(
         record,
+        TICK,
         connections,
         control,
         sinks,

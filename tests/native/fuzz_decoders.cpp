@@ -127,18 +127,22 @@ bool decode_ticks(const Message& message) {
 bool decode_factors(const Message& message) {
     const Bytes bytes{message.data(), message.size()};
     FactorBlockView view;
-    std::size_t steps = 0, failed = 0;
-    if (refused(check_factor_blocks(&bytes, 1, kFingerprint, kPartition, kFactors, &view, &steps, &failed)))
+    std::size_t rows = 0, failed = 0;
+    if (refused(check_factor_blocks(&bytes, 1, kFingerprint, kPartition, kFactors, &view, &rows, &failed)))
         return false;
-    Column<std::int64_t> time(steps), sequence(steps);
-    Column<double> increment(steps * kFactors), level(steps * kFactors);
-    read_factor_blocks(&view, 1, {time.data(), sequence.data(), increment.data(), level.data()});
+    Column<std::int64_t> time(rows), sequence(rows);
+    Column<std::int32_t> number(rows);
+    Column<double> increment(rows), level(rows);
+    read_factor_blocks(&view, 1, {time.data(), sequence.data(), number.data(), increment.data(), level.data()});
+    const std::size_t steps = rows / kFactors;
+    std::vector<std::int64_t> times;
+    for (std::size_t j = 0; j < steps; ++j) times.push_back(time[j * kFactors]);
     const FactorBlockSource source{.fingerprint = view.prefix.fingerprint,
                                    .partition = view.prefix.partition,
                                    .first_sequence = sequence[0],
                                    .steps = steps,
                                    .factors = kFactors,
-                                   .times = time.data(),
+                                   .times = times.data(),
                                    .increments = increment.data(),
                                    .levels = level.data()};
     Message again(factor_block_size(steps, kFactors));
@@ -148,35 +152,35 @@ bool decode_factors(const Message& message) {
     return true;
 }
 
-bool decode_bars(const Message& message) {
+bool decode_events(const Message& message) {
     const Bytes bytes{message.data(), message.size()};
-    BarBlockView view;
-    std::size_t bars = 0, failed = 0;
-    if (refused(check_bar_blocks(&bytes, 1, kFingerprint, kPartition, &view, &bars, &failed))) return false;
-    Column<std::int64_t> opening(bars), first(bars), last(bars), length(bars);
-    Column<std::int32_t> instrument(bars);
-    Column<std::uint32_t> ticks(bars);
-    Column<std::uint8_t> final(bars);
-    Column<double> open(bars), high(bars), low(bars), close(bars);
-    BarColumns columns;
-    columns.opening_time = opening.data(), columns.instrument = instrument.data();
-    columns.open = open.data(), columns.high = high.data(), columns.low = low.data(), columns.close = close.data();
-    columns.first_sequence = first.data(), columns.last_sequence = last.data(), columns.ticks = ticks.data();
-    columns.length = length.data(), columns.final = final.data();
-    read_bar_blocks(&view, 1, columns);
-    const BarSource source{opening.data(), instrument.data(), open.data(), high.data(), low.data(),
-                           close.data(),   first.data(),      last.data(), ticks.data()};
-    const BarBlockHeader header{view.header.prefix, length[0], final[0] == 1};
-    Message again(bar_block_size(bars));
+    EventBlockView view;
+    std::size_t events = 0, failed = 0;
+    if (refused(check_event_blocks(kEvents, &bytes, 1, kFingerprint, kPartition, &view, &events, &failed)))
+        return false;
+    Column<std::byte> entries(events * kEvents.entry_size);
+    Column<std::int64_t> sequence(events);
+    read_event_blocks(kEvents, &view, 1, entries.data(), sequence.data());
+    REQUIRE(std::is_sorted(sequence.begin(), sequence.end()));
+    REQUIRE(std::all_of(sequence.begin(), sequence.end(), [](std::int64_t s) { return s >= 1; }));
+    const EventBlockSource source{.fingerprint = view.prefix.fingerprint,
+                                  .partition = view.prefix.partition,
+                                  .first_sequence = view.prefix.sequence,
+                                  .steps = view.steps,
+                                  .first_event = view.first_event,
+                                  .more = view.more,
+                                  .entries = entries.data(),
+                                  .events = events};
+    Message again(event_block_size(events, kEvents.entry_size));
     std::size_t written = 0;
-    REQUIRE(encode_bar_block(header, source, bars, again.data(), again.size(), &written).ok());
+    REQUIRE(encode_event_block(kEvents, source, again.data(), again.size(), &written).ok());
     REQUIRE(!is_our_version(message) || again == message);
     return true;
 }
 
 // The decoder that took the message, or -1. `message` is of exactly its size on the heap: a byte too far is seen.
 int decode(const Message& message) {
-    const bool taken[] = {decode_ticks(message), decode_factors(message), decode_bars(message)};
+    const bool taken[] = {decode_ticks(message), decode_factors(message), decode_events(message)};
     REQUIRE(std::count(std::begin(taken), std::end(taken), true) <= 1);
     const auto* found = std::find(std::begin(taken), std::end(taken), true);
     return found == std::end(taken) ? -1 : static_cast<int>(found - taken);
@@ -248,7 +252,7 @@ int main(int count, char** arguments) {
             REQUIRE(decode_copy(flipped) < 0 || is_json);
         }
     }
-    std::printf("taken: ticks %zu, factors %zu, bars %zu; %zu truncations and flipped bits\n", taken[0], taken[1],
+    std::printf("taken: ticks %zu, factors %zu, events %zu; %zu truncations and flipped bits\n", taken[0], taken[1],
                 taken[2], neighbours);
     // The mutations must get behind the first checks, or nothing was tested.
     for (const std::size_t some : taken) REQUIRE(some * 200 > inputs);

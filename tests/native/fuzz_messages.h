@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "encode/bar_block.h"
 #include "encode/byte_order.h"
+#include "encode/event_block.h"
 #include "encode/factor_block.h"
 #include "encode/message.h"
 #include "encode/tick.h"
@@ -123,31 +123,49 @@ inline Message factor_block(Random& random) {
     return encode_factor_block(source, message.data(), message.size(), &written).ok() ? message : Message{};
 }
 
-inline Message bar_block(Random& random) {
-    const std::size_t bars = 1 + below(random, 4);
-    const auto instruments = ascending<std::int32_t>(random, bars, -1);
-    const std::vector<std::int64_t> openings(bars, any_time(random));
-    const auto open = doubles(random, bars), high = doubles(random, bars);
-    const auto low = doubles(random, bars), close = doubles(random, bars);
-    const auto first = ascending(random, bars, any_sequence(random));
-    std::vector<std::int64_t> last = first;
-    std::vector<std::uint32_t> ticks(bars);
-    std::int64_t newest = 1;
-    for (std::size_t k = 0; k < bars; ++k) {
-        last[k] += static_cast<std::int64_t>(below(random, 60));
-        ticks[k] = 1 + static_cast<std::uint32_t>(below(random, static_cast<std::size_t>(last[k] - first[k] + 1)));
-        newest = std::max(newest, last[k]);
+inline constexpr EventKind kEvents{"event block", 60, sizeof(EventHead) + 9};
+
+inline Message event_block(Random& random) {
+    const std::size_t events = below(random, 5);
+    EventBlockSource source{.fingerprint = kFingerprint,
+                            .partition = kPartition,
+                            .first_sequence = any_sequence(random),
+                            .steps = static_cast<std::uint32_t>(1 + below(random, 3)),
+                            .events = events};
+    std::vector<std::byte> entries(events * kEvents.entry_size);
+    for (std::byte& byte : entries) byte = static_cast<std::byte>(random());
+    EventHead head{.time = any_time(random), .number = 0, .step = 0, .event = 0};
+    if (events > 0 && below(random, 2) == 0) {
+        source.first_event = static_cast<std::uint32_t>(1 + below(random, 9));
+        head.event = static_cast<std::uint16_t>(below(random, 4));
+    } else {
+        head.step = static_cast<std::uint16_t>(below(random, source.steps));
+        head.number = static_cast<std::uint32_t>(below(random, 4));
     }
-    const BarBlockHeader header{{kFingerprint, newest, kPartition}, 60'000'000'000, below(random, 2) == 0};
-    const BarSource source{openings.data(), instruments.data(), open.data(), high.data(), low.data(),
-                           close.data(),    first.data(),       last.data(), ticks.data()};
-    Message message(bar_block_size(bars));
+    for (std::size_t k = 0; k < events; ++k) {
+        std::byte* at = entries.data() + k * kEvents.entry_size;
+        store_little(at, head.time), store_little(at + 8, head.number);
+        store_little(at + 12, head.step), store_little(at + 14, head.event);
+        const std::size_t next = below(random, 3);
+        if (next == 0 && head.step + 1u < source.steps) {
+            ++head.step, head.number = static_cast<std::uint32_t>(below(random, 4)), head.event = 0;
+        } else if (next == 1) {
+            head.number += static_cast<std::uint32_t>(1 + below(random, 3)), head.event = 0;
+        } else {
+            ++head.event;
+        }
+    }
+    source.more = events > 0 &&
+                  load_little<std::uint16_t>(&entries[(events - 1) * kEvents.entry_size + 12]) + 1u == source.steps &&
+                  below(random, 2) == 0;
+    source.entries = entries.data();
+    Message message(event_block_size(events, kEvents.entry_size));
     std::size_t written = 0;
-    return encode_bar_block(header, source, bars, message.data(), message.size(), &written).ok() ? message : Message{};
+    return encode_event_block(kEvents, source, message.data(), message.size(), &written).ok() ? message : Message{};
 }
 
 inline Message valid_message(Random& random) {
-    Message (*const kinds[])(Random&) = {tick_block, tick, tick_json, factor_block, bar_block};
+    Message (*const kinds[])(Random&) = {tick_block, tick, tick_json, factor_block, event_block};
     return kinds[below(random, std::size(kinds))](random);
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The native tests, golden paths among them, as other compilers and another processor see them: clang, and aarch64 by a
+# The native tests of bits, golden paths and checksums among them, as other compilers and another processor see them: clang, and aarch64 by a
 # cross compiler under qemu-user (Debian: clang, g++-aarch64-linux-gnu, qemu-user). What is not installed is left out,
 # and said; with PSEUDOFEED_REQUIRE_BITS=1 that is a failure.
 #
@@ -16,8 +16,8 @@ check() {
     shift
     echo "== $name"
     cmake -S "$source" -B "$build/$name" -G Ninja -DCMAKE_BUILD_TYPE=Release "$@" > "$build/$name.log" || { cat "$build/$name.log"; return 1; }
-    cmake --build "$build/$name" --target golden test_random test_simulate
-    ctest --test-dir "$build/$name" --output-on-failure -R '^(golden|test_random|test_simulate)'
+    cmake --build "$build/$name" --target golden_paths golden_markets test_crc32 test_random test_simulate test_floating_point
+    ctest --test-dir "$build/$name" --output-on-failure -R '^(golden|test_crc32|test_random|test_simulate|test_floating_point)'
 }
 
 mkdir -p "$build"

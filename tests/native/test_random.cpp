@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "check.h"
+#include "random/counters.h"
 #include "random/normals.h"
 
 using namespace pseudofeed::random;

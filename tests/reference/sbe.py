@@ -1,6 +1,7 @@
 """The wire's messages, slowly and by the schema alone: pseudofeed.sbe.xml put into struct and zlib.
 
 What encodes and decodes here knows no message: field by field it does what the schema says, as sbe-tool's classes do.
+A group's entry may have var-data behind its fields; its values are `bytes`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 SCHEMA = Path(__file__).parents[2] / "src" / "pseudofeed" / "encode" / "pseudofeed.sbe.xml"
-FORMATS = {"uint16": "H", "uint32": "I", "uint64": "Q", "int64": "q", "double": "d"}
+FORMATS = {
+    "char": "s", "int8": "b", "uint8": "B", "int16": "h", "uint16": "H", "int32": "i", "uint32": "I", "int64": "q",
+    "uint64": "Q", "double": "d",
+}  # fmt: skip
 HEADER = struct.Struct("<HHHH")  # blockLength, templateId, schemaId, version
-GROUP = struct.Struct("<HH")  # blockLength, numInGroup
+NAMESPACE = "{http://fixprotocol.io/2016/sbe}"
 
 Values = Mapping[str, Any]
 
@@ -25,6 +29,14 @@ class Layout(NamedTuple):
 
     names: list[str]
     form: struct.Struct
+
+
+class Group(NamedTuple):
+    """head: blockLength and numInGroup. data: var-data by name, with the form of its length."""
+
+    fields: Layout
+    head: struct.Struct
+    data: dict[str, struct.Struct]
 
 
 class Message(NamedTuple):
@@ -37,30 +49,47 @@ class Template(NamedTuple):
     name: str
     number: int
     root: Layout
-    groups: dict[str, Layout]
+    groups: dict[str, Group]
 
 
-def _templates() -> dict[str, Template]:
-    schema = ET.parse(SCHEMA).getroot()
-    types = {element.get("name"): element.get("primitiveType") for element in schema.findall("types/type")}
+def templates(schema: ET.Element) -> dict[str, Template]:
+    """The messages of a schema by name."""
+    forms: dict[str, str] = {}
+    for element in schema.findall("types/type"):
+        size = element.get("length") or ""
+        forms[element.get("name") or ""] = size + FORMATS[element.get("primitiveType") or ""]
+    for element in schema.findall("types/enum"):
+        forms[element.get("name") or ""] = FORMATS[element.get("encodingType") or ""]
+    composites = {
+        element.get("name"): "".join(FORMATS[part.get("primitiveType") or ""] for part in element.findall("type"))
+        for element in schema.findall("types/composite")
+    }
 
     def layout(element: ET.Element) -> Layout:
         fields = element.findall("field")
-        form = "<" + "".join(FORMATS[types[field.get("type")] or ""] for field in fields)
+        form = "<" + "".join(forms[field.get("type") or ""] for field in fields)
         return Layout([field.get("name") or "" for field in fields], struct.Struct(form))
+
+    def group(element: ET.Element) -> Group:
+        head = struct.Struct("<" + composites[element.get("dimensionType")])
+        data = {
+            part.get("name") or "": struct.Struct("<" + composites[part.get("type")][0])
+            for part in element.findall("data")
+        }
+        return Group(layout(element), head, data)
 
     return {
         message.get("name") or "": Template(
             message.get("name") or "",
             int(message.get("id") or 0),
             layout(message),
-            {group.get("name") or "": layout(group) for group in message.findall("group")},
+            {element.get("name") or "": group(element) for element in message.findall("group")},
         )
-        for message in schema.findall("{http://fixprotocol.io/2016/sbe}message")
+        for message in schema.findall(f"{NAMESPACE}message")
     }
 
 
-TEMPLATES = _templates()
+TEMPLATES = templates(ET.parse(SCHEMA).getroot())
 
 
 def checksum(message: bytes) -> int:
@@ -73,37 +102,51 @@ def signed(message: bytes) -> bytes:
 
 
 def encode(
-    name: str, fields: Values, groups: Mapping[str, Sequence[Values]] | None = None, *, newer: bytes = b""
+    name: str,
+    fields: Values,
+    groups: Mapping[str, Sequence[Values]] | None = None,
+    *,
+    newer: bytes = b"",
+    known: Mapping[str, Template] = TEMPLATES,
 ) -> bytes:
     """One message with its checksum. newer: what a newer version adds to the root block and to each entry."""
-    template = TEMPLATES[name]
+    template = known[name]
 
     def block(layout: Layout, values: Values) -> bytes:
         return layout.form.pack(*(values[name] for name in layout.names)) + newer
 
     message = HEADER.pack(template.root.form.size + len(newer), template.number, 1, 1 if newer else 0)
     message += block(template.root, {"checksum": 0, **fields})
-    for group, layout in template.groups.items():
-        entries = (groups or {})[group]
-        message += GROUP.pack(layout.form.size + len(newer), len(entries))
-        message += b"".join(block(layout, entry) for entry in entries)
+    for name, group in template.groups.items():
+        entries = (groups or {})[name]
+        message += group.head.pack(group.fields.form.size + len(newer), len(entries))
+        for entry in entries:
+            message += block(group.fields, entry)
+            message += b"".join(length.pack(len(entry[data])) + entry[data] for data, length in group.data.items())
     return signed(message)
 
 
-def decode(message: bytes) -> Message:
+def decode(message: bytes, known: Mapping[str, Template] = TEMPLATES) -> Message:
     """Raises ValueError where the message is damaged or none of ours."""
     root_length, number, schema, _ = HEADER.unpack_from(message)
-    template = next((t for t in TEMPLATES.values() if t.number == number), None)
+    template = next((t for t in known.values() if t.number == number), None)
     if schema != 1 or template is None:
         raise ValueError(f"no message of pseudofeed: schemaId {schema}, templateId {number}")
     fields = dict(zip(template.root.names, template.root.form.unpack_from(message, 8), strict=True))
     groups: dict[str, list[dict[str, Any]]] = {}
     at = 8 + root_length
-    for group, layout in template.groups.items():
-        length, count = GROUP.unpack_from(message, at)
-        entries = [layout.form.unpack_from(message, at + 4 + k * length) for k in range(count)]
-        groups[group] = [dict(zip(layout.names, entry, strict=True)) for entry in entries]
-        at += 4 + length * count
+    for name, group in template.groups.items():
+        length, count = group.head.unpack_from(message, at)
+        at += group.head.size
+        groups[name] = []
+        for _ in range(count):
+            entry = dict(zip(group.fields.names, group.fields.form.unpack_from(message, at), strict=True))
+            at += length
+            for data, form in group.data.items():
+                (size,) = form.unpack_from(message, at)
+                entry[data] = message[at + form.size : at + form.size + size]
+                at += form.size + size
+            groups[name].append(entry)
     if at != len(message) or fields.pop("checksum") != checksum(message):
         raise ValueError("a damaged message")
     return Message(template.name, fields, groups)

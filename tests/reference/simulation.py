@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,12 +166,12 @@ def standard_normals(seed: int, ids: Words, step: int, purpose: int) -> tuple[Fl
     return radius * cosine, radius * sine
 
 
-def factor_paths(
-    steps: int, *, volatilities: Floats, correlations: Floats, drifts: Floats, dt: float, seed: int
-) -> tuple[Floats, Floats]:
-    """(increments, levels), (T, K) each."""
-    count = len(volatilities)
-    covariance = volatilities[:, None] * correlations * volatilities[None, :]
+NIGHT = 2**63  # in the counter's step: the draws of the night before it
+
+
+def cholesky(covariance: Floats) -> Floats:
+    """The lower triangular root."""
+    count = len(covariance)
     lower = np.zeros((count, count))
     for j in range(count):
         pivot = covariance[j, j]
@@ -182,22 +183,57 @@ def factor_paths(
             for k in range(j):
                 rest = rest - lower[i, k] * lower[j, k]
             lower[i, j] = rest / lower[j, j]
-    increments = np.empty((steps, count))
-    levels = np.empty((steps, count))
+    return lower
+
+
+def factor_paths(
+    steps: int,
+    *,
+    volatilities: Floats,
+    correlations: Floats,
+    drifts: Floats,
+    dt: float | Floats,
+    seed: int,
+    nights: NDArray[np.bool_] | None = None,
+    night_dt: float = 0.0,
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """(increments, levels, shocks), (T, K) each, and the nights' shocks (nights, K). dt: of each step, or of all."""
+    count = len(volatilities)
+    lower = cholesky(volatilities[:, None] * correlations * volatilities[None, :])
+    lengths = np.broadcast_to(dt, steps)
+
+    def increment(step: int, dt: float) -> Floats:
+        z, _ = standard_normals(seed, np.arange(count, dtype=np.uint32), step, 1)
+        correlated = np.zeros(count)
+        for k in range(count):
+            for j in range(k + 1):
+                correlated[k] = correlated[k] + lower[k, j] * z[j]
+        return np.asarray(drifts * dt + math.sqrt(dt) * correlated)
+
+    increments, levels, shocks = (np.empty((steps, count)) for _ in range(3))
+    night_shocks = []
     level = np.zeros(count)
     for t in range(steps):
-        z, _ = standard_normals(seed, np.arange(count, dtype=np.uint32), t + 1, 1)
-        for k in range(count):
-            correlated = 0.0
-            for j in range(k + 1):
-                correlated = correlated + lower[k, j] * z[j]
-            increments[t, k] = drifts[k] * dt + math.sqrt(dt) * correlated
+        increments[t] = increment(t + 1, lengths[t])
+        shocks[t] = increments[t] - drifts * lengths[t]
+        if nights is not None and nights[t]:
+            night = increment((t + 1) | NIGHT, night_dt)
+            night_shocks.append(night - drifts * night_dt)
+            increments[t] = increments[t] + night
         level = level + increments[t]
         levels[t] = level
-    return increments, levels
+    return increments, levels, shocks, np.array(night_shocks).reshape(-1, count)
 
 
 def heston_paths(
+    *, factor_increments: Floats, factor_drifts: Floats, dt: float, **parameters: Any
+) -> tuple[Floats, Floats]:
+    """(prices, variances), (T+1, N) each, as simulate_heston_paths gives them."""
+    lengths = np.full(len(factor_increments), dt)
+    return instrument_paths(shocks=factor_increments - factor_drifts * dt, dt=lengths, **parameters)
+
+
+def instrument_paths(
     *,
     initial_prices: Floats,
     initial_variances: Floats,
@@ -208,41 +244,56 @@ def heston_paths(
     rho: Floats,
     idiosyncratic_volatility: Floats,
     factor_loadings: Floats,
-    factor_increments: Floats,
-    factor_drifts: Floats,
     factor_covariance: Floats,
-    dt: float,
+    dt: Floats,
+    shocks: Floats,
     seed: int,
     scheme: str = "euler",
     substeps: int = 1,
+    nights: NDArray[np.bool_] | None = None,
+    night_dt: float = 0.0,
+    night_shocks: Floats | None = None,
 ) -> tuple[Floats, Floats]:
-    """(prices, variances), (T+1, N) each."""
-    steps, factors = factor_increments.shape
+    """(prices, variances), (T+1, N) each. dt (T,): of each step; shocks (T, K), night_shocks (nights, K): the factors'
+    increments less their drift."""
+    steps, factors = shocks.shape
     ids = np.arange(len(initial_prices), dtype=np.uint32)
     own = idiosyncratic_volatility * idiosyncratic_volatility
     systematic = np.zeros(len(ids))
     for k in range(factors):
         for j in range(factors):
             systematic = systematic + factor_loadings[:, k] * factor_covariance[k, j] * factor_loadings[:, j]
-    part = dt / substeps
-    drift_dt = (drift - 0.5 * (own + systematic)) * part
-    move: Move
-    if scheme == "euler":
-        move = euler_move(drift_dt, kappa, theta, xi, rho, own, part)
-    else:
-        move = qe_move(drift_dt, kappa, theta, xi, rho, own, part, seed, ids)
+    net_drift = drift - 0.5 * (own + systematic)
+
+    def walk_step(
+        price: Floats, v: Floats, step: int, dt: float, substeps: int, shock: Floats
+    ) -> tuple[Floats, Floats]:
+        part = dt / substeps
+        move: Move
+        if scheme == "euler":
+            move = euler_move(net_drift * part, kappa, theta, xi, rho, own, part)
+        else:
+            move = qe_move(net_drift * part, kappa, theta, xi, rho, own, part, seed, ids)
+        moved = np.zeros(len(ids))
+        for k in range(factors):
+            moved = moved + factor_loadings[:, k] * shock[k]
+        for substep in range(substeps):
+            z_v, z_p = standard_normals(seed, ids, step, 0 + (substep << 8))
+            log_return, v = move(v, z_v, z_p, moved, step, substep)
+            price = price * exp(log_return)
+            moved = np.zeros(len(ids))
+        return price, v
+
     prices, variances = np.empty((steps + 1, len(ids))), np.empty((steps + 1, len(ids)))
     prices[0], variances[0] = initial_prices, initial_variances
     price, v = prices[0], variances[0]
+    night = 0
     for t in range(steps):
-        shock = np.zeros(len(ids))
-        for k in range(factors):
-            shock = shock + factor_loadings[:, k] * (factor_increments[t, k] - factor_drifts[k] * dt)
-        for substep in range(substeps):
-            z_v, z_p = standard_normals(seed, ids, t + 1, 0 + (substep << 8))
-            log_return, v = move(v, z_v, z_p, shock, t + 1, substep)
-            price = price * exp(log_return)
-            shock = np.zeros(len(ids))
+        if nights is not None and nights[t]:
+            assert night_shocks is not None
+            price, v = walk_step(price, v, (t + 1) | NIGHT, night_dt, 1, night_shocks[night])
+            night += 1
+        price, v = walk_step(price, v, t + 1, dt[t], substeps, shocks[t])
         prices[t + 1], variances[t + 1] = price, v
     return prices, variances
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import Callable
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,15 @@ import pytest
 from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.errors import LibraryError, SettingsError
 from pseudofeed.market import Market
+from pseudofeed.records import FACTOR, TICK, Columns
+from pseudofeed.simulate.stream import advance
 from pseudofeed.store.backfill.bounds import steps_between
 from pseudofeed.store.backfill.claims import Claim, _held, _held_by_all
 from pseudofeed.store.backfill.files import day_files, write_day_files
-from pseudofeed.store.backfill.rows import Shard, shard_rows, walk
+from pseudofeed.store.backfill.rows import Shard, shard_rows
 from pseudofeed.store.backfill.run import Stretch, shared_out
 from pseudofeed.store.backfill.steps import intersect, merge, outside, subtract
 from pseudofeed.store.registry import StoredMarket
-from pseudofeed.store.series import FACTORS, TICKS
 from pseudofeed.store.upkeep import reached_step
 
 MARKET = Market.sample(instruments=5, factors=2, seed=3, name="bf", step="1h", start="2026-03-02T14:30:00Z")
@@ -45,20 +45,20 @@ def _stored(record: MarketRecord) -> StoredMarket:
 def test_what_the_stream_had_is_left_out_to_the_tick() -> None:
     """Partition by partition, and of a newest step that came in single ticks only what had come."""
     market = _stored(MarketRecord("bf", dict(MARKET.specification), 1, 1, MARKET.fingerprint))
-    held = _held(market, TICKS, [["ticks", 0, 3, 7, 1], ["factors", 0, 1, 9, None]])
+    held = _held(market, TICK, [["tick", 0, 3, 7, 1], ["factor", 0, 1, 9, None]])
     assert held.first.tolist() == [3] * 5
     assert held.last.tolist() == [7, 7, 6, 6, 6]
     steps, numbers = np.array([2, 3, 7, 7, 8]), np.array([0, 4, 1, 2, 0], np.int32)
-    assert held.lacks(steps, numbers).tolist() == [True, False, False, True, True]
-    assert _held(market, FACTORS, [["ticks", 0, 3, 7, 1]]).any is False
-    assert _held_by_all(market, [["ticks", 0, 3, 7, 1], ["factors", 0, 1, 9, None]]) == (3, 6)
-    nothing = _held_by_all(market, [["ticks", 0, 3, 7, 1]])
+    assert held.lacks(Columns(TICK, steps, steps, numbers, steps, steps)).tolist() == [True, False, False, True, True]
+    assert _held(market, FACTOR, [["tick", 0, 3, 7, 1]]).any is False
+    assert _held_by_all(market, [["tick", 0, 3, 7, 1], ["factor", 0, 1, 9, None]]) == (3, 6)
+    nothing = _held_by_all(market, [["tick", 0, 3, 7, 1]])
     assert nothing[0] > nothing[1], "the factors are not there"
 
 
 def test_connections_share_what_is_left_evenly() -> None:
-    held = _held(_stored(MarketRecord("bf", dict(MARKET.specification), 1, 1, MARKET.fingerprint)), TICKS, [])
-    claims = [Claim(1, 30, [(11, 20)], held, held), Claim(50, 59, [], held, held)]
+    held = _held(_stored(MarketRecord("bf", dict(MARKET.specification), 1, 1, MARKET.fingerprint)), TICK, [])
+    claims = [Claim(1, 30, [(11, 20)], {TICK: held}), Claim(50, 59, [], {TICK: held})]
     stretches = [Stretch(claim, *part) for claim in claims for part in claim.left(1, 55)]
     for lanes in (1, 2, 3, 7, 40):
         parts = shared_out(stretches, lanes)
@@ -72,30 +72,16 @@ def test_connections_share_what_is_left_evenly() -> None:
 @pytest.mark.parametrize("batch_steps", [1, 7, 1_000])
 def test_rows_do_not_depend_on_how_they_are_cut(batch_steps: int) -> None:
     paths = MARKET.simulate(60)
-    state = walk(MARKET, None, 20, _always)
+    state = advance(MARKET, None, 20)
     found = list(shard_rows(MARKET, Shard(21, 60, batch_steps), state=state))
     assert [rows.first for rows in found] == list(range(21, 61, batch_steps))
     for name, expected in (("price", paths.prices[21:]), ("variance", paths.variances[21:])):
-        values = np.concatenate([getattr(rows.ticks, name) for rows in found])
+        values = np.concatenate([rows.rows[TICK][name] for rows in found])
         assert values.tobytes() == expected.tobytes()
-    for name, expected in (("price", paths.factor_increments[20:]), ("variance", paths.factor_levels[21:])):
-        values = np.concatenate([getattr(rows.factors, name) for rows in found])
+    for name, expected in (("increment", paths.factor_increments[20:]), ("level", paths.factor_levels[21:])):
+        values = np.concatenate([rows.rows[FACTOR][name] for rows in found])
         assert values.tobytes() == np.ascontiguousarray(expected).tobytes()
-    assert np.concatenate([rows.ticks.time for rows in found]).tolist() == np.repeat(paths.time[21:], 5).tolist()
-
-
-def test_a_long_walk_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pseudofeed.store.backfill.rows._WALK_TICKS", 50)
-    asked: list[int] = []
-
-    def going_on() -> bool:
-        asked.append(1)
-        return len(asked) <= 3
-
-    state = walk(MARKET, None, 1_000, going_on)
-    assert state is not None
-    assert state.step == 30
-    assert walk(MARKET, state, 30, _always) is state
+    assert np.concatenate([rows.rows[TICK].time for rows in found]).tolist() == np.repeat(paths.time[21:], 5).tolist()
 
 
 START_NS = MARKET.clock.start_ns
@@ -207,13 +193,7 @@ def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_without_pyarrow_it_is_said_before_anything_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real: Callable[..., Any] = builtins.__import__
-
-    def without(name: str, *arguments: Any, **named: Any) -> Any:
-        if name.split(".")[0] == "pyarrow":
-            raise ImportError(name)
-        return real(name, *arguments, **named)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "pyarrow.parquet", raising=False)
     with pytest.raises(LibraryError, match=r"pseudofeed\[arrow\]"):
         day_files(MARKET, tmp_path, 1, 5)

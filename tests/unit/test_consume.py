@@ -14,11 +14,12 @@ from confluent_kafka import Producer as PlainProducer
 from live.pipe import Until, feed_steps
 from live.recorder import Recorder
 from pseudofeed.bus.markets import MarketRecord
-from pseudofeed.bus.topics import TopicState, tick_topic
-from pseudofeed.consume import Batch, Sink, WorkerSummary, consume_ticks
+from pseudofeed.bus.topics import TopicState
+from pseudofeed.consume import Batch, Sink, WorkerSummary, consume_kind
 from pseudofeed.errors import OffsetConflict, ServerError, TopicError
 from pseudofeed.market import Market
 from pseudofeed.publish._publish import MockCluster
+from pseudofeed.records import TICK
 from pseudofeed.settings import Connections
 
 STEPS = 400
@@ -40,7 +41,7 @@ def record(request: pytest.FixtureRequest, cluster: MockCluster, connections: Co
     name = f"m{abs(hash(request.node.name)) % 10**9}"
     market = Market.sample(instruments=10, factors=1, seed=5, name=name, start="2026-03-02T14:30:00Z")
     record = MarketRecord(name, dict(market.specification), 2, 1, market.fingerprint)
-    cluster.create_topic(tick_topic(name), 2)
+    cluster.create_topic(TICK.topic_of(name), 2)
     feed_steps(connections, record, first=1, steps=STEPS)
     return record
 
@@ -48,7 +49,9 @@ def record(request: pytest.FixtureRequest, cluster: MockCluster, connections: Co
 def _consume(
     record: MarketRecord, connections: Connections, sinks: Sequence[Sink], *, batch_rows: int = 100
 ) -> WorkerSummary:
-    return consume_ticks(record, connections, Until(), sinks, stage="test", batch_rows=batch_rows, batch_seconds=0.05)
+    return consume_kind(
+        record, TICK, connections, Until(), sinks, stage="test", batch_rows=batch_rows, batch_seconds=0.05
+    )
 
 
 def test_every_message_is_written_once_and_in_order(connections: Connections, record: MarketRecord) -> None:
@@ -77,7 +80,7 @@ def test_messages_that_cannot_be_read_come_beside_the_ticks(connections: Connect
     places: list[int] = []
     for value in (b"not a tick block", None):
         producer.produce(
-            tick_topic(record.name), value, partition=1, on_delivery=lambda _, m: places.append(m.offset() or 0)
+            TICK.topic_of(record.name), value, partition=1, on_delivery=lambda _, m: places.append(m.offset() or 0)
         )
     assert producer.flush(10) == 0
     feed_steps(connections, record, first=STEPS + 1, steps=20)
@@ -149,7 +152,7 @@ def test_a_sink_that_hangs_holds_reading_back_and_gives_up_when_asked(
 
     def work() -> None:
         try:
-            consume_ticks(record, connections, control, [sink], stage="hang", batch_rows=50, batch_seconds=0.0)
+            consume_kind(record, TICK, connections, control, [sink], stage="hang", batch_rows=50, batch_seconds=0.0)
         except ServerError as problem:
             caught.append(problem)
 

@@ -9,12 +9,13 @@ import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 
 from pseudofeed.bus.clients import silent_logger
-from pseudofeed.bus.topics import MARKETS_TOPIC, factor_topic, tick_topic
+from pseudofeed.bus.topics import MARKETS_TOPIC
 from pseudofeed.encode._encode import decode_ticks
 from pseudofeed.market import Market
 from pseudofeed.operate.control import Progress, SignalControl
 from pseudofeed.publish._publish import MockCluster
 from pseudofeed.publish.feed import feed
+from pseudofeed.records import TICK, kinds_of
 from pseudofeed.settings import Connections
 
 INSTRUMENTS, STEPS = 100, 10_000  # 16 MB in one partition
@@ -44,11 +45,11 @@ class SlowReader(threading.Thread):
 
 def test_the_feed_waits_for_the_slowest_reader() -> None:
     market = Market.sample(instruments=INSTRUMENTS, name="demo")
-    topic = tick_topic("demo")
+    topic = TICK.topic_of("demo")
     progress: list[Progress] = []
     with MockCluster() as cluster:
-        cluster.create_topic(topic, 1)
-        cluster.create_topic(factor_topic("demo"), 1)
+        for kind in kinds_of(market):
+            cluster.create_topic(kind.topic_of("demo"), 1)
         cluster.create_topic(MARKETS_TOPIC, 1)
         connections = Connections(kafka={"bootstrap.servers": cluster.bootstrap_servers})
         readers = [SlowReader(cluster.bootstrap_servers, topic, group) for group in ("one", "other")]

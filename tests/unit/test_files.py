@@ -1,11 +1,12 @@
-"""Files and pictures of a run: what they are called, what they hold, and who sees the progress."""
+"""Files and pictures of a run: what they hold, and who sees the progress."""
 
 from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,11 @@ import pytest
 
 from pseudofeed.errors import UnknownSymbol
 from pseudofeed.market import Market
-from pseudofeed.simulate import paths as paths_module
 from pseudofeed.simulate import progress
-from pseudofeed.simulate.files import csv_name
+from pseudofeed.simulate.export import export_market
+from pseudofeed.simulate.files import csv as csv_module
+from pseudofeed.simulate.files.names import portable_names
+from pseudofeed.simulate.paths import TickBlock
 
 MARKET = """
     market = { name = "files" }
@@ -37,25 +40,51 @@ class Terminal(io.StringIO):
 
 
 def test_a_symbol_named_factors_does_not_overwrite_the_factors(tmp_path: Path) -> None:
-    PATHS.to_csv(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "%46ACTORS.csv", "%66actors.csv", "A%3AB.csv", "factors.csv",
-    ]  # fmt: skip
-    factors = pd.read_csv(tmp_path / "factors.csv")
+    PATHS.to_csv(tmp_path / "out")
+    names = portable_names(PATHS.symbols)
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.csv")) == sorted(
+        ["factors.csv", *(f"{name}.csv" for name in names)]
+    )
+    factors = pd.read_csv(tmp_path / "out" / "factors.csv")
     assert list(factors.columns) == ["timestamp", "f_increment", "f_level"]
-    for column, symbol in enumerate(PATHS.symbols):
-        assert unquote(csv_name(symbol)) == f"{symbol}.csv"
-        frame = pd.read_csv(tmp_path / csv_name(symbol))
+    for column, name in enumerate(names):
+        frame = pd.read_csv(tmp_path / "out" / f"{name}.csv")
         assert np.allclose(frame["price"], PATHS.prices[1:, column], rtol=1e-15, atol=0)
 
 
-def test_parquet_written_in_parts_holds_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    PATHS.to_parquet(tmp_path / "whole.parquet")
-    monkeypatch.setattr(paths_module, "_ROW_GROUP", 6)
-    PATHS.to_parquet(tmp_path / "parts.parquet")
-    whole, parts = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("whole", "parts"))
-    assert len(whole) == 21
-    pd.testing.assert_frame_equal(whole, parts, check_exact=True)
+def test_csv_written_in_parts_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    PATHS.to_csv(tmp_path / "whole")
+    for rows, text in ((1, 1), (2, 1), (3, 500)):
+        monkeypatch.setattr(csv_module, "_ROWS", rows)
+        monkeypatch.setattr(csv_module, "_TEXT", text)
+        PATHS.to_csv(tmp_path / "parts")
+        for file in (tmp_path / "whole").iterdir():
+            assert (tmp_path / "parts" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_a_walk_writes_all_that_is_asked_for(tmp_path: Path) -> None:
+    market = Market.loads(MARKET)
+    walks, stream = [], Market.stream
+
+    def counted(market: Market, **named: Any) -> Iterator[TickBlock]:
+        walks.append(named)
+        return stream(market, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Market, "stream", counted)
+        last = export_market(
+            market,
+            7,
+            csv=tmp_path / "csv",
+            parquet=tmp_path / "ticks.parquet",
+            plot=tmp_path / "market.svg",
+            symbols=["A:B"],
+        )
+    assert walks == [{"steps": 7}]
+    assert np.array_equal(last.prices[-1], PATHS.prices[-1])
+    assert sorted(file.name for file in (tmp_path / "csv").glob("*.csv")) == ["A%3AB.csv", "factors.csv"]
+    assert len(pd.read_parquet(tmp_path / "ticks.parquet")) == 21
+    assert "A:B" in (tmp_path / "market.svg").read_text()
 
 
 def test_progress_is_for_people_only(
@@ -63,17 +92,17 @@ def test_progress_is_for_people_only(
 ) -> None:
     monkeypatch.setattr(progress, "_PATIENCE", 0.0)
     monkeypatch.setenv("TERM", "xterm")
-    PATHS.to_csv(tmp_path)
+    PATHS.to_csv(tmp_path / "out")
     assert capfd.readouterr() == ("", "")
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    PATHS.to_csv(tmp_path)
+    PATHS.to_csv(tmp_path / "out")
     shown = terminal.getvalue()
     assert "writing" in shown
     assert "21 ticks" in shown
     monkeypatch.setattr(progress, "_PATIENCE", 60.0)  # short work is not shown
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    PATHS.to_csv(tmp_path)
+    PATHS.to_csv(tmp_path / "out")
     assert terminal.getvalue() == ""
 
 
@@ -88,3 +117,34 @@ def test_a_picture_of_some_instruments(tmp_path: Path) -> None:
     assert (tmp_path / "paths.png").read_bytes()[:4] == b"\x89PNG"
     with pytest.raises(UnknownSymbol, match='no instrument "AB"; they have factors, FACTORS, A:B'):
         PATHS.plot(symbols=["AB"])
+
+
+def test_all_symbols_are_drawn_and_in_the_legend(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    symbols = ["$^$", "_HID", "$a_b$", "^GSPC"]
+    rows = "".join(f'[[instruments.list]]\nsymbol = "{symbol}"\n' for symbol in symbols)
+    market = Market.loads(MARKET[: MARKET.index("[[")] + rows)
+    figure = market.simulate(5).plot(tmp_path / "all.png")
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == symbols
+    assert len(figure.axes[0].lines) == len(symbols)
+    export_market(market, 5, plot=tmp_path / "streamed.png", title="x")
+    assert (tmp_path / "streamed.png").read_bytes()[:4] == b"\x89PNG"
+    assert not [str(warning.message) for warning in recwarn]
+
+
+def test_a_picture_of_a_long_stream_shows_some_of_its_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pseudofeed.simulate import plot
+
+    drawn = []
+    monkeypatch.setattr(plot, "_POINTS", 10)
+    monkeypatch.setattr(plot, "draw", lambda curves, *_, **__: drawn.append(curves))
+    market = Market.loads(MARKET)
+    export_market(market, 105, plot=tmp_path / "x.png")
+    (curves,) = drawn
+    whole = market.simulate(105)
+    steps = [0, *range(11, 105, 11), 105]
+    assert np.array_equal(curves.time, whole.time[steps])
+    assert np.array_equal(curves.prices, whole.prices[steps])
+    assert np.array_equal(curves.variances, whole.variances[steps])
+    assert np.array_equal(curves.factor_levels, whole.factor_levels[steps])

@@ -87,3 +87,16 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 
     for name in needs:
         visit(name, ())
+
+
+def test_files_of_a_run_do_not_import_the_run() -> None:
+    """`Paths` calls what writes and draws; neither imports it back, inside a function or for a type either."""
+    called = {"simulate.plot", "simulate.progress"}
+    called |= {name for name, _ in modules() if name.startswith("simulate.files.")}
+    back = [
+        f"{name} imports {other}"
+        for name, path in modules()
+        for other in imported(path, at_once=False)
+        if name in called and other in ("simulate.paths", "simulate.export", "simulate.stream")
+    ]
+    assert back == []

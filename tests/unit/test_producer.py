@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from pseudofeed.bus.reader import TopicReader
 from pseudofeed.encode._encode import decode_ticks, tick_block_size
-from pseudofeed.encode.ticks import TickColumns
 from pseudofeed.errors import PublishError, SettingsError
 from pseudofeed.publish._publish import MockCluster
 from pseudofeed.publish.producer import Producer
+from pseudofeed.records import Columns
 from pseudofeed.simulate.paths import TickBlock
 
 TOPIC = "ticks.test"
@@ -83,14 +83,14 @@ def read_messages(cluster: MockCluster) -> list[list[Message]]:
     return messages
 
 
-def read_ticks(cluster: MockCluster) -> list[TickColumns]:
+def read_ticks(cluster: MockCluster) -> list[Columns]:
     return [
         decode_ticks([m.value() or b"" for m in messages], fingerprint=FINGERPRINT, partition=partition)
         for partition, messages in enumerate(read_messages(cluster))
     ]
 
 
-def assert_holds(ticks: list[TickColumns], blocks: list[TickBlock]) -> None:
+def assert_holds(ticks: list[Columns], blocks: list[TickBlock]) -> None:
     """Every partition holds its instruments' ticks of these blocks, once, in order, equal in every bit."""
     time_ = np.concatenate([block.time for block in blocks])
     prices = np.concatenate([block.prices for block in blocks])
@@ -100,9 +100,9 @@ def assert_holds(ticks: list[TickColumns], blocks: list[TickBlock]) -> None:
         numbers = np.flatnonzero(partition_of == partition).astype(np.int32)
         assert columns.sequence.tolist() == np.repeat(steps, len(numbers)).tolist()
         assert columns.time.tolist() == np.repeat(time_, len(numbers)).tolist()
-        assert columns.instrument.tolist() == np.tile(numbers, len(steps)).tolist()
-        assert columns.price.tobytes() == prices[:, numbers].tobytes()
-        assert columns.variance.tobytes() == variances[:, numbers].tobytes()
+        assert columns.number.tolist() == np.tile(numbers, len(steps)).tolist()
+        assert columns["price"].tobytes() == prices[:, numbers].tobytes()
+        assert columns["variance"].tobytes() == variances[:, numbers].tobytes()
 
 
 def each(*values: int) -> NDArray[np.int64]:
@@ -181,8 +181,8 @@ def test_a_step_that_is_held_in_part_is_completed_tick_by_tick_then_blocks_go_on
     for partition, ahead in enumerate((0, 3, 5)):
         numbers = numbers_of(partition)
         columns = read_ticks(cluster)[partition]
-        assert columns.instrument.tolist() == [*numbers[ahead:], *numbers * 4]
-        assert columns.price.tobytes() == block.prices[:, numbers].tobytes()[8 * ahead :]
+        assert columns.number.tolist() == [*numbers[ahead:], *numbers * 4]
+        assert columns["price"].tobytes() == block.prices[:, numbers].tobytes()[8 * ahead :]
 
 
 def test_the_ticks_of_one_partition_alone(cluster: MockCluster) -> None:

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from pseudofeed.cache.quotes import NewestQuotes
 from pseudofeed.cache.reader import parse_quote, parse_quotes
-from pseudofeed.encode import TickColumns, decode_quotes
+from pseudofeed.encode import decode_quotes
 from pseudofeed.errors import DamagedQuote
 from pseudofeed.market.clock import Clock, Session
+from pseudofeed.market.exchange import resolve_timetable
+from pseudofeed.records import TICK, Columns
 
 DAY_NS = 86_400_000_000_000
 INSTRUMENTS = 3
@@ -20,10 +22,12 @@ CLOCK = Clock(start_ns=3 * DAY_NS + 3 * DAY_NS // 24, step_ns=DAY_NS // 5)
 PRICES = np.random.default_rng(4).normal(size=(40, INSTRUMENTS))
 
 
-def _columns(steps: list[int], instruments: list[int]) -> TickColumns:
+def _columns(steps: list[int], instruments: list[int]) -> Columns:
     step = np.repeat(np.array(steps, np.int64), len(instruments))
     number = np.tile(np.array(instruments, np.int32), len(steps))
-    return TickColumns(CLOCK.start_ns + step * CLOCK.step_ns, step, number, PRICES[step, number], -PRICES[step, number])
+    return Columns(
+        TICK, CLOCK.start_ns + step * CLOCK.step_ns, step, number, PRICES[step, number], -PRICES[step, number]
+    )
 
 
 # (first step, how many, a step that is missing in it or 0, instruments): batches that go back, overlap and leave gaps.
@@ -81,7 +85,8 @@ def test_an_exchanges_session_has_both_halves_of_its_day(calendar: str) -> None:
     import exchange_calendars
 
     days = exchange_calendars.get_calendar(calendar, start="2026-03-01", end="2026-03-20").schedule
-    clock = Clock(start_ns=days["open"].iloc[1].value + 3_600_000_000_000, step_ns=60_000_000_000, calendar=calendar)
+    start_ns = days["open"].iloc[1].value + 3_600_000_000_000
+    clock = Clock(start_ns, step_ns=60_000_000_000, timetable=resolve_timetable(calendar, start_ns))
     times = clock.times(1, 1200)
     for day in range(1, 4):
         inside = np.flatnonzero((times > days["open"].iloc[day].value) & (times <= days["close"].iloc[day].value)) + 1

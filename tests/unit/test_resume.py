@@ -13,12 +13,12 @@ from confluent_kafka import Producer as PlainProducer
 
 from pseudofeed.bus.markets import register_market
 from pseudofeed.bus.reader import TopicReader
-from pseudofeed.bus.topics import MARKETS_TOPIC, factor_topic, tick_topic
+from pseudofeed.bus.topics import MARKETS_TOPIC
 from pseudofeed.encode import (
-    TickColumns,
     decode_factor_blocks,
     decode_ticks,
     encode_factor_block_into,
+    encode_state,
     encode_tick,
     encode_tick_block_into,
     encode_tick_json,
@@ -31,11 +31,14 @@ from pseudofeed.market import Market
 from pseudofeed.operate.control import SignalControl
 from pseudofeed.publish._publish import MockCluster
 from pseudofeed.publish.feed import feed
+from pseudofeed.records import FACTOR, STATE, TICK, Columns
 from pseudofeed.settings import Connections
-from pseudofeed.simulate.paths import MarketState, TickBlock
+from pseudofeed.simulate.paths import TickBlock
+from pseudofeed.simulate.state import MarketState, state_form
+from pseudofeed.simulate.stream import advance
 
 PARTITIONS = 3
-TOPIC, FACTOR_TOPIC = tick_topic("resumed"), factor_topic("resumed")
+TOPIC, FACTOR_TOPIC, STATE_TOPIC = (kind.topic_of("resumed") for kind in (TICK, FACTOR, STATE))
 TOML = """
 [market]
 name = "resumed"
@@ -64,6 +67,7 @@ def cluster() -> Iterator[MockCluster]:
         cluster.create_topic(MARKETS_TOPIC, 1)
         cluster.create_topic(TOPIC, PARTITIONS)
         cluster.create_topic(FACTOR_TOPIC, 1)
+        cluster.create_topic(STATE_TOPIC, 1)
         yield cluster
 
 
@@ -144,6 +148,20 @@ class Writer:
     def put(self, partition: int, value: bytes) -> None:
         self._producer.produce(TOPIC, value, partition=partition)
 
+    def write_state(self, state: MarketState) -> None:
+        """As of a feed that began with empty topics at that step."""
+        offsets = {TOPIC: np.zeros(PARTITIONS, np.int64), FACTOR_TOPIC: np.zeros(1, np.int64)}
+        parts = encode_state(
+            state.arrays,
+            fingerprint=self._market.fingerprint,
+            step=state.step,
+            version=state_form(self._market).version,
+            key_set=0,
+            offsets=offsets,
+        )
+        for key, value in parts:
+            self._producer.produce(STATE_TOPIC, value, key=key, partition=0)
+
     def flush(self) -> None:
         assert self._producer.flush(10) == 0
 
@@ -152,7 +170,7 @@ def connections(cluster: MockCluster) -> Connections:
     return Connections(kafka={"bootstrap.servers": cluster.bootstrap_servers})
 
 
-def held(cluster: MockCluster, market: Market) -> list[TickColumns]:
+def held(cluster: MockCluster, market: Market) -> list[Columns]:
     values: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
     with TopicReader(connections(cluster).require_kafka()) as reader:
         for message in reader.read(TOPIC, dict.fromkeys(range(PARTITIONS), 0)):
@@ -164,20 +182,20 @@ def assert_holds_factors(cluster: MockCluster, market: Market, expected: TickBlo
     with TopicReader(connections(cluster).require_kafka()) as reader:
         values = [message.value() or b"" for message in reader.read(FACTOR_TOPIC, {0: 0})]
     found = decode_factor_blocks(values, fingerprint=market.fingerprint, partition=0, factors=2)
-    assert found.sequence.tolist() == list(range(expected.first_step, expected.last_step + 1))
-    assert found.time.tolist() == expected.time.tolist()
-    assert found.increments.tobytes() == expected.factor_increments.tobytes()
-    assert found.levels.tobytes() == expected.factor_levels.tobytes()
+    assert found.sequence.tolist() == np.repeat(range(expected.first_step, expected.last_step + 1), 2).tolist()
+    assert found.time.tolist() == np.repeat(expected.time, 2).tolist()
+    assert found["increment"].tobytes() == expected.factor_increments.tobytes()
+    assert found["level"].tobytes() == expected.factor_levels.tobytes()
 
 
-def assert_holds(found: list[TickColumns], expected: TickBlock, members: list[list[int]]) -> None:
+def assert_holds(found: list[Columns], expected: TickBlock, members: list[list[int]]) -> None:
     steps = np.arange(expected.first_step, expected.last_step + 1)
     for columns, numbers in zip(found, members, strict=True):
         assert columns.sequence.tolist() == np.repeat(steps, len(numbers)).tolist()
-        assert columns.instrument.tolist() == numbers * len(steps)
+        assert columns.number.tolist() == numbers * len(steps)
         assert columns.time.tolist() == np.repeat(expected.time, len(numbers)).tolist()
-        assert columns.price.tobytes() == expected.prices[:, numbers].tobytes()
-        assert columns.variance.tobytes() == expected.variances[:, numbers].tobytes()
+        assert columns["price"].tobytes() == expected.prices[:, numbers].tobytes()
+        assert columns["variance"].tobytes() == expected.variances[:, numbers].tobytes()
 
 
 @pytest.mark.parametrize(
@@ -210,14 +228,14 @@ def test_each_partition_goes_on_behind_its_last_tick(cluster: MockCluster, text:
 
 def test_a_topic_at_step_ten_to_the_twelfth_is_gone_on_with_at_once(cluster: MockCluster) -> None:
     market = Market.loads(EULER.replace('"1h"', '"1us"'))
-    parameters = market.instruments
-    state = MarketState(10**12, parameters.initial_price, parameters.initial_variance, np.zeros(2))
+    state = MarketState(10**12, advance(market, None, 0).arrays)
     ticks = next(market.stream(start_step=10**12 + 1, steps=50, block_steps=50, state=state))
     writer = Writer(cluster, market, random.Random(1))
     members = [writer.members(p) for p in range(PARTITIONS)]
     for partition, numbers in enumerate(members):
         writer.write(partition, ticks, (10 * partition + 3) * len(numbers) + partition)
     writer.write_factors(ticks, 12)
+    writer.write_state(state)
     writer.flush()
     summary = feed(market, connections(cluster), SignalControl(), steps=10**12 + 50)
     assert summary.last_step == 10**12 + 50
@@ -228,9 +246,9 @@ def test_a_topic_at_step_ten_to_the_twelfth_is_gone_on_with_at_once(cluster: Moc
 @pytest.mark.parametrize(
     ("what", "error", "reason"),
     [
-        ("altered", TopicError, r"partition 1: step 20 is not what the simulation makes of step 19"),
-        ("out of order", TopicError, r"partition 1: step 20 of instrument .* does not follow on"),
-        ("another partition's", TopicError, r"partition 1: it holds a tick of instrument .* does not belong there"),
+        ("altered", TopicError, r"partition 1: step 20 is not what the simulation makes of it"),
+        ("out of order", TopicError, r"partition 1: step 20 of number .* does not follow on"),
+        ("another partition's", TopicError, r"partition 1: it holds a record of number .* does not belong there"),
         ("another market's", MalformedMessage, r"partition 1, offset \d+: .*market.*left over"),
         ("damaged", MalformedMessage, r"partition 1, offset \d+: "),
     ],

@@ -67,6 +67,12 @@ def test_a_properties_file_is_read_and_its_relative_path_counts_from_the_setting
     assert "SASL_SSL" in repr(connections)
 
 
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "kafka.properties").write_text("bootstrap.servers=a:1\n", encoding="utf-8-sig")
+    (tmp_path / "pseudofeed.toml").write_text('kafka = "kafka.properties"\n', encoding="utf-8-sig")
+    assert resolve(tmp_path, {}).require_kafka() == {"bootstrap.servers": "a:1"}
+
+
 def test_each_mistake_of_a_properties_file_has_file_and_line(tmp_path: Path) -> None:
     file = tmp_path / "kafka.properties"
     file.write_text("client.id=a\nhunter2\nclient.id=b\n")

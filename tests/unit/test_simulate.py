@@ -17,6 +17,7 @@ from pseudofeed.random import _random
 from pseudofeed.simulate import _simulate
 from pseudofeed.simulate.factor_model import nearest_correlation, simulate_factor_returns
 from pseudofeed.simulate.heston_model import simulate_heston_paths
+from pseudofeed.simulate.stream import _block_steps
 from reference import simulation
 
 CORRELATIONS = np.array([[1.0, 0.3, -0.2], [0.3, 1.0, 0.1], [-0.2, 0.1, 1.0]])
@@ -89,6 +90,64 @@ def test_paths_equal_the_oracle_to_the_bit(
     assert variances.tobytes() == expected_variances.tobytes()
 
 
+@settings(max_examples=40)
+@given(data=st.data())
+def test_steps_of_all_lengths_with_nights_equal_the_oracle_to_the_bit(data: st.DataObject) -> None:
+    """However the run is cut into calls, and however many lengths there are."""
+    steps, n, seed = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 80)), data.draw(st.integers(0, 2**64 - 1))
+    scheme, substeps = data.draw(st.sampled_from(["euler", "qe"])), data.draw(st.sampled_from([1, 1, 3]))
+    rng = np.random.default_rng(seed)
+    lengths = rng.uniform(1e-6, 0.02, data.draw(st.sampled_from([1, 2, 4, 9, 30])))
+    dt = rng.choice(lengths, steps)
+    nights, night_dt = rng.random(steps) < data.draw(st.sampled_from([0.0, 0.2, 1.0])), 0.003
+    increments, levels, shocks, night_shocks = simulation.factor_paths(
+        steps,
+        volatilities=VOLATILITIES,
+        correlations=CORRELATIONS,
+        drifts=DRIFTS,
+        dt=dt,
+        seed=seed,
+        nights=nights,
+        night_dt=night_dt,
+    )
+    covariance = VOLATILITIES[:, None] * CORRELATIONS * VOLATILITIES[None, :]
+    given_parameters = {**parameters(n, seed % 1000), "factor_covariance": covariance, "scheme": scheme}
+    oracle = simulation.instrument_paths(
+        **given_parameters,
+        substeps=substeps,
+        seed=seed,
+        dt=dt,
+        shocks=shocks,
+        nights=nights,
+        night_dt=night_dt,
+        night_shocks=night_shocks,
+    )
+    prices, variances = given_parameters.pop("initial_prices"), given_parameters.pop("initial_variances")
+    model = _simulate.Heston(ids=np.arange(n, dtype=np.uint32), key=seed, substeps=substeps, **given_parameters)
+    state, level = np.stack([prices, variances]), np.zeros(3)
+    begin = 0
+    while begin < steps:
+        end = data.draw(st.integers(begin + 1, steps))
+        part, k = slice(begin, end), int(nights[:begin].sum())
+        time: dict[str, Any] = {"nights": nights[part].view(np.uint8), "night_dt": night_dt}
+        factors = [np.empty((end - begin, 3)) for _ in range(3)]
+        found_nights = np.empty((int(nights[part].sum()), 3))
+        root = simulation.cholesky(covariance)
+        time["night_shocks"] = found_nights
+        _simulate.walk_factors(
+            root, DRIFTS, seed, begin + 1, dt[part], level, factors[0], factors[1], factors[2], **time
+        )
+        for found, expected in zip(factors, (increments, levels, shocks), strict=True):
+            assert found.tobytes() == expected[part].tobytes()
+        assert found_nights.tobytes() == night_shocks[k : k + len(found_nights)].tobytes()
+        out = np.empty((end - begin, n)), np.empty((end - begin, n))
+        model.walk(begin + 1, dt[part], shocks[part], state, *out, **time)
+        assert out[0].tobytes() == oracle[0][begin + 1 : end + 1].tobytes()
+        assert out[1].tobytes() == oracle[1][begin + 1 : end + 1].tobytes()
+        assert state.tobytes() == np.stack([out[0][-1], out[1][-1]]).tobytes()
+        begin = end
+
+
 def test_golden_hash() -> None:
     """Whatever compiler, instruction set or machine: these bytes. Only a change of the model may change them."""
     increments, _ = simulate_factor_returns(200, VOLATILITIES, CORRELATIONS, dt=1 / (252 * 23_400), seed=7)
@@ -151,7 +210,7 @@ def test_factor_increments_have_their_covariance() -> None:
 def test_factors_are_drawn_one_step_a_counter(first_step: int) -> None:
     """However many steps are drawn together, and where the step leaves its low word."""
     increments, levels = np.empty((25, 3)), np.empty((25, 3))
-    _simulate.factor_paths(np.eye(3), np.zeros(3), 1.0, 9, first_step, np.zeros(3), increments, levels)
+    _simulate.walk_factors(np.eye(3), np.zeros(3), 9, first_step, np.ones(25), np.zeros(3), increments, levels)
     for t in range(25):
         z, _ = simulation.standard_normals(9, np.arange(3, dtype=np.uint32), first_step + t, 1)
         assert increments[t].tobytes() == z.tobytes()
@@ -181,7 +240,7 @@ def test_rank_deficient_correlations_are_accepted() -> None:
         ({"out": (np.empty((3, 2)), np.empty((4, 2)))}, r"out\[0\]: must be a writable .* of shape \(4, 2\)"),
         ({"out": (np.empty((4, 2)),)}, "out: 1 arrays, expected two"),
         ({"out": (np.empty((4, 2)),) * 2}, "out: the two arrays share memory"),
-        ({"factor_covariance": [[-0.01]]}, "factor_covariance: .* not positive semi-definite"),
+        ({"factor_covariance": [[-0.01]]}, "factor_covariance is not positive semi-definite"),
         ({"factor_loadings": [[1.0, 1.0]]}, r"factor_loadings: shape \(1, 2\), expected \(2, 1\)"),
     ],
 )
@@ -206,7 +265,9 @@ def test_bad_arguments_are_named(change: dict[str, Any], message: str) -> None:
 
 def test_correlations_that_are_none_are_refused() -> None:
     matrix = [[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]]
-    with pytest.raises(ValueError, match=r"not positive semi-definite: its smallest eigenvalue is -0\.8"):
+    with pytest.raises(
+        ValueError, match=r"correlations is not positive semi-definite: between factors 2 and 2 it leaves"
+    ):
         simulate_factor_returns(1, [0.1, 0.1, 0.1], matrix, dt=0.1, seed=1)
     with pytest.raises(ValueError, match=r"volatilities\[1\] is 1e\+200: its square is no double"):
         simulate_factor_returns(1, [0.1, 1e200], np.eye(2), dt=0.1, seed=1)
@@ -253,6 +314,16 @@ def test_threads_change_no_bit() -> None:
             assert several[1].tobytes() == one[1].tobytes()
 
 
+@pytest.mark.parametrize("threads", [1, 2, 16])
+def test_as_many_threads_walk_a_block_as_are_asked_for(threads: int) -> None:
+    """However few cores there are; the blocks of a stream are large enough for them."""
+    n, steps = 1_000, _block_steps(1_000, threads)
+    given_parameters = {**parameters(n, 1), "factor_covariance": np.zeros((3, 3)), "scheme": "qe"}
+    state = np.stack([given_parameters.pop("initial_prices"), given_parameters.pop("initial_variances")])
+    model = _simulate.Heston(ids=np.arange(n, dtype=np.uint32), key=1, substeps=8, **given_parameters)
+    assert model.walk(1, np.full(steps, 1e-6), np.zeros((steps, 3)), state, threads=threads) == threads
+
+
 @pytest.mark.parametrize("dt", [1e-16, 1e-8, 1e-3, 0.5, 30.0])
 @pytest.mark.parametrize(("kappa", "xi"), [(0.0, 0.0), (0.0, 0.5), (2.0, 0.0), (2.0, 1e-12), (1e-9, 0.5), (50.0, 3.0)])
 def test_qe_keeps_its_two_moments_of_the_variance_at_every_step(kappa: float, xi: float, dt: float) -> None:
@@ -291,19 +362,43 @@ def test_qe_without_noise_in_the_variance_knows_no_rho() -> None:
         assert abs((prices[-1] / prices[0]).mean() - math.exp(0.03)) < 5 * math.sqrt(integral / n) * 1.1
 
 
-def test_a_path_that_leaves_the_doubles_is_named() -> None:
-    with pytest.raises(SimulationError, match=r"instrument 1 left the range of doubles at step \d+"):
-        simulate_heston_paths(
-            initial_prices=100.0,
-            initial_variances=[0.04, 1e6],
-            drift=0.0,
-            kappa=0.0,
-            theta=0.04,
-            xi=0.0,
-            rho=0.0,
-            dt=1.0,
-            factor_increments=np.zeros((50, 0)),
-            factor_loadings=np.zeros((2, 0)),
-            idiosyncratic_volatility=0.0,
-            seed=1,
-        )
+@pytest.mark.parametrize("late", [False, True])
+def test_a_path_that_leaves_its_range_is_named_and_touches_nothing(late: bool) -> None:
+    increments = np.zeros((50, 1))
+    increments[30] = 300.0
+    given_parameters: dict[str, Any] = {
+        **SIMPLE,
+        "initial_variances": [0.04, 0.04 if late else 1e6],
+        "dt": 1e-6 if late else 1.0,
+        "factor_increments": increments,
+        "factor_loadings": [[0.0], [1.0]],
+    }
+    out = np.full((51, 2), 3.0), np.full((51, 2), 4.0)
+    message = r"instrument 1 left its range at step 31: price 1\.9\d+e\+132" if late else "instrument 1 .* at step 1:"
+    with pytest.raises(SimulationError, match=message):
+        simulate_heston_paths(**given_parameters, out=out)
+    assert (out[0] == 3.0).all()
+    assert (out[1] == 4.0).all()
+    with pytest.raises(
+        ValueError, match=r"initial_prices is 1e-101; allowed are finite numbers in \[1e-100, 1e\+100\]"
+    ):
+        simulate_heston_paths(**{**given_parameters, "initial_prices": 1e-101}, out=out)
+    assert (out[0] == 3.0).all()
+
+
+@pytest.mark.parametrize("scheme", ["euler", "qe"])
+@pytest.mark.parametrize(("steps", "dt"), [(3000, 1 / (252 * 23_400)), (20_000, 1 / (252 * 23_400)), (300, 1 / 252)])
+def test_given_arrays_are_filled_as_new_ones(scheme: str, steps: int, dt: float) -> None:
+    """Where nothing can fail, where something may for the first steps, and where it may all along."""
+    common = {
+        **parameters(30, 1),
+        "factor_increments": np.full((steps, 3), 1e-6),
+        "dt": dt,
+        "seed": 3,
+        "scheme": scheme,
+    }
+    out = np.empty((steps + 1, 30)), np.empty((steps + 1, 30))
+    found = simulate_heston_paths(**common, out=out)
+    assert found[0] is out[0]
+    for one, new in zip(out, simulate_heston_paths(**common), strict=True):
+        assert one.tobytes() == new.tobytes()

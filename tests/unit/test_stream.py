@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,8 @@ from hypothesis import strategies as st
 
 from pseudofeed.market import Market
 from pseudofeed.simulate.paths import TickBlock
+from pseudofeed.simulate.state import MarketState
+from pseudofeed.simulate.stream import advance
 
 STEPS = 60
 MARKET = Market.sample(instruments=150, factors=3, seed=11, step="1min")
@@ -69,7 +70,8 @@ def test_a_day_moves_some_per_cent() -> None:
 
 def test_csv_reads_back_to_the_same_doubles(tmp_path: Path) -> None:
     paths = MARKET.simulate(5)
-    paths.to_csv(tmp_path)
+    paths.to_csv(tmp_path / "out")
+    tmp_path = tmp_path / "out"
     assert len(list(tmp_path.glob("*.csv"))) == 151
     frame = pd.read_csv(tmp_path / "ALFA.csv")
     assert list(frame.columns) == ["timestamp", "price", "variance"]
@@ -103,7 +105,7 @@ def test_pandas_frame_is_wide() -> None:
 
 def test_a_long_stream_keeps_a_flat_memory() -> None:
     process, sizes = psutil.Process(), []
-    for number, _ in enumerate(MARKET.stream(steps=400_000)):  # 60 million ticks, 1 GB of them
+    for number, _ in enumerate(MARKET.stream(steps=400_000, block_steps=436)):  # 60 million ticks, 1 GB of them
         if number % 100 == 99:
             sizes.append(process.memory_info().rss)
     assert len(sizes) > 5
@@ -116,8 +118,38 @@ def test_bad_arguments_are_named() -> None:
     with pytest.raises(ValueError, match="instruments: expected ascending numbers from 0 to 149"):
         MARKET.stream(instruments=[3, 3])
     block = next(MARKET.stream(block_steps=1))
-    broken = replace(block.state, prices=np.where(np.arange(150) == 7, np.nan, block.state.prices))
-    with pytest.raises(ValueError, match=r"state\.prices\[7\] is nan"):
-        next(MARKET.stream(start_step=2, state=broken))
+    arrays = dict(block.state.arrays)
+    arrays["price"][7] = np.nan
+    with pytest.raises(ValueError, match=r"state\.price\[7\] is nan"):
+        next(MARKET.stream(start_step=2, state=MarketState(1, arrays)))
+    arrays = {"price": block.state.arrays["price"], "factor_level": block.state.arrays["factor_level"]}
+    with pytest.raises(ValueError, match="state: it has no array 'variance'; it has 'price', 'factor_level'"):
+        next(MARKET.stream(start_step=2, state=MarketState(1, arrays)))
+    fine = Market.sample(instruments=150, step="1ns", start="2026-03-02T14:30:00Z")
     with pytest.raises(ValueError, match="do not fit in memory"):
-        MARKET.simulate(10**12)
+        fine.simulate(10**12)
+
+
+def test_the_state_is_the_same_however_it_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = next(MARKET.stream(steps=40, block_steps=40))
+    early = block.part(0, 15).state
+    monkeypatch.setattr("pseudofeed.simulate.stream._WALK_TICKS", 7 * 150)
+    for start in (None, early):
+        state = advance(MARKET, start, 40)
+        assert state.step == 40
+        assert {name: array.tobytes() for name, array in state.arrays.items()} == {
+            name: array.tobytes() for name, array in block.state.arrays.items()
+        }
+    assert advance(MARKET, early, 3).step == 15
+
+
+def test_a_long_walk_can_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pseudofeed.simulate.stream._WALK_TICKS", 10 * 150)
+    asked: list[int] = []
+
+    def going_on(step: int) -> bool:
+        asked.append(step)
+        return len(asked) <= 3
+
+    assert advance(MARKET, None, 1_000, going_on=going_on).step == 30
+    assert asked == [0, 10, 20, 30]

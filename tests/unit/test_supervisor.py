@@ -18,7 +18,7 @@ from pseudofeed.errors import PseudofeedError, TopicError
 from pseudofeed.operate import supervisor
 from pseudofeed.operate.control import Control, Progress
 from pseudofeed.operate.supervisor import Stage, Supervisor
-from pseudofeed.publish.feed import FeedSummary
+from pseudofeed.publish.run import FeedSummary
 
 Serve = Callable[[str, Control], object]
 

@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from damage import neighbours
 from pseudofeed.encode import (
     TICK_SIZE,
-    TickColumns,
-    TicksHeader,
+    MessageHeader,
     decode_ticks,
     encode_tick,
     encode_tick_block_into,
@@ -27,6 +26,7 @@ from pseudofeed.encode import (
     tick_block_size,
 )
 from pseudofeed.errors import MalformedMessage
+from pseudofeed.records import Columns
 from reference import sbe
 
 FINGERPRINT, PARTITION = 0xFEDCBA9876543210, 3
@@ -64,7 +64,7 @@ def expected(tick: dict[str, Any], newer: bytes = b"") -> bytes:
     return sbe.encode("Tick", {**tick, "number": tick["instrument"]}, newer=newer)
 
 
-def decoded(*messages: bytes) -> TickColumns:
+def decoded(*messages: bytes) -> Columns:
     return decode_ticks(messages, fingerprint=FINGERPRINT, partition=PARTITION)
 
 
@@ -72,12 +72,12 @@ def bits(value: float) -> bytes:
     return struct.pack("<d", value)
 
 
-def assert_is(columns: TickColumns, row: int, tick: dict[str, Any]) -> None:
+def assert_is(columns: Columns, row: int, tick: dict[str, Any]) -> None:
     assert columns.time[row] == tick["time"]
     assert columns.sequence[row] == tick["sequence"]
-    assert columns.instrument[row] == tick["instrument"]
-    assert bits(columns.price[row]) == bits(tick["price"])
-    assert bits(columns.variance[row]) == bits(tick["variance"])
+    assert columns.number[row] == tick["instrument"]
+    assert bits(columns["price"][row]) == bits(tick["price"])
+    assert bits(columns["variance"][row]) == bits(tick["variance"])
 
 
 @given(ticks)
@@ -88,9 +88,8 @@ def test_any_sbe_tick_equals_the_reference_and_comes_back_bit_for_bit(tick: dict
     columns = decode_ticks([message, message], fingerprint=tick["fingerprint"], partition=tick["partition"])
     assert len(columns) == 2
     assert_is(columns, 1, tick)
-    assert peek_ticks(message) == TicksHeader(
-        tick["fingerprint"], tick["sequence"], 1, 1, tick["partition"], tick["instrument"]
-    )
+    header = MessageHeader(tick["fingerprint"], tick["partition"], tick["sequence"], 1, 1, tick["instrument"])
+    assert peek_ticks(message) == header
 
 
 @given(st.text(max_size=12), ticks)
@@ -112,7 +111,7 @@ def test_any_finite_json_tick_is_what_pythons_json_reads_and_comes_back_bit_for_
     assert int(read["market_fingerprint"], 16) == tick["fingerprint"]
     columns = decode_ticks([message], fingerprint=tick["fingerprint"], partition=tick["partition"])
     assert_is(columns, 0, tick)
-    assert peek_ticks(message) == TicksHeader(tick["fingerprint"], tick["sequence"], 1, 1, None, tick["instrument"])
+    assert peek_ticks(message) == MessageHeader(tick["fingerprint"], None, tick["sequence"], 1, 1, tick["instrument"])
 
 
 def test_the_json_form_to_the_byte() -> None:
@@ -128,9 +127,9 @@ def test_a_batch_may_mix_all_shapes() -> None:
         instruments=np.array([4, 9]), prices=prices, variances=-prices,
     )  # fmt: skip
     columns = decoded(LINE, bytes(block), encode_tick(**TICK | {"instrument": 5}))
-    assert columns.instrument.tolist() == [0, 4, 9, 4, 9, 5]
+    assert columns.number.tolist() == [0, 4, 9, 4, 9, 5]
     assert columns.sequence.tolist() == [1, 7, 7, 8, 8, 1]
-    assert columns.price.tolist() == [100.1, 1, 2, 3, 4, 100.1]
+    assert columns["price"].tolist() == [100.1, 1, 2, 3, 4, 100.1]
 
 
 def test_a_large_batch_of_single_ticks_keeps_its_order() -> None:
@@ -140,7 +139,7 @@ def test_a_large_batch_of_single_ticks_keeps_its_order() -> None:
     columns = decoded(*messages)
     assert np.array_equal(columns.sequence, np.arange(1, count + 1))
     assert np.array_equal(columns.time, 10 * np.arange(count))
-    assert np.array_equal(columns.price, price)
+    assert np.array_equal(columns["price"], price)
     messages[-2] = messages[-2][:-1]
     with pytest.raises(MalformedMessage) as raised:
         decoded(*messages)

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from damage import neighbours
 from pseudofeed.encode import (
     MAXIMUM_BLOCK_TICKS,
-    TickColumns,
-    TicksHeader,
+    MessageHeader,
     decode_ticks,
     encode_tick,
     encode_tick_block_into,
@@ -27,6 +26,7 @@ from pseudofeed.encode import (
 )
 from pseudofeed.encode._encode import crc32
 from pseudofeed.errors import MalformedMessage
+from pseudofeed.records import Columns
 from reference import sbe
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "wire.md"
@@ -82,7 +82,7 @@ def encoded(block: dict[str, Any]) -> bytes:
     return bytes(buffer)
 
 
-def decoded(*messages: bytes, fingerprint: int = 0xFEDCBA9876543210, partition: int = 3) -> TickColumns:
+def decoded(*messages: bytes, fingerprint: int = 0xFEDCBA9876543210, partition: int = 3) -> Columns:
     return decode_ticks(messages, fingerprint=fingerprint, partition=partition)
 
 
@@ -112,15 +112,15 @@ def test_any_block_equals_the_reference_and_comes_back_bit_for_bit(block: dict[s
     assert message == expected(block)
 
     steps, width = prices.shape
-    header = TicksHeader(block["fingerprint"], block["first_step"], steps, width, block["partition"])
+    header = MessageHeader(block["fingerprint"], block["partition"], block["first_step"], steps, steps * width)
     assert peek_ticks(message) == header
-    assert (header.last_step, header.ticks) == (block["first_step"] + steps - 1, steps * width)
+    assert header.last_step == block["first_step"] + steps - 1
     ticks = decoded(message, message, fingerprint=block["fingerprint"], partition=block["partition"])
     assert ticks.time.tolist() == np.repeat(block["times"], width).tolist() * 2
     assert ticks.sequence.tolist() == [block["first_step"] + j for j in range(steps) for _ in range(width)] * 2
-    assert ticks.instrument.tolist() == block["instruments"].tolist() * steps * 2
-    assert bits(ticks.price) == bits(prices) * 2
-    assert bits(ticks.variance) == bits(variances) * 2
+    assert ticks.number.tolist() == block["instruments"].tolist() * steps * 2
+    assert bits(ticks["price"]) == bits(prices) * 2
+    assert bits(ticks["variance"]) == bits(variances) * 2
 
 
 @given(st.integers(0, 200), blocks())
@@ -170,8 +170,8 @@ def test_a_newer_version_is_read_without_what_was_added() -> None:
     block = small_block()
     old, new = decoded(encoded(block)), decoded(expected(block, newer=b"added"))
     assert (new.time.tolist(), new.sequence.tolist()) == (old.time.tolist(), old.sequence.tolist())
-    assert new.instrument.tolist() == old.instrument.tolist()
-    assert (bits(new.price), bits(new.variance)) == (bits(old.price), bits(old.variance))
+    assert new.number.tolist() == old.number.tolist()
+    assert (bits(new["price"]), bits(new["variance"])) == (bits(old["price"]), bits(old["variance"]))
 
 
 def test_decoding_takes_any_bytes_like_object_and_nothing_else() -> None:
@@ -224,7 +224,7 @@ def test_the_largest_block_and_the_first_too_large() -> None:
     steps = MAXIMUM_BLOCK_TICKS // 2
     values = np.arange(2.0 * steps).reshape(steps, 2)
     ticks = decoded(encoded(small_block(times=np.arange(steps), prices=values, variances=-values)))
-    assert bits(ticks.price) == bits(values)
+    assert bits(ticks["price"]) == bits(values)
     with pytest.raises(ValueError, match="1 to 65534 ticks, not 32768 steps x 2 instruments"):
         tick_block_size(32768, 2)
 

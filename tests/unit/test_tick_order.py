@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pseudofeed.consume import Batch, Unreadable
-from pseudofeed.encode import TickColumns
-from pseudofeed.store.order import TickOrder
+from pseudofeed.records import TICK, Columns
+from pseudofeed.store.order import DenseOrder
 
 PARTITIONS = np.array([1, 0, 1, 1], np.int32)  # partition 1 has the instruments 0, 2 and 3; partition 2 none
 
@@ -16,13 +16,13 @@ def batch(*ticks: tuple[int, int], bad_before: int | None = None) -> Batch:
     """Ticks (step, instrument) of partition 1."""
     steps, numbers = np.array(ticks, np.int64).reshape(-1, 2).T
     count = len(steps)
-    columns = TickColumns(steps * 1_000_000, steps.copy(), numbers.astype(np.int32), np.ones(count), np.ones(count))
+    columns = Columns(TICK, steps * 1_000_000, steps.copy(), numbers.astype(np.int32), np.ones(count), np.ones(count))
     unreadable = () if bad_before is None else (Unreadable(7, b"", "damaged", bad_before, False),)
     return Batch(1, 0, 10, columns, unreadable)
 
 
-def order(sequence: int | None = 4, number: int | None = 0, *, may_skip: bool = False) -> TickOrder:
-    made = TickOrder(PARTITIONS, 3)
+def order(sequence: int | None = 4, number: int | None = 0, *, may_skip: bool = False) -> DenseOrder:
+    made = DenseOrder(PARTITIONS, 3)
     made.begin(1, sequence, number, may_skip=may_skip)
     return made
 

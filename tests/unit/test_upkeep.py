@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from pseudofeed.store.chunks import CHUNK_ROWS, LEAST_CHUNK_ROWS, chunk_rows
-from pseudofeed.store.schema import Tier, schema_files
+from pseudofeed.store.schema import schema_files
 from pseudofeed.store.upkeep import Extent, _compress, compression_end, retention_end
 
 START = datetime.datetime(2026, 3, 2, tzinfo=datetime.UTC)
@@ -61,6 +61,6 @@ def test_the_community_edition_is_asked_to_refresh_then_compress() -> None:
 
 
 def test_only_the_community_edition_gets_compression() -> None:
-    (file,) = [file for file in schema_files() if file.tier is Tier.COMMUNITY]
+    (file,) = [file for file in schema_files() if file.community]
     assert "timescaledb.compress_segmentby = 'instrument_id'" in file.text
     assert "timescaledb.continuous" in file.text

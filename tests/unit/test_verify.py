@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pseudofeed.encode import TickColumns
 from pseudofeed.market import Market
+from pseudofeed.records import TICK, Columns
 from pseudofeed.verify import compare
 from pseudofeed.verify.compare import Comparison
 from pseudofeed.verify.report import StageTally
@@ -51,13 +51,14 @@ def flipped(row: Row, field: int, bit: int) -> Row:
     return replace(row, time=time, price=price, variance=variance)
 
 
-def columns(rows: list[Row]) -> TickColumns:
-    return TickColumns(
-        time=np.array([row.time for row in rows], np.int64),
-        sequence=np.array([row.sequence for row in rows], np.int64),
-        instrument=np.array([row.instrument for row in rows], np.int32),
-        price=np.array([row.price for row in rows], np.float64),
-        variance=np.array([row.variance for row in rows], np.float64),
+def columns(rows: list[Row]) -> Columns:
+    return Columns(
+        TICK,
+        np.array([row.time for row in rows], np.int64),
+        np.array([row.sequence for row in rows], np.int64),
+        np.array([row.instrument for row in rows], np.int32),
+        np.array([row.price for row in rows], np.float64),
+        np.array([row.variance for row in rows], np.float64),
     )
 
 

@@ -130,7 +130,9 @@ def register_market(kafka: Mapping[str, str], market: Market, partitions: int | 
     """Register a market, or return the record that there is if it is the same one.
 
     partitions: None takes what the record has, or DEFAULT_PARTITIONS. A market that starts "now" starts at this
-    moment when it is new, and where it has started when it is known. Raises MarketChanged naming every difference.
+    moment when it is new, and where it has started when it is known. A known market keeps the timetable of its record,
+    whatever exchange_calendars says now, unless the file has one of its own. Raises MarketChanged naming every
+    difference.
     """
     if partitions is not None and partitions < 1:
         raise ValueError(f"partitions is {partitions}; a topic has at least 1")
@@ -163,8 +165,9 @@ def _new_record(market: Market, partitions: int | None) -> MarketRecord:
     now = time.time_ns()
     if market.start_is_now:
         # Whole steps below a second, else whole seconds: times that people can read and a store can hold.
-        grain = max(1_000, min(market.with_start(now).clock.step_ns, 1_000_000_000))
+        grain = max(1_000, min(market.step_ns, 1_000_000_000))
         market = market.with_start(now - now % grain)
+    market = market.settled()
     return MarketRecord(
         name=market.name,
         specification=dict(market.specification),
@@ -175,12 +178,7 @@ def _new_record(market: Market, partitions: int | None) -> MarketRecord:
 
 
 def _compare(record: MarketRecord, market: Market, partitions: int | None) -> None:
-    if market.start_is_now:
-        market = market.with_start(record.market.clock.start_ns)
-    differences: list[str] = []
-    if market.fingerprint != record.fingerprint:
-        # From the registered values to the new ones.
-        differences += market.difference(record.specification) or ["the specification"]
+    differences = market.changes(record.specification, record.fingerprint)
     if partitions is not None and partitions != record.partitions:
         differences.append(f"partitions: {record.partitions} -> {partitions}")
     if differences:
@@ -188,6 +186,11 @@ def _compare(record: MarketRecord, market: Market, partitions: int | None) -> No
             f"market {record.name} is registered with other values:\n  "
             + "\n  ".join(differences)
             + "\nA market is its specification and seed: give the changed one another name"
+            + (
+                " (each path that is fed needs one)"
+                if any(line.startswith("simulation.path") for line in differences)
+                else ""
+            )
         )
 
 

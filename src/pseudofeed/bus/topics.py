@@ -1,9 +1,10 @@
 """The topics: their names, their making, what they are now.
 
 A single tick's record carries its event time unless that is long past, and a market's time has little to do with the
-broker's clock: it may run years ahead. So the tick topics keep everything (`retention.ms` would delete by event time),
-accept every timestamp (Kafka 4 refuses those more than an hour ahead), and never start a new segment
-because of event time (each message of a daily market would get its own).
+broker's clock: it may run years ahead. So topics of records keep everything (`retention.ms` would delete by event
+time), accept every timestamp (Kafka 4 refuses those more than an hour ahead), and never start a new segment because of
+event time (each message of a daily market would get its own). Of a checkpoint only the newest counts: its topic is
+compacted, in segments so short that the broker gets round to it.
 """
 
 from __future__ import annotations
@@ -23,21 +24,22 @@ from numpy.typing import NDArray
 
 from pseudofeed.bus.clients import TIMEOUT, admin_client, server_error
 from pseudofeed.bus.reader import TopicReader
+from pseudofeed.encode import partition_count
 from pseudofeed.errors import TopicError
+from pseudofeed.market import Market
+from pseudofeed.records import Kind, Shape, kinds_of
 
 __all__ = [
     "MARKETS_TOPIC",
     "MARKETS_TOPIC_CONFIG",
     "RECORD_BYTES",
-    "TICK_TOPIC_CONFIG",
     "TopicState",
     "check_broker",
     "delete_topic",
     "describe",
     "ensure_market_topics",
     "ensure_topic",
-    "factor_topic",
-    "tick_topic",
+    "topic_config",
 ]
 
 MARKETS_TOPIC = "pseudofeed.markets"
@@ -47,14 +49,13 @@ RECORD_BYTES = 64 << 20
 MARKETS_TOPIC_CONFIG = {"cleanup.policy": "compact", "max.message.bytes": str(RECORD_BYTES)}
 
 _FOR_EVER = str(2**63 - 1)
-TICK_TOPIC_CONFIG = {
-    "cleanup.policy": "delete",
-    "retention.ms": "-1",
-    "segment.ms": _FOR_EVER,
+_ANY_TIME = {
     "message.timestamp.type": "CreateTime",
     "message.timestamp.before.max.ms": _FOR_EVER,
     "message.timestamp.after.max.ms": _FOR_EVER,
 }
+_RECORDS = {"cleanup.policy": "delete", "retention.ms": "-1", "segment.ms": _FOR_EVER, **_ANY_TIME}
+_CHECKPOINT = {"cleanup.policy": "compact", "segment.bytes": str(16 << 20), **_ANY_TIME}
 # Brokers before 3.6 do not know the last two, nor do they need them.
 _SINCE_3_6 = ("message.timestamp.before.max.ms", "message.timestamp.after.max.ms")
 
@@ -73,14 +74,9 @@ class TopicState:
     high: NDArray[np.int64]
 
 
-def tick_topic(market: str) -> str:
-    """The topic of a market's ticks."""
-    return f"ticks.{market}"
-
-
-def factor_topic(market: str) -> str:
-    """The topic of a market's factors, of one partition."""
-    return f"factors.{market}"
+def topic_config(kind: Kind) -> dict[str, str]:
+    """Of a topic with records of that kind."""
+    return dict(_CHECKPOINT if kind.shape is Shape.CHECKPOINT else _RECORDS)
 
 
 def check_broker(kafka: Mapping[str, str], *, timeout: float = 5.0) -> None:
@@ -121,10 +117,10 @@ def ensure_topic(kafka: Mapping[str, str], name: str, partitions: int, config: M
         )
 
 
-def ensure_market_topics(kafka: Mapping[str, str], market: str, partitions: int) -> None:
-    """The topics of a market's ticks and factors, as `ensure_topic` makes them."""
-    ensure_topic(kafka, tick_topic(market), partitions, TICK_TOPIC_CONFIG)
-    ensure_topic(kafka, factor_topic(market), 1, TICK_TOPIC_CONFIG)
+def ensure_market_topics(kafka: Mapping[str, str], market: Market, partitions: int) -> None:
+    """The topic of every kind of record that a market has, as `ensure_topic` makes it. partitions: of its ticks."""
+    for kind in kinds_of(market):
+        ensure_topic(kafka, kind.topic_of(market.name), partition_count(kind, partitions), topic_config(kind))
 
 
 def _create(kafka: Mapping[str, str], name: str, partitions: int, config: dict[str, str]) -> None:

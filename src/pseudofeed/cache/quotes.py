@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pseudofeed.encode import QuoteEncoder, TickColumns
+from pseudofeed.encode import QuoteEncoder
 from pseudofeed.market.clock import Clock, Session
+from pseudofeed.records import Columns
 from pseudofeed.times import format_time
 
 __all__ = ["FIELDS", "NewestQuotes", "SessionState", "iso_time"]
@@ -93,7 +94,7 @@ class NewestQuotes:
         known: NDArray[np.bool_] = (self.sequence > 0) & (self.covered == self.sequence)
         return known
 
-    def take(self, columns: TickColumns) -> None:
+    def take(self, columns: Columns) -> None:
         """Take ticks in; they may be old ones. Within an instrument and a call their steps have no gaps, or the session
         counts as not known from there on."""
         if not len(columns):
@@ -113,9 +114,9 @@ class NewestQuotes:
             self._session = self.clock.session(step)
         return self._session
 
-    def _take(self, columns: TickColumns, session: Session) -> None:
+    def _take(self, columns: Columns, session: Session) -> None:
         """Ticks of one session."""
-        number, step = columns.instrument.astype(np.intp), columns.sequence
+        number, step, price = columns.number.astype(np.intp), columns.sequence, columns["price"]
         count = np.bincount(number, minlength=self.instruments)
         earliest, latest = np.full(self.instruments, np.iinfo(np.int64).max), np.zeros(self.instruments, np.int64)
         np.minimum.at(earliest, number, step)
@@ -131,11 +132,11 @@ class NewestQuotes:
         self.high[begins], self.low[begins] = -np.inf, np.inf
         current = there & (self.first == session.first_step)
         mine = slice(None) if current[there].all() else current[number]
-        np.maximum.at(self.high, number[mine], columns.price[mine])
-        np.minimum.at(self.low, number[mine], columns.price[mine])
+        np.maximum.at(self.high, number[mine], price[mine])
+        np.minimum.at(self.low, number[mine], price[mine])
         opening = np.flatnonzero(step == session.first_step)
         opening = opening[current[number[opening]]]
-        self.open[number[opening]] = columns.price[opening]
+        self.open[number[opening]] = price[opening]
         joins = current & (count == latest - earliest + 1) & (earliest <= self.covered + 1)
         self.covered[joins] = np.maximum(self.covered, latest)[joins]
 
@@ -143,7 +144,7 @@ class NewestQuotes:
         newest = newest[step[newest] > self.sequence[number[newest]]]
         at = number[newest]
         self.sequence[at], self.time[at] = step[newest], columns.time[newest]
-        self.price[at], self.variance[at] = columns.price[newest], columns.variance[newest]
+        self.price[at], self.variance[at] = price[newest], columns["variance"][newest]
         self.changed[at] = True
 
     def adopt(self, state: SessionState) -> None:

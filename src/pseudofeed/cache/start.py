@@ -25,10 +25,10 @@ from pseudofeed.cache.keys import progress_key, quote_key
 from pseudofeed.cache.quotes import NewestQuotes, SessionState
 from pseudofeed.cache.reader import QUOTE_FIELDS, parse_quotes
 from pseudofeed.cache.stored import stored_session
-from pseudofeed.consume import tick_stream
-from pseudofeed.encode import TickColumns
+from pseudofeed.consume import stream_of
 from pseudofeed.errors import DamagedQuote, MalformedMessage
 from pseudofeed.market.clock import Session
+from pseudofeed.records import TICK, Columns
 from pseudofeed.settings import Connections
 
 __all__ = ["Beginning", "ColdStart"]
@@ -51,7 +51,7 @@ class ColdStart:
         self, record: MarketRecord, connections: Connections, client: redis.Redis, partition_of: NDArray[np.integer]
     ) -> None:
         self._record, self._connections, self._redis = record, connections, client
-        self._stream = tick_stream(record)
+        self._stream = stream_of(record, TICK)
         self._topic = self._stream.topic
         self._partition_of = partition_of
         self._symbols = record.market.symbols
@@ -75,7 +75,7 @@ class ColdStart:
         topic: TopicState,
         partition: int,
         last: int,
-        columns: TickColumns,
+        columns: Columns,
         reader: TopicReader,
     ) -> Beginning:
         numbers = np.flatnonzero(self._partition_of == partition)
@@ -94,12 +94,12 @@ class ColdStart:
 
     def _tails(
         self, topic: TopicState, partitions: Sequence[int], reader: TopicReader
-    ) -> dict[int, tuple[int, TickColumns]]:
+    ) -> dict[int, tuple[int, Columns]]:
         """By partition, if it has any message: the last messages, as many as have all of its instruments, and the last
         one's offset. A block has them all; of single ticks there are as many messages as instruments. Offsets may have
         gaps."""
         low, high = topic.low, topic.high
-        found: dict[int, tuple[int, TickColumns]] = {}
+        found: dict[int, tuple[int, Columns]] = {}
         waiting = {p for p in partitions if low[p] < high[p]}
         back = 1
         while waiting:
@@ -110,14 +110,14 @@ class ColdStart:
             for partition, start in starts.items():
                 columns = self._decode(partition, messages[partition])
                 instruments = np.count_nonzero(self._partition_of == partition)
-                if len(np.unique(columns.instrument)) == instruments or start == low[partition]:
+                if len(np.unique(columns.number)) == instruments or start == low[partition]:
                     waiting.discard(partition)
                     if len(columns):
                         found[partition] = (messages[partition][-1].offset() or 0, columns)
             back *= 8
         return found
 
-    def _decode(self, partition: int, messages: Sequence[Message]) -> TickColumns:
+    def _decode(self, partition: int, messages: Sequence[Message]) -> Columns:
         """The ticks of those that can be read; of the others the worker tells when it comes to them."""
         values = [message.value() or b"" for message in messages]
         parts = []
@@ -125,12 +125,12 @@ class ColdStart:
         while begin < len(values):
             end = len(values)
             try:
-                parts.append(self._stream.decode(values[begin:], partition))
+                parts.append(self._stream.codec.decode(values[begin:], partition))
             except MalformedMessage as problem:
                 end = begin + (problem.index or 0) + 1
-                parts.append(self._stream.decode(values[begin : end - 1], partition))
+                parts.append(self._stream.codec.decode(values[begin : end - 1], partition))
             begin = end
-        return TickColumns.concatenate(parts)
+        return Columns.concatenate(TICK, parts)
 
     def _cached(
         self, topic: TopicState, partition: int, numbers: NDArray[np.intp], session: Session

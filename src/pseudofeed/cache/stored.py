@@ -16,6 +16,7 @@ from pseudofeed.bus.topics import TopicState
 from pseudofeed.cache.quotes import SessionState
 from pseudofeed.errors import PseudofeedError
 from pseudofeed.market.clock import Session
+from pseudofeed.records import TICK
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.registry import StoredMarket, find_stored_market
@@ -62,8 +63,8 @@ def _read(
 ) -> tuple[SessionState, int] | None:
     row = connection.execute(
         """SELECT next_offset, last_sequence FROM sink_offset
-           WHERE market_id = %s AND partition = %s AND topic_id IS NOT DISTINCT FROM %s""",
-        (market.market_id, partition, topic.topic_id),
+           WHERE market_id = %s AND kind = %s AND partition = %s AND topic_id IS NOT DISTINCT FROM %s""",
+        (market.market_id, TICK.name, partition, topic.topic_id),
     ).fetchone()
     if row is None or row[1] is None:
         return None

@@ -31,10 +31,11 @@ from pseudofeed.cache.connection import cache_error, exchange, open_redis, packe
 from pseudofeed.cache.keys import channel, progress_key, quote_key, ready_key
 from pseudofeed.cache.quotes import NewestQuotes
 from pseudofeed.cache.start import Beginning, ColdStart
-from pseudofeed.consume import Batch, WorkerSummary, consume_ticks
-from pseudofeed.encode import TickColumns, instrument_partitions
+from pseudofeed.consume import Batch, WorkerSummary, consume_kind
+from pseudofeed.encode import instrument_partitions
 from pseudofeed.errors import ServerError
 from pseudofeed.operate.control import Control
+from pseudofeed.records import TICK, Columns
 from pseudofeed.settings import Connections
 
 __all__ = ["CacheSink", "cache_market"]
@@ -76,8 +77,8 @@ def cache_market(
     """
     sink = CacheSink(record, connections)
     sink.open()
-    return consume_ticks(
-        record, connections, control, [sink], stage="cache", batch_rows=batch_rows, batch_seconds=batch_seconds
+    return consume_kind(
+        record, TICK, connections, control, [sink], stage="cache", batch_rows=batch_rows, batch_seconds=batch_seconds
     )
 
 
@@ -147,7 +148,7 @@ class CacheSink:
 
     def write(self, batches: Sequence[Batch]) -> None:
         # All partitions at once: their instruments differ, and small arrays cost NumPy a microsecond a call.
-        columns = TickColumns.concatenate([batch.columns for batch in batches])
+        columns = Columns.concatenate(TICK, [batch.columns for batch in batches])
         self._quotes.take(columns)
         for batch in batches:
             if batch.to_offset >= self._held[batch.partition].warm_at:

@@ -11,16 +11,17 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from pseudofeed.bus.markets import read_market
-from pseudofeed.bus.topics import MARKETS_TOPIC, factor_topic, tick_topic
+from pseudofeed.bus.topics import MARKETS_TOPIC
 from pseudofeed.commands.display import RunDisplay, quotes_table, verify_table
 from pseudofeed.commands.run import FeedOptions, run_market
+from pseudofeed.encode import partition_count
 from pseudofeed.errors import PseudofeedError
 from pseudofeed.market import Market
 from pseudofeed.query.client import Client, connect
+from pseudofeed.records import kinds_of
 from pseudofeed.servers.embedded import EmbeddedServers
 from pseudofeed.settings import Connections
-from pseudofeed.simulate.files import write_csv
-from pseudofeed.simulate.plot import plot_paths
+from pseudofeed.simulate.export import export_market
 from pseudofeed.verify import verify_market
 
 __all__ = ["run_demo"]
@@ -37,7 +38,7 @@ _QUERY = """\
 SELECT to_char(date_bin('15 minutes', time, '2000-01-01 00:00Z') AT TIME ZONE 'UTC', 'HH24:MI') AS opening,
        (array_agg(price ORDER BY time))[1] AS open, max(price) AS high, min(price) AS low,
        (array_agg(price ORDER BY time DESC))[1] AS close, count(*) AS ticks
-FROM quote_history WHERE symbol = 'ALFA' GROUP BY 1 ORDER BY 1"""
+FROM tick_history WHERE symbol = 'ALFA' GROUP BY 1 ORDER BY 1"""
 
 
 def run_demo(output: Path, console: Console) -> None:
@@ -57,8 +58,8 @@ def run_demo(output: Path, console: Console) -> None:
     try:
         console.print(f"Kafka, Redis and PostgreSQL are up after {time.monotonic() - begun:.1f} s.\n")
         servers.create_topic(MARKETS_TOPIC, 1)
-        servers.create_topic(tick_topic(market.name), _PARTITIONS)
-        servers.create_topic(factor_topic(market.name), 1)
+        for kind in kinds_of(market):
+            servers.create_topic(kind.topic_of(market.name), partition_count(kind, _PARTITIONS))
         connections = servers.connections
         _live(market, connections, console)
         _verify(market, connections, console)
@@ -137,10 +138,7 @@ def _ask(connections: Connections, console: Console) -> None:
 
 
 def _files(market: Market, output: Path, console: Console) -> None:
-    write_csv(
-        market.stream(steps=_STEPS), output, symbols=market.symbols, factor_names=market.factors.names, keep=_SHOWN
-    )
-    picture = output / "market.png"
+    folder, picture = output / "csv", output / "market.png"
     title = f"{market.name}: {_STEPS:,} steps of a second, seed {market.seed}"
-    plot_paths(market.simulate(_STEPS), picture, symbols=_SHOWN, title=title)
-    console.print(f"\n[bold]Files[/bold]: CSV of {len(_SHOWN)} instruments and of the factors, and {picture}")
+    export_market(market, _STEPS, csv=folder, plot=picture, symbols=_SHOWN, title=title)
+    console.print(f"\n[bold]Files[/bold]: {folder}, with {len(_SHOWN)} instruments and the factors, and {picture}")

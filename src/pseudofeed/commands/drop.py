@@ -12,6 +12,7 @@ import psycopg
 import redis
 from confluent_kafka import KafkaException
 
+from pseudofeed import records
 from pseudofeed.bus.clients import TIMEOUT, admin_client, server_error
 from pseudofeed.bus.markets import drop_market, read_markets
 from pseudofeed.bus.topics import check_broker, delete_topic
@@ -23,8 +24,6 @@ from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.forget import Forgotten, forget_market, knows_market
 
 __all__ = ["Dropped", "Traces", "drop_everywhere", "find_traces"]
-
-_STREAMS = ("ticks", "factors", "bars")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def find_traces(name: str, connections: Connections) -> Traces:
     traces = Traces(
         market=name,
         registered=name in read_markets(kafka),
-        topics=tuple(topic for topic in (f"{stream}.{name}" for stream in _STREAMS) if topic in known),
+        topics=tuple(topic for topic in (kind.topic_of(name) for kind in records.KINDS) if topic in known),
         groups=tuple(sorted(group.group_id for group in ours)),
         cached=None if connections.redis is None else bool(_redis_keys(name, connections, remove=False)),
         stored=None if connections.postgres is None else _is_stored(name, connections),

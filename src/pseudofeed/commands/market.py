@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from rich.console import Console
 from pseudofeed.commands.options import Json, Kafka, MarketName, Postgres, Redis
 from pseudofeed.commands.results import print_json, result_table, stdout
 from pseudofeed.settings import Connections
+from pseudofeed.times import format_time
 
 if TYPE_CHECKING:
     from pseudofeed.bus.markets import MarketRecord
@@ -61,16 +63,55 @@ def market_list(kafka: Kafka = None, json_output: Json = False) -> None:
 
 @market_app.command("show")
 def market_show(name: MarketName, kafka: Kafka = None) -> None:
-    """Print a registered market: its specification, number of partitions and fingerprint, as JSON."""
+    """Print a registered market as JSON: its specification, number of partitions, fingerprint, and how far its clock
+    reaches."""
 
     record = registered(Connections.resolve(kafka=kafka), name)
+    clock = record.market.clock
+    ends = clock.end_ns is not None or clock.timetable is not None
     shown = {
         "name": record.name,
         "partitions": record.partitions,
         "fingerprint": f"{record.fingerprint:016x}",
+        # null: it goes on for as long as there are 64-bit nanoseconds.
+        "reaches": format_time(clock.known_until_ns) if ends else None,
+        "last_step": clock.step_at(clock.known_until_ns) if ends else None,
         "specification": record.specification,
     }
     sys.stdout.write(json.dumps(shown, indent=2) + "\n")
+
+
+@market_app.command("freeze")
+def market_freeze(
+    market: Annotated[
+        str, typer.Argument(metavar="FILE|NAME", help="A market file, or the name of a registered market.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the file here, not to standard output.")
+    ] = None,
+    kafka: Kafka = None,
+    postgres: Postgres = None,
+) -> None:
+    """Write a market's file with every default filled in and its exchange's timetable inside. The frozen file needs no
+    library of calendars, and gives the same ticks and the same fingerprint everywhere."""
+    from pseudofeed.errors import MarketFileError
+    from pseudofeed.market import Market
+    from pseudofeed.market.freeze import market_file_text
+
+    if market.endswith(".toml") or Path(market).is_file():
+        found = Market.load(Path(market))
+        if found.start_is_now:
+            raise MarketFileError(
+                f'{market}: clock.start is "now", so its timetable begins when it is first fed: feed it, and freeze '
+                f"the registered market (pseudofeed market freeze {found.name}), or set a time"
+            )
+    else:
+        found = stored_or_registered(Connections.resolve(kafka=kafka, postgres=postgres), market).market
+    text = market_file_text(found.specification)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        output.write_text(text, encoding="utf-8")
 
 
 @market_app.command("drop")

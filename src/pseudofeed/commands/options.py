@@ -82,7 +82,12 @@ Postgres = Annotated[str | None, typer.Option("--postgres", metavar="DSN", help=
 # Within it a clock of any step stays an int64 of nanoseconds longer than anybody waits.
 MOST_STEPS = 10**15
 Steps = Annotated[
-    int | None, typer.Option(min=1, max=MOST_STEPS, help="The steps 1 to STEPS; without it, until it is stopped.")
+    int | None,
+    typer.Option(
+        min=1,
+        max=MOST_STEPS,
+        help="Publish the steps 1 to STEPS. Without it, up to the market's clock.end, or until stopped.",
+    ),
 ]
 Speed = Annotated[
     float | None,

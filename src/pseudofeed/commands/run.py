@@ -62,12 +62,14 @@ def run_market(
     feed: FeedOptions,
     store_workers: int = 1,
     cache_workers: int = 1,
+    on_market: Callable[[Market], None] | None = None,
     on_refresh: Callable[[Supervisor], None] | None = None,
 ) -> RunSummary:
     """Register the market, then run its feed and workers until the feed ends or Ctrl-C; see operate/supervisor.py.
 
     What can be refused is refused before a process starts: settings that are missing, servers that do not answer, a
-    store that can't hold the market's times, another market of the same name.
+    store that can't hold the market's times, another market of the same name. on_market: called with the market as it
+    is registered.
     """
     kafka = connections.require_kafka()
     problem = market.store_problem()
@@ -79,9 +81,11 @@ def run_market(
         check_postgres(connections)
     check_broker(kafka)
     record = register_market(kafka, market, feed.partitions)
+    if on_market is not None:
+        on_market(record.market)
     if store_workers:
         prepare_store(record, connections)
-    ensure_market_topics(kafka, market.name, record.partitions)
+    ensure_market_topics(kafka, record.market, record.partitions)
     supervisor = Supervisor(
         [
             # The market as it was loaded: a start of "now" tells the feed that the market is live.

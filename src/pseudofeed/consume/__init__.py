@@ -1,12 +1,12 @@
-"""Reading a market's tick topic: one loop, whatever the ticks are read for.
+"""Reading the topic of a kind of record: one loop, whatever the records are read for.
 
 partitions.py joins the consumer group, keeps the partitions' positions and hands out batches; lane.py decodes and
 writes them beside it; sink.py is what a stage (store, cache) must offer to be served.
 """
 
-from pseudofeed.consume.partitions import consume_ticks
+from pseudofeed.consume.partitions import consume_kind
 from pseudofeed.consume.sink import Batch, Sink, Unreadable, WorkerSummary, position_within
-from pseudofeed.consume.stream import Stream, factor_stream, tick_stream
+from pseudofeed.consume.stream import Stream, stream_of
 
 __all__ = [
     "Batch",
@@ -14,8 +14,7 @@ __all__ = [
     "Stream",
     "Unreadable",
     "WorkerSummary",
-    "consume_ticks",
-    "factor_stream",
+    "consume_kind",
     "position_within",
-    "tick_stream",
+    "stream_of",
 ]

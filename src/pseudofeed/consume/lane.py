@@ -16,15 +16,13 @@ from dataclasses import dataclass, field
 from pseudofeed.bus.topics import TopicState
 from pseudofeed.consume.sink import Batch, Sink, Unreadable
 from pseudofeed.consume.stream import Stream
-from pseudofeed.encode import TickColumns
 from pseudofeed.errors import MalformedMessage, ServerError, TopicError
+from pseudofeed.records import ColumnMemory, Columns
 
 __all__ = ["Lane", "Partition", "RawBatch", "Written"]
 
 _log = logging.getLogger("pseudofeed.consume")
 
-# A tick's share of a block: two doubles. Header and times come on top, so small blocks count for more than they have.
-BYTES_PER_TICK = 16
 LONGEST_SINGLE_TICK = 72  # in SBE, and the shortest block; a tick as JSON is longer
 IDLE_SECONDS = 1.0
 
@@ -90,7 +88,7 @@ class Lane:
 
     def __init__(self, sink: Sink, number: int, stream: Stream) -> None:
         self.sink = sink
-        self.rows = 0  # about how many ticks are buffered for the next write
+        self.rows = 0  # about how many rows are buffered for the next write
         self.since = 0.0  # when the oldest of them came
         self.writing: Future[Written] | None = None
         self.writing_partitions: frozenset[int] = frozenset()
@@ -99,6 +97,8 @@ class Lane:
         self._idled_at = 0.0
         self._ending = False
         self._stream = stream
+        self._row_bytes = stream.kind.row_bytes
+        self._memory = ColumnMemory()  # the columns of one write after another
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"pseudofeed-lane-{number}")
 
     def add(self, partition: Partition, offset: int, value: bytes) -> None:
@@ -106,11 +106,11 @@ class Lane:
             self.since = time.monotonic()
         partition.values.append(value)
         partition.offsets.append(offset)
-        self.rows += _rows(value)
+        self.rows += _rows(value, self._row_bytes)
 
     def recount(self, partitions: Sequence[Partition]) -> None:
         """After buffers were dropped: `partitions` are all that this lane still serves."""
-        self.rows = sum(_rows(value) for partition in partitions for value in partition.values)
+        self.rows = sum(_rows(value, self._row_bytes) for partition in partitions for value in partition.values)
 
     def write(self, partitions: Sequence[Partition]) -> None:
         """Hand all that is buffered to the thread."""
@@ -155,45 +155,45 @@ class Lane:
         self.sink.write(decoded)
         return Written(
             ticks=sum(len(batch.columns) for batch in decoded),
-            last_step=max((int(batch.columns.sequence[-1]) for batch in decoded if len(batch.columns)), default=0),
+            last_step=max((batch.last_step for batch in decoded), default=0),
             unreadable=sum(len(batch.unreadable) for batch in decoded),
             next_offsets={batch.partition: batch.to_offset for batch in decoded},
         )
 
     def _decode(self, batch: RawBatch) -> Batch:
-        """The ticks of the messages that can be read, and the others as they came."""
-        parts: list[TickColumns] = []
+        """The rows of the messages that can be read, and the others as they came."""
+        parts: list[Columns] = []
         unreadable: list[Unreadable] = []
-        ticks = begin = 0
+        rows = begin = 0
         while begin < len(batch.values):
             end = len(batch.values)
             problem = None
             try:
-                part = self._ticks(batch, begin, end)
+                part = self._rows(batch, begin, end)
             except MalformedMessage as error:
                 problem, end = error, begin + (error.index or 0)
-                part = self._ticks(batch, begin, end)
+                part = self._rows(batch, begin, end)
             parts.append(part)
-            ticks += len(part)
+            rows += len(part)
             begin = end
             if problem is not None:
                 value = batch.values[end]
-                found = Unreadable(batch.offsets[end], value, str(problem), ticks, self._is_foreign(value))
+                found = Unreadable(batch.offsets[end], value, str(problem), rows, self._is_foreign(value))
                 unreadable.append(found)
                 _log.warning(
                     "topic %s partition %d offset %d cannot be read: %s",
                     self._stream.topic, batch.partition, found.offset, found.reason,
                 )  # fmt: skip
                 begin += 1
-        columns = TickColumns.concatenate(parts)
+        columns = Columns.concatenate(self._stream.kind, parts)
         return Batch(batch.partition, batch.from_offset, batch.to_offset, columns, tuple(unreadable), batch.seconds)
 
-    def _ticks(self, batch: RawBatch, begin: int, end: int) -> TickColumns:
-        return self._stream.decode(batch.values[begin:end], batch.partition)
+    def _rows(self, batch: RawBatch, begin: int, end: int) -> Columns:
+        return self._stream.codec.decode(batch.values[begin:end], batch.partition, self._memory)
 
     def _is_foreign(self, value: bytes) -> bool:
         try:
-            return self._stream.fingerprint_of(value) != self._stream.fingerprint
+            return self._stream.codec.peek(value).fingerprint != self._stream.fingerprint
         except MalformedMessage:
             return False
 
@@ -217,8 +217,8 @@ class Lane:
         return {}
 
 
-def _rows(message: bytes) -> int:
-    """About how many ticks it holds; one at least."""
+def _rows(message: bytes, row_bytes: int) -> int:
+    """About how many rows it holds; one at least. Header and times count too, so small blocks seem to have more."""
     if len(message) <= LONGEST_SINGLE_TICK or message[:1] == b"{":
         return 1
-    return len(message) // BYTES_PER_TICK
+    return max(1, len(message) // row_bytes)

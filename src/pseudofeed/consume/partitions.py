@@ -1,4 +1,4 @@
-"""The one loop that serves every sink of a market's ticks.
+"""The one loop that serves every sink of a market's records.
 
 It keeps the group's promises to Kafka, and the sinks' to their users:
 
@@ -30,14 +30,15 @@ from pseudofeed.bus.topics import check_broker
 from pseudofeed.consume.consumer import open_consumer
 from pseudofeed.consume.lane import Lane, Partition
 from pseudofeed.consume.sink import Sink, WorkerSummary
-from pseudofeed.consume.stream import Stream, tick_stream
+from pseudofeed.consume.stream import Stream, stream_of
 from pseudofeed.consume.tally import Tally
 from pseudofeed.consume.topic import WatchedTopic
 from pseudofeed.errors import OffsetConflict, ServerError
 from pseudofeed.operate.control import Control
+from pseudofeed.records import Kind
 from pseudofeed.settings import Connections
 
-__all__ = ["consume_ticks"]
+__all__ = ["consume_kind"]
 
 _log = logging.getLogger("pseudofeed.consume")
 
@@ -46,8 +47,9 @@ COMMIT_SECONDS = 0.2
 REPORT_SECONDS = 0.5
 
 
-def consume_ticks(
+def consume_kind(
     record: MarketRecord,
+    kind: Kind,
     connections: Connections,
     control: Control,
     sinks: Sequence[Sink],
@@ -55,16 +57,18 @@ def consume_ticks(
     stage: str,
     batch_rows: int,
     batch_seconds: float,
-    stream: Stream | None = None,
+    optional: bool = False,
 ) -> WorkerSummary:
-    """Read the market's ticks and have the sinks write them, until told to stop or, draining, the end is reached.
+    """Read the market's records of a kind and have the sinks write them, until told to stop or, draining, the end is
+    reached.
 
-    stream: of the market; its ticks by default. sinks: one a lane; partition p is served by sink p modulo their number.
-    They are closed at the end, in any case. stage: the word in the group id `pseudofeed.<stage>.<market>` and in
-    reports. A batch is written when a lane has about `batch_rows` ticks or the oldest is `batch_seconds` old. Raises
-    ServerError where Kafka does not answer at the start, TopicError, and whatever the sinks raise.
+    sinks: one a lane; partition p is served by sink p modulo their number. They are closed at the end, in any case.
+    stage: the word in the group id `pseudofeed.<stage>.<market>` and in reports. A batch is written when a lane has
+    about `batch_rows` rows or the oldest is `batch_seconds` old. optional: the topic is waited for as long as it
+    takes, and if it is not there when draining, there is nothing to do. Raises ServerError where Kafka does not answer
+    at the start, TopicError, and whatever the sinks raise.
     """
-    stream = tick_stream(record) if stream is None else stream
+    stream = stream_of(record, kind, optional=optional)
     lanes = [Lane(sink, number, stream) for number, sink in enumerate(sinks)]
     try:
         if batch_rows < 1 or batch_seconds < 0:

@@ -1,4 +1,4 @@
-"""What a stage offers so that `consume_ticks` can serve it: the truth about positions, and a place to write.
+"""What a stage offers so that `consume_kind` can serve it: the truth about positions, and a place to write.
 
 A sink's own record of how far it has come is the only truth: offsets that Kafka keeps for the group are for lag
 displays. All methods of one sink but `give_up` run in one thread (its lane's), one after the other: it needs no locks.
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pseudofeed.bus.topics import TopicState
-from pseudofeed.encode import TickColumns
 from pseudofeed.errors import TopicError
+from pseudofeed.records import Columns
 
 __all__ = ["Batch", "Sink", "Unreadable", "WorkerSummary", "position_within"]
 
@@ -21,7 +21,7 @@ __all__ = ["Batch", "Sink", "Unreadable", "WorkerSummary", "position_within"]
 class Unreadable:
     """A message that is not what it claims to be.
 
-    before: how many of its batch's ticks came before it. foreign: it is whole, but carries another market's
+    before: how many of its batch's rows came before it. foreign: it is whole, but carries another market's
     fingerprint.
     """
 
@@ -36,16 +36,23 @@ class Unreadable:
 class Batch:
     """Consecutive messages of one partition: from where reading went on, `from_offset`, to before `to_offset`.
 
-    columns: the ticks of those that could be read. unreadable: the others, by offset. seconds: since the first message
+    columns: the rows of those that could be read. unreadable: the others, by offset. seconds: since the first message
     was read of this batch or those that are written with it.
     """
 
     partition: int
     from_offset: int
     to_offset: int
-    columns: TickColumns
+    columns: Columns
     unreadable: tuple[Unreadable, ...] = ()
     seconds: float = 0.0
+
+    @property
+    def last_step(self) -> int:
+        """Up to which the batch comes; 0 where nothing could be read."""
+        if len(self.columns.spans):
+            return int(self.columns.spans[-1, 1])
+        return int(self.columns.sequence[-1]) if len(self.columns) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,8 @@ class Sink(Protocol):
         ...
 
     def write(self, batches: Sequence[Batch]) -> None:
-        """Make the batches (one a partition at most) last, all or none."""
+        """Make the batches (one a partition at most) last, all or none. What keeps their columns, or views of them,
+        keeps their memory from being used again."""
         ...
 
     def drop(self, partitions: Sequence[int]) -> None:

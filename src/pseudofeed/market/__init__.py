@@ -1,5 +1,6 @@
-"""What is simulated: the market file, its mistakes, the specification, the drawn parameters, the clock."""
+"""What is simulated: the market file, its mistakes, the specification, the drawn parameters, timetable and clock."""
 
-from pseudofeed.market.market import FactorParameters, InstrumentParameters, Market, SimulationParameters
+from pseudofeed.market.market import Market
+from pseudofeed.market.parameters import FactorParameters, InstrumentParameters, SimulationParameters
 
 __all__ = ["FactorParameters", "InstrumentParameters", "Market", "SimulationParameters"]

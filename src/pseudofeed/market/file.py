@@ -7,22 +7,36 @@ together; market.py makes the market. Every key has its text in MUST_BE, from wh
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
-from pseudofeed.market.clock import ALWAYS_OPEN
-from pseudofeed.market.parameters import LOADING, MOST_SUBSTEPS, PARAMETERS, Parameter
+from pseudofeed.market.correlations import ROUNDING
+from pseudofeed.market.exchange import ALWAYS_OPEN
+from pseudofeed.market.parameters import DRIFTS, LOADING, PARAMETERS, Parameter
+from pseudofeed.market.schemes import MOST_SUBSTEPS, SCHEMES
+from pseudofeed.market.timetable import Timetable
 from pseudofeed.times import EXAMPLE_STEP, EXAMPLE_TIME, format_step, format_time, parse_step, parse_time
 
-__all__ = ["DISTRIBUTIONS", "MOST_FACTORS", "MOST_INSTRUMENTS", "MUST_BE", "NOW", "TABLES", "MarketFile", "Table"]
+__all__ = [
+    "DISTRIBUTIONS",
+    "MOST_FACTORS",
+    "MOST_INSTRUMENTS",
+    "MOST_PATHS",
+    "MUST_BE",
+    "NOW",
+    "TABLES",
+    "MarketFile",
+    "Table",
+]
 
 NOW = "now"
 MOST_INSTRUMENTS = 1_000_000
 MOST_FACTORS = 64
+MOST_PATHS = 2**32 - 1
 
 _SYMBOL = re.compile(r"[A-Za-z0-9_^=+:&#@$!][A-Za-z0-9_^=+:&#@$!.-]{0,31}")
 _EXAMPLE_DISTRIBUTION = '{ distribution = "uniform", low = 0.1, high = 0.3 }'
@@ -48,15 +62,29 @@ def _matching(pattern: re.Pattern[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _read_start(value: object) -> str:
-    if value == NOW:
-        return NOW
-    if not isinstance(value, str | datetime):
-        raise PydanticCustomError("start", "must be a time")
-    try:
-        return format_time(parse_time(value))
-    except ValueError as problem:
-        raise _mistake(f"{problem}; must be {MUST_BE['clock.start']}") from None
+def _one_of(names: Container[str]) -> AfterValidator:
+    def check(text: str) -> str:
+        if text not in names:
+            raise PydanticCustomError("choice", "must be one of them")
+        return text
+
+    return AfterValidator(check)
+
+
+def _read_time(key: str, *, now: bool = False) -> AfterValidator:
+    """A time in its canonical text, or "now"."""
+
+    def read(value: object) -> str:
+        if now and value == NOW:
+            return NOW
+        if not isinstance(value, str | datetime):
+            raise PydanticCustomError("time", "must be a time")
+        try:
+            return format_time(parse_time(value))
+        except ValueError as problem:
+            raise _mistake(f"{problem}; must be {MUST_BE[key]}") from None
+
+    return AfterValidator(read)
 
 
 def _read_step(text: str) -> str:
@@ -142,35 +170,33 @@ _Loadings = Annotated[
     Discriminator(_kind),
     AfterValidator(_within(LOADING)),
 ]
-_RANGES = {parameter.name: AfterValidator(_within(parameter)) for parameter in PARAMETERS}
+# Any of an instrument's parameters; None: not given. The keys follow from their declaration (parameters.py).
+_KEYS: dict[str, Any] = {
+    **{p.name: (Annotated[_Value, AfterValidator(_within(p))] | None, None) for p in PARAMETERS},
+    LOADING.name: (_Loadings | None, None),
+}
+if TYPE_CHECKING:
 
+    class Parameters(Table): ...
 
-class Parameters(Table):
-    """Any of an instrument's parameters; None: not given."""
+    class ListedInstrument(Parameters):
+        symbol: str
 
-    initial_price: Annotated[_Value, _RANGES["initial_price"]] | None = None
-    initial_variance: Annotated[_Value, _RANGES["initial_variance"]] | None = None
-    drift: Annotated[_Value, _RANGES["drift"]] | None = None
-    kappa: Annotated[_Value, _RANGES["kappa"]] | None = None
-    theta: Annotated[_Value, _RANGES["theta"]] | None = None
-    xi: Annotated[_Value, _RANGES["xi"]] | None = None
-    rho: Annotated[_Value, _RANGES["rho"]] | None = None
-    idiosyncratic_volatility: Annotated[_Value, _RANGES["idiosyncratic_volatility"]] | None = None
-    factor_loadings: _Loadings | None = None
+else:
+    Parameters = create_model("Parameters", __base__=Table, **_KEYS)
+    ListedInstrument = create_model(
+        "ListedInstrument", __base__=Parameters, symbol=(Annotated[str, _matching(_SYMBOL)], ...)
+    )
 
 
 # --- The tables --------------------------------------------------------------------------------------------------
-
-
-class ListedInstrument(Parameters):
-    symbol: Annotated[str, _matching(_SYMBOL)]
-
 
 _Listed = list[ListedInstrument]  # named here: inside of the class `list` is the field
 
 
 class Instruments(Table):
     count: Annotated[int, Field(ge=0, le=MOST_INSTRUMENTS)] = 0
+    drift: Annotated[str, _one_of(DRIFTS)] = DRIFTS[0]
     defaults: Parameters = Parameters()
     list: _Listed = []
 
@@ -178,22 +204,46 @@ class Instruments(Table):
 class Factors(Table):
     names: list[Annotated[str, _matching(re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}"))]]
     volatilities: list[Annotated[float, Field(allow_inf_nan=False, ge=0, le=100)]]
-    correlations: list[list[Annotated[float, Field(allow_inf_nan=False, ge=-1, le=1)]]] | None = None
+    correlations: list[list[Annotated[float, Field(allow_inf_nan=False, ge=-1 - ROUNDING, le=1 + ROUNDING)]]] | None = (
+        None
+    )
     drifts: list[Annotated[float, Field(allow_inf_nan=False, ge=-100, le=100)]] | None = None
 
 
-class ClockTable(Table):
-    """start and step are kept in their canonical texts."""
+class TimetableTable(Table):
+    """See timetable.py."""
 
-    start: Annotated[Any, AfterValidator(_read_start)]
+    regular_session: str
+    until: Annotated[Any, _read_time("clock.timetable.until")]
+    weekdays: str
+    hours: list[str]
+    days: list[str] = []
+    source: str = ""
+
+    @model_validator(mode="after")
+    def _possible(self) -> TimetableTable:
+        try:
+            Timetable.of_table(self.model_dump())
+        except ValueError as problem:
+            raise _mistake(f"{problem}; see docs/market-file.md") from None
+        return self
+
+
+class ClockTable(Table):
+    """start, end and step are kept in their canonical texts."""
+
+    start: Annotated[Any, _read_time("clock.start", now=True)]
+    end: Annotated[Any, _read_time("clock.end")] | None = None
     step: Annotated[str, AfterValidator(_read_step)] = EXAMPLE_STEP
     calendar: str = ALWAYS_OPEN
     overnight_variance: Annotated[float, Field(allow_inf_nan=False, ge=0, le=100)] = 0.0
+    timetable: TimetableTable | None = None
 
 
 class Simulation(Table):
-    scheme: Literal["euler", "qe"] = "euler"
+    scheme: Annotated[str, _one_of(SCHEMES)] = next(iter(SCHEMES))
     substeps: Annotated[int, Field(ge=1, le=MOST_SUBSTEPS)] = 1
+    path: Annotated[int, Field(ge=0, le=MOST_PATHS)] = 0
 
 
 class MarketTable(Table):
@@ -213,6 +263,7 @@ TABLES: dict[str, type[Table]] = {
     "": MarketFile,
     "market": MarketTable,
     "clock": ClockTable,
+    "clock.timetable": TimetableTable,
     "simulation": Simulation,
     "factors": Factors,
     "instruments": Instruments,
@@ -226,11 +277,22 @@ MUST_BE: dict[str, str] = {
     "market.seed": "a whole number from 0 to 2^64 - 1",
     "clock": "a table [clock] with a start",
     "clock.start": f'a time with its offset from UTC such as {EXAMPLE_TIME}, or "now"',
+    "clock.end": f"a time after clock.start, such as {EXAMPLE_TIME}",
     "clock.step": f'a text such as "{EXAMPLE_STEP}", "100ms" or "5min"',
     "clock.calendar": '"24/7" or a calendar of exchange_calendars such as "XNYS"',
     "clock.overnight_variance": "a number from 0 to 100 (0.5: a night has the variance of half a session)",
+    "clock.timetable": "a table [clock.timetable], as `pseudofeed market freeze` writes it",
+    "clock.timetable.regular_session": 'a text such as "390min"',
+    "clock.timetable.until": f"a time such as {EXAMPLE_TIME}",
+    "clock.timetable.weekdays": 'a text such as "Mon Tue Wed Thu Fri"',
+    "clock.timetable.hours": 'a list of texts such as "2026-03-02 14:30/21:00"',
+    "clock.timetable.hours[]": 'a text such as "2026-03-02 14:30/21:00"',
+    "clock.timetable.days": 'a list of texts such as "2026-04-03 closed"',
+    "clock.timetable.days[]": 'a text such as "2026-04-03 closed" or "2026-11-27 14:30/18:00"',
+    "clock.timetable.source": "a text",
     "simulation": "a table [simulation]",
-    "simulation.scheme": '"euler" or "qe"',
+    "simulation.scheme": " or ".join(f'"{name}"' for name in SCHEMES),
+    "simulation.path": "a whole number from 0 to 2^32 - 1",
     "simulation.substeps": f"a whole number from 1 to {MOST_SUBSTEPS}",
     "factors": "a table [factors] with names and volatilities",
     "factors.names": "a list of texts, one for each factor",
@@ -244,6 +306,7 @@ MUST_BE: dict[str, str] = {
     "factors.drifts[]": "a number from -100 to 100 (0.05 is 5 % a year)",
     "instruments": "a table [instruments] with a count, or a list, or both",
     "instruments.count": f"a whole number from 0 to {MOST_INSTRUMENTS}",
+    "instruments.drift": " or ".join(f'"{name}"' for name in DRIFTS),
     "instruments.defaults": "a table [instruments.defaults] of parameters",
     "instruments.list": "a list of tables [[instruments.list]]",
     "instruments.list[]": "a table [[instruments.list]] with a symbol",

@@ -10,95 +10,78 @@ import difflib
 import json
 import os
 import time
+import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from pseudofeed.errors import MarketFileError, UnknownSymbol
-from pseudofeed.market.clock import ALWAYS_OPEN, Clock
-from pseudofeed.market.file import MOST_FACTORS, NOW
-from pseudofeed.market.mistakes import market_file_error, read_market_file
-from pseudofeed.market.parameters import LOADING, PARAMETERS, Parameter, draw
-from pseudofeed.market.sample import drawn_symbols, sample_tables
-from pseudofeed.market.specification import Specification, differences, fingerprint_of, specification_of
-from pseudofeed.times import EXAMPLE_TIME, format_step, format_time, parse_step, parse_time
+from pseudofeed.errors import MarketFileError, MarketWarning, UnknownSymbol
+from pseudofeed.market.clock import Clock
+from pseudofeed.market.drawing import draw_instruments
+from pseudofeed.market.exchange import ALWAYS_OPEN
+from pseudofeed.market.file import MOST_FACTORS, MOST_PATHS, NOW
+from pseudofeed.market.mistakes import read_market_file
+from pseudofeed.market.parameters import FactorParameters, InstrumentParameters, SimulationParameters
+from pseudofeed.market.sample import sample_tables
+from pseudofeed.market.settle import clock_of, load_notes, resolve
+from pseudofeed.market.specification import Specification, differences, fingerprint_of, missing_keys, specification_of
+from pseudofeed.random._random import default_floating_point, path_key
+from pseudofeed.times import EXAMPLE_TIME, format_step, format_time, parse_step
 from pseudofeed.toml_file import parse_toml, read_toml
 
 if TYPE_CHECKING:
-    from pseudofeed.simulate.paths import MarketState, Paths, TickBlock
+    from pseudofeed.simulate.paths import Paths, TickBlock
+    from pseudofeed.simulate.state import MarketState
 
-__all__ = ["FactorParameters", "InstrumentParameters", "Market", "SimulationParameters"]
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class InstrumentParameters:
-    """The parameters of N instruments at K factors; C-contiguous, read-only float64 arrays in the market's order.
-
-    Prices in currency, variances and rates per year, volatilities per square root of a year, rho a correlation.
-    """
-
-    initial_price: Floats
-    initial_variance: Floats
-    drift: Floats
-    kappa: Floats
-    theta: Floats
-    xi: Floats
-    rho: Floats
-    idiosyncratic_volatility: Floats
-    factor_loadings: Floats
-    """(N, K); all others (N,)."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FactorParameters:
-    """K factors: volatilities (K,) per square root of a year, correlations (K, K), drifts (K,) per year; read-only."""
-
-    names: tuple[str, ...]
-    volatilities: Floats
-    correlations: Floats
-    drifts: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class SimulationParameters:
-    """scheme: "euler" or "qe"; each step is walked in `substeps` parts."""
-
-    scheme: str
-    substeps: int
+__all__ = ["Market"]
 
 
 class Market:
-    """Made by `load`, `loads`, `sample` or `from_specification`; equal to another one with the same fingerprint."""
+    """Made by `load`, `loads`, `sample` or `from_specification`; equal to another one with the same fingerprint.
 
-    __slots__ = ("_clock", "_factors", "_fingerprint", "_instruments", "_numbers", "_specification", "_symbols")
+    A market is *settled* when its start is a time and its exchange's calendar has a timetable. Until then it has
+    neither clock nor fingerprint: see `with_start` and `settled`.
+    """
+
+    __slots__ = (
+        *("_clock", "_factors", "_fingerprint", "_frozen", "_instruments", "_names_seed", "_numbers"),
+        *("_specification", "_symbols"),
+    )
 
     _clock: Clock | None
     _factors: FactorParameters
-    _fingerprint: int
+    _fingerprint: int | None
+    _frozen: bool  # the timetable came with the file
     _instruments: InstrumentParameters
+    _names_seed: bool
     _numbers: dict[str, int] | None
     _specification: Specification
     _symbols: tuple[str, ...]
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Market:
-        """The market of a TOML file. Raises MarketFileError with all its mistakes; LibraryError if it has an
-        exchange's calendar and exchange_calendars is not installed."""
-        return cls._read(read_toml(Path(path), MarketFileError), file=str(Path(path)), check_calendar=True)
+    @default_floating_point
+    def load(cls, path: str | os.PathLike[str], *, settle: bool = True) -> Market:
+        """The market of a TOML file.
+
+        With an exchange's calendar exchange_calendars is asked now for its timetable, unless the file has one. settle:
+        False leaves that, and all that the library might find wrong, to `settled`, so that a market which has a
+        timetable elsewhere needs no library. Raises MarketFileError with all the file's mistakes, LibraryError where
+        the library is needed and not installed. Warns (MarketWarning) of what is allowed but hardly meant.
+        """
+        file = str(Path(path))
+        return cls._read(read_toml(Path(path), MarketFileError), file=file, ask_library=True, settle=settle)
 
     @classmethod
+    @default_floating_point
     def loads(cls, text: str, *, file: str = "<string>") -> Market:
         """The market of a TOML text; `file` is its name in errors. Raises as `load` does."""
-        return cls._read(parse_toml(text, file=file, error=MarketFileError), file=file, check_calendar=True)
+        return cls._read(parse_toml(text, file=file, error=MarketFileError), file=file, ask_library=True)
 
     @classmethod
+    @default_floating_point
     def sample(
         cls,
         *,
@@ -116,51 +99,72 @@ class Market:
         if not 1 <= factors <= MOST_FACTORS:
             raise MarketFileError(f"Market.sample: factors: found {factors}; must be from 1 to {MOST_FACTORS}")
         tables = sample_tables(instruments=instruments, factors=factors, seed=seed, name=name, step=step, start=start)
-        return cls._read(tables, file="Market.sample", check_calendar=False)
+        return cls._read(tables, file="Market.sample", ask_library=False)
 
     @classmethod
+    @default_floating_point
     def from_specification(cls, specification: Mapping[str, object]) -> Market:
-        """The market again that has this specification. Raises MarketFileError if it is none."""
-        return cls._read(specification, file="specification", check_calendar=False)
-
-    @classmethod
-    def _read(cls, tables: Mapping[str, object], *, file: str, check_calendar: bool) -> Market:
-        specification = specification_of(read_market_file(tables, file=file, check_calendar=check_calendar))
-        symbols, instruments = _draw_instruments(specification, file)
-        market = cls._of(specification, symbols, instruments)
-        if check_calendar and specification["clock"]["calendar"] != ALWAYS_OPEN:
-            clock = market.with_start(time.time_ns()).clock if market.start_is_now else market.clock
-            try:
-                _ = clock.year_ns
-            except MarketFileError as problem:
-                raise MarketFileError(f"{file}: {problem}") from None
+        """The market again that has this specification; no default is filled in, and no library asked. Raises
+        MarketFileError if it is none, or not complete."""
+        market = cls._read(specification, file="specification", ask_library=False)
+        missing = missing_keys(specification, market._specification)
+        if missing:
+            raise MarketFileError(f"specification: it is not complete: {', '.join(missing)} is missing")
         return market
 
     @classmethod
-    def _of(cls, specification: Specification, symbols: tuple[str, ...], instruments: InstrumentParameters) -> Market:
+    def _read(cls, tables: Mapping[str, object], *, file: str, ask_library: bool, settle: bool = True) -> Market:
+        ask_library = ask_library and settle
+        specification = specification_of(read_market_file(tables, file=file, check_calendar=ask_library))
+        symbols, instruments = draw_instruments(specification, file)
+        own: Any = tables["market"]
+        frozen = specification["clock"]["timetable"] is not None
+        try:
+            market = cls._of(specification, symbols, instruments, frozen=frozen, names_seed="seed" in own)
+            if ask_library:
+                # A start of "now" is settled later, but what is wrong with the calendar is said now.
+                settled = market.with_start(time.time_ns()) if market.start_is_now else market.settled()
+                market = market if market.start_is_now else settled
+                for note in load_notes(settled):
+                    warnings.warn(MarketWarning(f"{file}: {note}"), stacklevel=3)
+        except MarketFileError as problem:
+            raise MarketFileError(f"{file}: {problem}") from None
+        return market
+
+    @classmethod
+    def _of(
+        cls,
+        specification: Specification,
+        symbols: tuple[str, ...],
+        instruments: InstrumentParameters,
+        *,
+        frozen: bool,
+        names_seed: bool,
+    ) -> Market:
         market = cls.__new__(cls)
         factors: Any = specification["factors"]
-        clock: Any = specification["clock"]
-        start = None if clock["start"] == NOW else parse_time(clock["start"])
+        clock = clock_of(specification)
         values = {
             "_specification": specification,
             "_symbols": symbols,
             "_numbers": None,
             "_instruments": instruments,
-            "_fingerprint": fingerprint_of(specification),
-            "_clock": None
-            if start is None
-            else Clock(start, parse_step(clock["step"]), clock["calendar"], clock.get("overnight_variance", 0.0)),
-            "_factors": FactorParameters(
-                names=tuple(factors["names"]),
-                volatilities=_read_only(factors["volatilities"]),
-                correlations=_read_only(factors["correlations"]),
-                drifts=_read_only(factors["drifts"]),
-            ),
+            "_frozen": frozen,
+            "_names_seed": names_seed,
+            "_clock": clock,
+            "_fingerprint": None if clock is None else fingerprint_of(specification),
+            "_factors": FactorParameters.of(factors),
         }
         for name, value in values.items():
             object.__setattr__(market, name, value)
         return market
+
+    def _with(self, table: str, **values: object) -> Market:
+        """The same market with other values in one table, of those that no parameter is drawn from."""
+        specification = {**self._specification, table: {**self._specification[table], **values}}
+        return self._of(
+            specification, self._symbols, self._instruments, frozen=self._frozen, names_seed=self._names_seed
+        )
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Market is immutable: cannot set {name}")
@@ -171,23 +175,35 @@ class Market:
 
     @property
     def seed(self) -> int:
-        """The key of all random numbers, 0 to 2^64 - 1."""
+        """The key of the drawn parameters, and of path 0's random numbers: 0 to 2^64 - 1."""
         return int(str(self._specification["market"]["seed"]))
+
+    @property
+    def path(self) -> int:
+        """The number of the path: one market's paths have the same parameters and other shocks."""
+        return int(str(self._specification["simulation"]["path"]))
 
     @property
     def key(self) -> int:
         """The key of the simulation's random numbers, 0 to 2^64 - 1: that of the market's path."""
-        return self.seed
+        return path_key(self.seed, self.path)
+
+    @property
+    def names_seed(self) -> bool:
+        """Whether the file names its seed; else it is 0, as in every other file that names none."""
+        return self._names_seed
 
     @property
     def specification(self) -> Specification:
-        """A copy of the canonical specification, JSON-able: every default filled in, distributions not drawn."""
+        """A copy of the specification, JSON-able: every default filled in, distributions not drawn."""
         copy: Specification = json.loads(json.dumps(self._specification))
         return copy
 
     @property
     def fingerprint(self) -> int:
-        """64 bits of a hash of the specification: the same for the same ticks."""
+        """64 bits of a hash of the specification: the same for the same ticks. Raises as `clock` does."""
+        if self._fingerprint is None:
+            raise self._unsettled()
         return self._fingerprint
 
     @property
@@ -209,29 +225,82 @@ class Market:
         return SimulationParameters(table["scheme"], table["substeps"])
 
     @property
+    def step_ns(self) -> int:
+        """The step, ns; known before the market is settled."""
+        return parse_step(str(self._specification["clock"]["step"]))
+
+    @property
     def start_is_now(self) -> bool:
         """Whether the start is still "now", to be settled by `with_start`."""
-        return self._clock is None
+        return self._specification["clock"]["start"] == NOW
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the timetable came with the file, or with the specification."""
+        return self._frozen
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the market has a clock and a fingerprint."""
+        return self._clock is not None
 
     @property
     def clock(self) -> Clock:
-        """The clock. Raises MarketFileError while the start is still "now"."""
+        """The clock. Raises MarketFileError while the market is not settled."""
         if self._clock is None:
-            raise MarketFileError(
+            raise self._unsettled()
+        return self._clock
+
+    @property
+    def last_step(self) -> int | None:
+        """The last step, where the market has an end (`clock.end`); None: it has none. Raises as `clock` does."""
+        return self.clock.last_step
+
+    def _unsettled(self) -> MarketFileError:
+        if self.start_is_now:
+            return MarketFileError(
                 f'market {self.name}: clock.start is "now", which is settled when the market is first fed; to '
                 f"simulate it before, set a time such as {EXAMPLE_TIME}, or call with_start(ns)"
             )
-        return self._clock
+        return MarketFileError(f"market {self.name}: its timetable is not resolved yet: call settled()")
 
     def with_start(self, start_ns: int) -> Market:
-        """The same market from `start_ns` (ns since the epoch, UTC) on.
+        """The same market from `start_ns` (ns since the epoch, UTC) on, settled.
 
-        It is rounded down to whole microseconds if the step is a whole number of them, for the store's sake.
+        It is rounded down to whole microseconds if the step is a whole number of them, for the store's sake. An
+        exchange's calendar is resolved from there on, but for a timetable that came with the file. Raises as `settled`.
         """
-        step_ns = parse_step(str(self._specification["clock"]["step"]))
-        whole_ns = start_ns - start_ns % 1000 if step_ns % 1000 == 0 else start_ns
-        clock = {**self._specification["clock"], "start": format_time(whole_ns)}
-        return self._of({**self._specification, "clock": clock}, self._symbols, self._instruments)
+        whole_ns = start_ns - start_ns % 1000 if self.step_ns % 1000 == 0 else start_ns
+        timetable = self._specification["clock"]["timetable"] if self._frozen else None
+        return self._with("clock", start=format_time(whole_ns), timetable=timetable).settled()
+
+    def settled(self) -> Market:
+        """The same market with its timetable, which exchange_calendars is asked for where there is none yet.
+
+        Raises LibraryError where it is not installed, MarketFileError where it can't make the calendar, or the start is
+        still "now".
+        """
+        if self.start_is_now:
+            raise self._unsettled()
+        if self._clock is not None:
+            return self
+        return self._with("clock", timetable=resolve(self._specification).to_table())
+
+    def continuing(self, registered: Mapping[str, Mapping[str, object]]) -> Market:
+        """This market with what the registered specification of its name has settled: its start, where this one's is
+        "now", and its timetable, where none came with the file. So whether it is the same market depends on no
+        library."""
+        clock, known = self._specification["clock"], registered["clock"]
+        start = known["start"] if self.start_is_now else clock["start"]
+        timetable = known["timetable"] if not self._frozen and clock["calendar"] != ALWAYS_OPEN else clock["timetable"]
+        return self._with("clock", start=start, timetable=timetable)
+
+    def with_path(self, path: int) -> Market:
+        """Path `path` of the same market, 0 to 2^32 - 1: the same parameters, independent shocks. To be fed, it needs a
+        name of its own. Raises ValueError."""
+        if isinstance(path, bool) or not isinstance(path, int) or not 0 <= path <= MOST_PATHS:
+            raise ValueError(f"path: found {path!r}, must be a whole number from 0 to {MOST_PATHS}")
+        return self._with("simulation", path=path)
 
     def number_of(self, symbol: str) -> int:
         """The instrument's number. Raises UnknownSymbol with the symbols close to it."""
@@ -245,6 +314,13 @@ class Market:
         hint = f"did you mean {' or '.join(close)}?" if close else f"it has {', '.join(self._symbols[:5])}"
         more = ", ..." if not close and len(self._symbols) > 5 else ""
         raise UnknownSymbol(f'market {self.name} has no instrument "{symbol}"; {hint}{more}')
+
+    def changes(self, registered: Mapping[str, Mapping[str, object]], fingerprint: int) -> list[str]:
+        """Why this is not the registered market of its name, as lines of `difference`; none if it goes on with it."""
+        market = self.continuing(registered)
+        if market.is_settled and market.fingerprint == fingerprint:
+            return []
+        return market.difference(registered) or ["the specification"]
 
     def difference(self, other_specification: Mapping[str, object]) -> list[str]:
         """What makes the other specification (the older one) another market than this:
@@ -260,19 +336,22 @@ class Market:
         instruments: ArrayLike | None = None,
         state: MarketState | None = None,
         threads: int | None = None,
+        path: int | None = None,
     ) -> Iterator[TickBlock]:
-        """The ticks from `start_step` on, block after block of `block_steps`, without end if `steps` is None.
+        """The ticks from `start_step` on, block after block of `block_steps`; to the market's end, or without end, if
+        `steps` is None.
 
         instruments: ascending numbers of those to simulate (the blocks' columns); all by default. state: a block's
         `state`, from before `start_step`, to go on from instead of from the start. The ticks are the same bits however
         they are cut, and whatever `threads`: at most so many work on a block; None: one for each core that the process
-        may use, as far as a block's work is worth it. Memory is bounded by the block. Raises ValueError naming the
-        argument, MarketFileError while the start is "now", SimulationError where a price or a time leaves its range.
+        may use, as far as a block's work is worth it. path: as in `with_path`; None: the market's own. Memory is
+        bounded by the block. Raises ValueError naming the argument, MarketFileError while the market is not settled,
+        SimulationError where a price or a time leaves its range, or a step lies beyond the market's end.
         """
         from pseudofeed.simulate.stream import stream
 
         return stream(
-            self,
+            self if path is None else self.with_path(path),
             start_step=start_step,
             steps=steps,
             block_steps=block_steps,
@@ -281,74 +360,45 @@ class Market:
             threads=threads,
         )
 
-    def simulate(self, steps: int, *, threads: int | None = None) -> Paths:
-        """The start and the steps 1 to `steps` of every instrument and factor, in memory; threads and errors as in
-        `stream`."""
+    def simulate(self, steps: int | None = None, *, threads: int | None = None, path: int | None = None) -> Paths:
+        """The start and the steps 1 to `steps` of every instrument and factor, in memory; None: to the market's end.
+        threads, path and errors as in `stream`; ValueError for None where the market has no end."""
         from pseudofeed.simulate.stream import simulate
 
-        return simulate(self, steps, threads=threads)
+        return simulate(self if path is None else self.with_path(path), steps, threads=threads)
 
     def store_problem(self) -> str | None:
         """Why PostgreSQL, whose times are whole microseconds, can't hold this market's ticks; None if it can."""
-        step_ns = parse_step(str(self._specification["clock"]["step"]))
         where = f"market {self.name}: clock."
         limit = "which is PostgreSQL's limit, so it can be fed and cached but not stored"
-        if step_ns % 1000:
-            return f"{where}step {format_step(step_ns)} is not a whole number of microseconds, {limit}"
+        if self.step_ns % 1000:
+            return f"{where}step {format_step(self.step_ns)} is not a whole number of microseconds, {limit}"
         if self._clock is not None and self._clock.start_ns % 1000:
             return f"{where}start {format_time(self._clock.start_ns)} is not at a whole microsecond, {limit}"
         return None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Market) and self._fingerprint == other._fingerprint
+        if not isinstance(other, Market) or self._fingerprint != other._fingerprint:
+            return False
+        return self._fingerprint is not None or self._specification == other._specification
 
     def __hash__(self) -> int:
         return hash(self._fingerprint)
 
     def __repr__(self) -> str:
+        fingerprint = "not settled" if self._fingerprint is None else f"fingerprint={self._fingerprint:#018x}"
         return (
             f"Market(name={self.name!r}, instruments={len(self._symbols)}, factors={len(self.factors.names)}, "
-            f"fingerprint={self.fingerprint:#018x})"
+            f"{fingerprint})"
         )
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Market.from_specification, (self.specification,)
+        return _again, (self.specification, self._frozen, self._names_seed)
 
 
-def _read_only(values: object) -> Floats:
-    array = np.ascontiguousarray(values, dtype=np.float64)
-    array.flags.writeable = False
-    return array
-
-
-def _draw_instruments(specification: Specification, file: str) -> tuple[tuple[str, ...], InstrumentParameters]:
-    """Symbols and parameters. Raises MarketFileError naming each draw that left its parameter's range."""
-    table: Any = specification["instruments"]
-    rows, defaults, seed = table["list"], table["defaults"], int(str(specification["market"]["seed"]))
-    listed = [row["symbol"] for row in rows]
-    symbols = (*listed, *drawn_symbols(table["count"], set(listed)))
-    mistakes: list[str] = []
-
-    def drawn(parameter: Parameter, loading: int | None = None) -> Floats:
-        def pick(value: Any) -> Any:
-            return value if loading is None else value[loading]
-
-        name = parameter.name
-        own = {number: pick(row[name]) for number, row in enumerate(rows) if name in row}
-        result = draw(parameter, pick(defaults[name]), own, seed=seed, instruments=len(symbols), loading=loading)
-        if result.outside.size:
-            number = int(result.outside[0])
-            key = f"instruments.list[{number}].{name}" if number in own else f"instruments.defaults.{name}"
-            more = f" (and for {result.outside.size - 1} more)" if result.outside.size > 1 else ""
-            mistakes.append(
-                f"{key}{'' if loading is None else f'[{loading}]'}: drawn {float(result.values[number])!r} for "
-                f"instrument {symbols[number]}{more}; must be {parameter.allowed}: give the distribution low and high"
-            )
-        return result.values
-
-    values = {parameter.name: drawn(parameter) for parameter in PARAMETERS}
-    loadings = [drawn(LOADING, k) for k in range(len(defaults["factor_loadings"]))]
-    if mistakes:
-        raise market_file_error(file, mistakes)
-    values["factor_loadings"] = np.stack(loadings, axis=1)
-    return symbols, InstrumentParameters(**{name: _read_only(array) for name, array in values.items()})
+def _again(specification: Specification, frozen: bool, names_seed: bool) -> Market:
+    """The market that was pickled, which also knows what its file said."""
+    market = Market.from_specification(specification)
+    object.__setattr__(market, "_frozen", frozen)
+    object.__setattr__(market, "_names_seed", names_seed)
+    return market

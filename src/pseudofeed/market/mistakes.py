@@ -17,14 +17,13 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from pseudofeed.errors import MarketFileError
-from pseudofeed.market.clock import ALWAYS_OPEN, check_calendar_name
-from pseudofeed.market.file import DISTRIBUTIONS, MOST_FACTORS, MOST_INSTRUMENTS, MUST_BE, TABLES, MarketFile
+from pseudofeed.market.correlations import ROUNDING, covariance_root, factor_covariance, repaired
+from pseudofeed.market.exchange import ALWAYS_OPEN, check_calendar_name
+from pseudofeed.market.file import DISTRIBUTIONS, MOST_FACTORS, MOST_INSTRUMENTS, MUST_BE, NOW, TABLES, MarketFile
+from pseudofeed.market.timetable import DAY_NS
+from pseudofeed.times import parse_step, parse_time
 
-__all__ = ["SMALLEST_EIGENVALUE", "key_text", "market_file_error", "read_market_file"]
-
-SMALLEST_EIGENVALUE = -1e-9
-"""A correlation matrix's eigenvalues may be this far below zero: room for the rounding of entries typed with 10 digits
-or computed in double precision (eigenvalues of a singular 64 x 64 one come out at -1e-15)."""
+__all__ = ["key_text", "market_file_error", "read_market_file"]
 
 _MOST_LINES = 50
 
@@ -153,20 +152,7 @@ class _Together:
         if names is not None:
             self._check_factors(names)
         self._check_instruments(None if names is None else len(names))
-        calendar = self._good("clock", "calendar")
-        if check_calendar and calendar is not None:
-            try:
-                check_calendar_name(calendar)
-            except ValueError as problem:
-                self._add(("clock", "calendar"), f"found {_found(calendar)}; it is {problem}")
-
-        night = self._good("clock", "overnight_variance")
-        if night and (calendar or ALWAYS_OPEN) == ALWAYS_OPEN and ("clock", "calendar") not in self._bad:
-            self._add(
-                ("clock", "overnight_variance"),
-                f'found {_found(night)}; must be 0 with the calendar "{ALWAYS_OPEN}", which has no nights: set '
-                "clock.calendar to an exchange's",
-            )
+        self._check_clock(check_calendar=check_calendar)
 
     def _add(self, key: Key, text: str) -> None:
         self._mistakes.append((key, text))
@@ -184,6 +170,41 @@ class _Together:
                 return None
             value = value[part]
         return value
+
+    def _check_clock(self, *, check_calendar: bool) -> None:
+        calendar, timetable = self._good("clock", "calendar"), self._good("clock", "timetable")
+        if check_calendar and calendar is not None and not self._has("clock", "timetable"):
+            try:
+                check_calendar_name(calendar)
+            except ValueError as problem:
+                self._add(("clock", "calendar"), f"found {_found(calendar)}; it is {problem}")
+        always_open = (calendar or ALWAYS_OPEN) == ALWAYS_OPEN and ("clock", "calendar") not in self._bad
+        night = self._good("clock", "overnight_variance")
+        if night and always_open:
+            self._add(
+                ("clock", "overnight_variance"),
+                f'found {_found(night)}; must be 0 with the calendar "{ALWAYS_OPEN}", which has no nights: set '
+                "clock.calendar to an exchange's",
+            )
+        if timetable is not None and always_open:
+            self._add(
+                ("clock", "timetable"),
+                f'found a table; there must be none with the calendar "{ALWAYS_OPEN}": set clock.calendar to an '
+                "exchange's, or to any name of your own",
+            )
+        step = self._good("clock", "step")
+        if step is not None and calendar is not None and not always_open and parse_step(step) > DAY_NS:
+            self._add(
+                ("clock", "step"),
+                f"found {_found(step)}; must be at most 1d with an exchange's calendar, where 1d is a whole session",
+            )
+        start, end = self._good("clock", "start"), self._good("clock", "end")
+        if start is not None and end is not None and start != NOW and parse_time(end) <= parse_time(start):
+            self._add(("clock", "end"), f"found {_found(end)}; must be after clock.start, {_found(start)}")
+
+    def _has(self, table: str, key: str) -> bool:
+        found = self._raw.get(table)
+        return isinstance(found, Mapping) and found.get(key) is not None
 
     def _check_factors(self, names: list[str]) -> None:
         self._check_unique(("factors", "names"), dict(enumerate(names)))
@@ -211,22 +232,27 @@ class _Together:
             return
         before = len(self._mistakes)
         for i, row in enumerate(rows):
-            if row[i] != 1:
+            if abs(row[i] - 1) > ROUNDING:
                 self._add((*key, i, i), f"found {_found(row[i])}; must be 1 on the diagonal")
             for j in range(i):
-                if row[j] != rows[j][i]:
+                if abs(row[j] - rows[j][i]) > ROUNDING:
                     self._add(
                         (*key, i, j),
                         f"found {_found(row[j])}, but {_found(rows[j][i])} at [{j}][{i}]; the matrix must be symmetric",
                     )
         if len(self._mistakes) > before:
             return
-        smallest = float(np.linalg.eigvalsh(np.array(rows, dtype=np.float64))[0])
-        if smallest < SMALLEST_EIGENVALUE:
+        volatilities = self._good("factors", "volatilities")
+        if volatilities is None or len(volatilities) != factors:
+            volatilities = [1.0] * factors
+        matrix = repaired(np.array(rows, dtype=np.float64), unit_diagonal=True)
+        try:
+            covariance_root(factor_covariance(np.array(volatilities, dtype=np.float64), matrix))
+        except ValueError as problem:
             self._add(
                 key,
-                f"found a matrix whose smallest eigenvalue is {smallest:.6g}; must be positive semi-definite (no "
-                f"eigenvalue below {SMALLEST_EIGENVALUE:g}): such correlations can't all hold at once",
+                f"found a matrix that is {problem}; such correlations can't all hold at once: "
+                "pseudofeed.nearest_correlation gives the nearest ones that can",
             )
 
     def _check_instruments(self, factors: int | None) -> None:

@@ -1,8 +1,10 @@
-"""The parameters of an instrument: their allowed ranges, their built-in distributions, and how they are drawn.
+"""The parameters of an instrument, each declared once: range, built-in distribution, and how it is drawn.
+
+The market file's models, the arrays, the native rows and the store's columns follow from PARAMETERS.
 
 A parameter of an instrument is a number or a distribution (a table of the canonical specification). A draw is a pure
 function of (seed, instrument number, parameter number), so an instrument's parameters do not depend on what others are
-given, nor on the order of a file. Parameter numbers are the places in PARAMETERS; factor loading k is 16 + k.
+given, nor on the order of a file. The numbers stand in csrc/random/counters.h.
 """
 
 from __future__ import annotations
@@ -10,32 +12,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pseudofeed.random import _random
 
 __all__ = [
+    "DRIFTS",
     "LOADING",
-    "MOST_SUBSTEPS",
     "PARAMETERS",
-    "SCHEMES",
     "Drawn",
+    "FactorParameters",
+    "InstrumentParameters",
     "Parameter",
+    "SimulationParameters",
     "Value",
     "default_loadings",
     "draw",
 ]
 
-SCHEMES = ("euler", "qe")
-MOST_SUBSTEPS = 65_536
+DRIFTS = ("total", "alpha")
+"""What `drift` means: the whole of an instrument's drift, or what is left of it beside the factors'."""
 
+Floats = NDArray[np.float64]
 Value = float | Mapping[str, object]
 """A number, or a table with the key `distribution`."""
 
-_DRAW_PURPOSE = 2  # the counter's purpose word: 0 instruments' shocks, 1 factors' shocks, 2 parameters
-_FIRST_LOADING = 16
 _KINDS = {"normal": ("mean", "deviation"), "lognormal": ("median", "deviation"), "uniform": ("low", "high")}
 
 
@@ -89,6 +94,68 @@ def default_loadings(factors: int) -> list[Value]:
     return [first, *[other] * (factors - 1)]
 
 
+class InstrumentParameters:
+    """The parameters of N instruments at K factors: an attribute for each of PARAMETERS, (N,), and `factor_loadings`,
+    (N, K); C-contiguous, read-only float64 arrays in the market's order.
+
+    Prices in currency, variances and rates per year, volatilities per square root of a year, rho a correlation. `drift`
+    is always the total one: with `drift = "alpha"` the factors' premia are in it.
+    """
+
+    __slots__ = ("_arrays",)
+
+    def __init__(self, **arrays: ArrayLike) -> None:
+        names = [parameter.name for parameter in (*PARAMETERS, LOADING)]
+        assert sorted(arrays) == sorted(names)
+        self._arrays = {name: _read_only(arrays[name]) for name in names}
+
+    @property
+    def arrays(self) -> Mapping[str, NDArray[np.float64]]:
+        """The arrays by name, in the order of PARAMETERS."""
+        return MappingProxyType(self._arrays)
+
+    def __getattr__(self, name: str) -> NDArray[np.float64]:
+        if name in self.__slots__:  # not initialised yet
+            raise AttributeError(name)
+        try:
+            return self._arrays[name]
+        except KeyError:
+            raise AttributeError(f"an instrument has no parameter {name!r}") from None
+
+    def __dir__(self) -> list[str]:
+        return [*object.__dir__(self), *self._arrays]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FactorParameters:
+    """K factors: volatilities (K,) per square root of a year, correlations (K, K), drifts (K,) per year; read-only."""
+
+    names: tuple[str, ...]
+    volatilities: Floats
+    correlations: Floats
+    drifts: Floats
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any]) -> FactorParameters:
+        """Those of a specification's table."""
+        arrays = {name: _read_only(table[name]) for name in ("volatilities", "correlations", "drifts")}
+        return cls(names=tuple(table["names"]), **arrays)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationParameters:
+    """scheme: "euler" or "qe"; each step is walked in `substeps` parts."""
+
+    scheme: str
+    substeps: int
+
+
+def _read_only(values: ArrayLike) -> NDArray[np.float64]:
+    array = np.ascontiguousarray(values, dtype=np.float64)
+    array.flags.writeable = False
+    return array
+
+
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """values: (N,) float64. outside: the numbers of the instruments whose value is not allowed."""
@@ -97,6 +164,7 @@ class Drawn:
     outside: NDArray[np.intp]
 
 
+@_random.default_floating_point
 def draw(
     parameter: Parameter, default: Value, own: Mapping[int, Value], *, seed: int, instruments: int, loading: int | None
 ) -> Drawn:
@@ -104,7 +172,7 @@ def draw(
 
     loading: the factor's number if the parameter is a factor loading.
     """
-    number = PARAMETERS.index(parameter) if loading is None else _FIRST_LOADING + loading
+    number = _random.PARAMETER_NUMBERS[parameter.name] if loading is None else _random.FIRST_LOADING_NUMBER + loading
     kinds = np.empty(instruments, dtype=object)
     table = np.empty((4, instruments))  # the kind's two arguments, low, high
     kinds[:], table[:] = _arguments(default)[0], np.reshape(_arguments(default)[1], (4, 1))
@@ -118,9 +186,9 @@ def draw(
         first, second, low, high = table[:, ids]
         words = ids.astype(np.uint32)
         if kind == "uniform":
-            drawn = first + (second - first) * _random.uniforms(seed, words, number, _DRAW_PURPOSE)[0]
+            drawn = first + (second - first) * _random.uniforms(seed, words, number, _random.PARAMETER_PURPOSE)[0]
         else:
-            normals = _random.standard_normals(seed, words, number, _DRAW_PURPOSE)[0]
+            normals = _random.standard_normals(seed, words, number, _random.PARAMETER_PURPOSE)[0]
             drawn = first + second * normals if kind == "normal" else first * _random.exp(second * normals)
         values[ids] = np.minimum(np.maximum(drawn, low), high)
     allowed = (values >= parameter.lowest) & (values <= parameter.highest)

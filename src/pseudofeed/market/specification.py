@@ -1,50 +1,120 @@
-"""The canonical specification: one text for one market, however its file was written.
+"""The specification: one text for one market, however its file was written; and the fingerprint, a hash of it.
 
-Every default is filled in, distributions stay distributions, times are UTC, steps stand in their largest unit, numbers
-that may have a fraction are floats, and an instrument of the list keeps only what differs from the defaults. So the
-fingerprint does not depend on the order of keys, on 1 or 1.0, or on whether a default was written out.
+A specification is complete. Every default is filled in, distributions stay distributions, times are UTC, steps stand in
+their largest unit, numbers that may have a fraction are floats, an instrument of the list keeps only what differs from
+the defaults, and an exchange's calendar has its timetable. It is read back without filling anything in, so it means the
+same to every version that can read it.
+
+What is hashed is not the specification but its *hashed form*, a list of parts. A part whose effect is neutral is left
+out whole, never in pieces. So a feature that comes later, as a part of its own with a neutral value, changes the
+fingerprint of no market that does not use it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from pydantic import BaseModel
 
-from pseudofeed.market.clock import ALWAYS_OPEN
+from pseudofeed.market.correlations import repaired
 from pseudofeed.market.file import ClockTable, Factors, Instruments, MarketFile, Parameters
-from pseudofeed.market.parameters import PARAMETERS, Value, default_loadings
+from pseudofeed.market.parameters import DRIFTS, LOADING, PARAMETERS, Value, default_loadings
+from pseudofeed.market.timetable import Timetable
 
-__all__ = ["Specification", "canonical_json", "differences", "fingerprint_of", "specification_of"]
+__all__ = [
+    "PARTS",
+    "Part",
+    "Specification",
+    "canonical_json",
+    "differences",
+    "fingerprint_of",
+    "hashed_form",
+    "missing_keys",
+    "specification_of",
+]
 
 Specification = dict[str, dict[str, object]]
 """A market file's tables, complete; JSON-able."""
 
-_MODEL = 1  # the law and the arithmetic: another number when the same specification would give other ticks
+_MODEL = 2  # the law and the arithmetic: another number when the same specification would give other ticks
 _FINGERPRINT_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the hashed form. of: what a specification says of it, JSON-able. neutral: what it says where the part
+    has no effect, or None if it always has one. A neutral part is left out."""
+
+    name: str
+    of: Callable[[Specification], object]
+    neutral: object = None
+
+
+def _keys(table: str, *keys: str) -> Callable[[Specification], object]:
+    return lambda specification: {key: specification[table][key] for key in keys}
+
+
+def _timetable_hash(specification: Specification) -> str:
+    table: Any = specification["clock"]["timetable"]
+    return "" if table is None else Timetable.of_table(table).sha256
+
+
+PARTS: tuple[Part, ...] = (
+    Part("market", _keys("market", "name", "seed")),
+    Part("clock", _keys("clock", "start", "step", "calendar")),
+    Part("simulation", _keys("simulation", "scheme", "substeps")),
+    Part("factors", _keys("factors", "names", "volatilities", "correlations", "drifts")),
+    Part("instruments", _keys("instruments", "count", "defaults", "list")),
+    Part("end", _keys("clock", "end"), neutral={"end": None}),
+    Part("timetable", _timetable_hash, neutral=""),
+    Part("nights", _keys("clock", "overnight_variance"), neutral={"overnight_variance": 0.0}),
+    Part("path", _keys("simulation", "path"), neutral={"path": 0}),
+    Part("drift", _keys("instruments", "drift"), neutral={"drift": DRIFTS[0]}),
+)
+
+
+def hashed_form(specification: Specification) -> dict[str, object]:
+    """{"model": 2, **parts}, without those that are neutral."""
+    parts = {part.name: (part.of(specification), part.neutral) for part in PARTS}
+    return {"model": _MODEL} | {name: value for name, (value, neutral) in parts.items() if value != neutral}
+
+
+def fingerprint_of(specification: Specification) -> int:
+    """The first 8 bytes, big-endian, of the SHA-256 of the hashed form's canonical JSON."""
+    text = canonical_json(hashed_form(specification))
+    return int.from_bytes(hashlib.sha256(text.encode("ascii")).digest()[:_FINGERPRINT_BYTES], "big")
+
+
+def canonical_json(value: Mapping[str, object]) -> str:
+    """JSON with sorted keys and no spaces, ASCII only; floats as the shortest text that reads back the same."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def specification_of(file: MarketFile) -> Specification:
     return {
         "market": {"name": file.market.name, "seed": file.market.seed},
         "clock": _clock(file.clock),
-        "simulation": {"scheme": file.simulation.scheme, "substeps": file.simulation.substeps},
+        "simulation": file.simulation.model_dump(),
         "factors": _factors(file.factors),
         "instruments": _instruments(file.instruments, len(file.factors.names)),
     }
 
 
-def canonical_json(specification: Specification) -> str:
-    """JSON with sorted keys and no spaces, ASCII only; floats as the shortest text that reads back the same."""
-    return json.dumps(specification, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
-def fingerprint_of(specification: Specification) -> int:
-    """The first 8 bytes, big-endian, of the SHA-256 of the canonical JSON of {"model": 1, **specification}."""
-    text = canonical_json({"model": _MODEL, **specification})  # type: ignore[dict-item]  # the model is a number
-    return int.from_bytes(hashlib.sha256(text.encode("ascii")).digest()[:_FINGERPRINT_BYTES], "big")
+def missing_keys(given: Mapping[str, object], complete: Specification) -> list[str]:
+    """The keys that a specification lacks: those that reading it as a market file would fill in."""
+    missing: list[str] = []
+    for name, table in complete.items():
+        own = given.get(name)
+        missing += [f"{name}.{key}" for key in table if not isinstance(own, Mapping) or key not in own]
+    instruments: Any = given.get("instruments")
+    known = instruments.get("defaults", {}) if isinstance(instruments, Mapping) else {}
+    names = [parameter.name for parameter in (*PARAMETERS, LOADING)]
+    return missing + [f"instruments.defaults.{name}" for name in names if name not in known]
 
 
 def differences(old: object, new: object, key: str = "") -> list[str]:
@@ -93,17 +163,14 @@ def _value(value: object) -> Value:
 
 
 def _clock(clock: ClockTable) -> dict[str, object]:
-    table: dict[str, object] = {"start": clock.start, "step": clock.step, "calendar": clock.calendar}
-    if clock.calendar != ALWAYS_OPEN:  # only an exchange has nights
-        table["overnight_variance"] = _float(clock.overnight_variance)
-    return table
+    table: dict[str, object] = clock.model_dump()
+    return table | {"overnight_variance": _float(clock.overnight_variance)}
 
 
 def _factors(factors: Factors) -> dict[str, object]:
     count = len(factors.names)
-    correlations = factors.correlations
-    if correlations is None:
-        correlations = [[float(i == j) for j in range(count)] for i in range(count)]
+    given = np.eye(count) if factors.correlations is None else np.array(factors.correlations, dtype=np.float64)
+    correlations = repaired(given, unit_diagonal=True).tolist()
     return {
         "names": list(factors.names),
         "volatilities": [_float(value) for value in factors.volatilities],
@@ -119,21 +186,21 @@ def _given(parameters: Parameters, factors: int) -> dict[str, object]:
         value = getattr(parameters, parameter.name)
         if value is not None:
             given[parameter.name] = _value(value)
-    loadings = parameters.factor_loadings
+    loadings = getattr(parameters, LOADING.name)
     if isinstance(loadings, list):
-        given["factor_loadings"] = [_value(loading) for loading in loadings]
+        given[LOADING.name] = [_value(loading) for loading in loadings]
     elif loadings is not None:
-        given["factor_loadings"] = [_value(loadings)] * factors
+        given[LOADING.name] = [_value(loadings)] * factors
     return given
 
 
 def _instruments(instruments: Instruments, factors: int) -> dict[str, object]:
     defaults: dict[str, object] = {parameter.name: parameter.default for parameter in PARAMETERS}
-    defaults["factor_loadings"] = default_loadings(factors)
+    defaults[LOADING.name] = default_loadings(factors)
     defaults |= _given(instruments.defaults, factors)
     rows = []
     for instrument in instruments.list:
         own = _given(instrument, factors)
         differing = {name: value for name, value in own.items() if value != defaults[name]}
         rows.append({"symbol": instrument.symbol, **differing})
-    return {"count": instruments.count, "defaults": defaults, "list": rows}
+    return {"count": instruments.count, "drift": instruments.drift, "defaults": defaults, "list": rows}

@@ -89,12 +89,14 @@ cdef extern from "publish/producer.h" namespace "pseudofeed::publish" nogil:
         @staticmethod
         Status create(const Library& library, const Properties& properties, ProducerOptions options,
                       unique_ptr[CProducer]* producer)
-        cbool ask(int timeout_ms)
+        void close()
+        Status ask(int timeout_ms, cbool* answered)
         Status begin(const int64_t* steps, const int64_t* ahead, const int64_t* next_offsets)
         Status begin_factors(int64_t step, int64_t next_offset)
         Status publish(const Ticks& block, int timeout_ms, cbool* done)
         Status publish_factors(const Factors& block, int timeout_ms, cbool* done)
         int64_t factor_step()
+        int64_t factor_messages()
         Status poll()
         Status flush(int timeout_ms, int64_t* left)
         Counts counts()
@@ -186,7 +188,10 @@ cdef class MockCluster:
 
 
 cdef class NativeProducer:
-    """csrc/publish/producer.h for Python; producer.py has the class that users meet."""
+    """csrc/publish/producer.h for Python; producer.py has the class that users meet.
+
+    The native producer lives as long as this object: whoever is in a call holds a reference to it.
+    """
 
     cdef unique_ptr[CProducer] _producer
     cdef Py_ssize_t _instruments
@@ -226,17 +231,23 @@ cdef class NativeProducer:
         self._partitions = partition_count
         self._factors = factors
 
+    def __dealloc__(self):
+        with nogil:
+            self._producer.reset()
+
     cdef CProducer* _open(self) except NULL:
         if self._producer.get() == NULL:
-            raise ValueError("the producer is closed")
+            raise ValueError("this producer was never made")
         return self._producer.get()
 
     def ask(self, int timeout_ms):
         """Whether the server has answered a question for the topic within that time."""
         cdef CProducer* producer = self._open()
-        cdef cbool answered
+        cdef cbool answered = False
+        cdef Status status
         with nogil:
-            answered = producer.ask(timeout_ms)
+            status = producer.ask(timeout_ms, &answered)
+        check(status)
         return answered
 
     def begin(self, const int64_t[::1] steps, const int64_t[::1] ahead, const int64_t[::1] next_offsets):
@@ -248,12 +259,15 @@ cdef class NativeProducer:
         if steps.shape[0] != self._partitions or ahead.shape[0] != self._partitions or (
                 next_offsets is not None and next_offsets.shape[0] != self._partitions):
             raise ValueError(f"each array must have {self._partitions} entries")
-        cdef Status status = self._open().begin(&steps[0], &ahead[0], offsets)
+        cdef CProducer* producer = self._open()
+        cdef Status status
+        with nogil:
+            status = producer.begin(&steps[0], &ahead[0], offsets)
         check(status)
 
     def publish(self, int64_t first_step, const int64_t[::1] times, const double[:, ::1] prices,
                 const double[:, ::1] variances, int32_t partition, int timeout_ms):
-        """Enqueue; False where the queue is full after `timeout_ms`, and the same call again goes on. partition: whose
+        """Enqueue; False where that was not done within `timeout_ms`, and the same call again goes on. partition: whose
         instruments alone the columns are, or -1."""
         cdef CProducer* producer = self._open()
         cdef Py_ssize_t steps = times.shape[0]
@@ -281,11 +295,15 @@ cdef class NativeProducer:
 
     def begin_factors(self, int64_t step, int64_t next_offset):
         """The last step that the factor topic holds, and the offset that its next message must get; -1: any."""
-        check(self._open().begin_factors(step, next_offset))
+        cdef CProducer* producer = self._open()
+        cdef Status status
+        with nogil:
+            status = producer.begin_factors(step, next_offset)
+        check(status)
 
     def publish_factors(self, int64_t first_step, const int64_t[::1] times, const double[:, ::1] increments,
                         const double[:, ::1] levels, int timeout_ms):
-        """Enqueue; False where the queue is full after `timeout_ms`, and the same call again goes on."""
+        """Enqueue; False where that was not done within `timeout_ms`, and the same call again goes on."""
         cdef CProducer* producer = self._open()
         cdef Py_ssize_t steps = times.shape[0]
         for name, array in (("increments", increments), ("levels", levels)):
@@ -308,7 +326,15 @@ cdef class NativeProducer:
 
     def factor_step(self):
         """The last step of the factors that is acknowledged; 0: none."""
-        return self._open().factor_step()
+        cdef CProducer* producer = self._open()
+        cdef int64_t step
+        with nogil:
+            step = producer.factor_step()
+        return step
+
+    def factor_messages(self):
+        """Messages of factors handed to librdkafka."""
+        return self._open().factor_messages()
 
     def poll(self):
         """Serve the delivery reports that have come in; raise what stands."""
@@ -347,7 +373,11 @@ cdef class NativeProducer:
 
     def last_error(self):
         """What librdkafka last said about its connections; "" if nothing."""
-        return self._open().last_error().decode("utf-8", "replace")
+        cdef CProducer* producer = self._open()
+        cdef string text
+        with nogil:
+            text = producer.last_error()
+        return text.decode("utf-8", "replace")
 
     def message_steps(self, int32_t partition):
         """Steps of a full message of the partition; 0 where it has no instruments."""
@@ -356,5 +386,7 @@ cdef class NativeProducer:
         return self._open().message_steps(partition)
 
     def close(self):
+        """End at once. A call that another thread is in ends soon, with PublishError; so does every later one."""
+        cdef CProducer* producer = self._open()
         with nogil:
-            self._producer.reset()
+            producer.close()

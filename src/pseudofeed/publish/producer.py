@@ -54,7 +54,7 @@ MESSAGE_BYTES = 320
 """What a queued message of one tick takes in librdkafka: 200 for its administration, and the allocator's share."""
 
 SLICE_MS = 100
-"""The longest native call: Python's signal handlers run between two of them."""
+"""The longest native call, however large the block: Python's signal handlers run between two of them."""
 
 _REFUSED = {
     "transactional.id": "the feed resumes from the topic's end and does not use transactions",
@@ -151,7 +151,7 @@ class Producer:
     the partition of each instrument. fingerprint: the market's. mode: "block", messages of at most `block_ticks` ticks;
     or "tick", a message each, its value in `encoding`, "sbe" or "json". factor_topic: of one partition, where the K =
     `factors` factors go; "": nowhere. `queue_bytes` is the memory budget of what is queued and under way. A context
-    manager: leaving it flushes (10 s at most) unless an exception is under way, then closes.
+    manager: leaving it flushes (10 s at most) unless an exception is under way, then closes. Any thread may call.
 
     Raises SettingsError for properties that librdkafka refuses, PublishError where a step of a partition's
     instruments does not fit a message. Every later failure is a PublishError with partition, steps and librdkafka's
@@ -266,6 +266,11 @@ class Producer:
         """The last step of the factors that is acknowledged; 0: none."""
         return self._native.factor_step()
 
+    @property
+    def factor_messages(self) -> int:
+        """Messages of factors that were handed to librdkafka."""
+        return self._native.factor_messages()
+
     def flush(self, timeout: float = 10.0) -> int:
         """Send what is queued and wait for its acknowledgement, at most `timeout` seconds; messages that are left."""
         deadline = time.monotonic() + timeout
@@ -316,7 +321,8 @@ class Producer:
             raise self.give_up(f"nothing moved for {self._stall_seconds:g} s")
 
     def close(self) -> None:
-        """End at once; what is not acknowledged is given up."""
+        """End at once; what is not acknowledged is given up. Any thread may call it, more than once: a call that
+        another thread is in, and every later one but those that read counts, raises PublishError."""
         self._native.close()
 
     def __enter__(self) -> Self:

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pseudofeed.errors import LibraryError, ServerError
+from pseudofeed.errors import ServerError
+from pseudofeed.records.arrow import arrow_library
 from pseudofeed.settings import Connections
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ArrowConnection", "arrow_library"]
-
-
-def arrow_library(name: str = "pyarrow") -> ModuleType:
-    """Raises LibraryError naming what to install."""
-    try:
-        return import_module(name)
-    except ImportError:
-        raise LibraryError(f"arrow=True needs {name.split('.')[0]}: pip install 'pseudofeed[arrow]'") from None
+__all__ = ["ArrowConnection"]
 
 
 class ArrowConnection:
@@ -36,8 +27,8 @@ class ArrowConnection:
         ServerError."""
         # With parameters the driver would prepare the statement, and plan it without knowing the times.
         text = query % {name: f"'{value}'" if isinstance(value, str) else value for name, value in values.items()}
-        driver = arrow_library("adbc_driver_postgresql.dbapi")
-        arrow_library()
+        arrow_library(needed_for="arrow=True")
+        driver = arrow_library("adbc_driver_postgresql.dbapi", needed_for="arrow=True")
         for attempt in (1, 2):
             try:
                 if self._connection is None:

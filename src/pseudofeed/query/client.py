@@ -25,8 +25,9 @@ from pseudofeed.cache.subscriber import Wanted, pushed_quotes
 from pseudofeed.encode import instrument_partitions
 from pseudofeed.errors import UnknownMarket
 from pseudofeed.market import Market
+from pseudofeed.market.parameters import PARAMETERS
 from pseudofeed.moments import Every, Moment, bar_length, nanoseconds
-from pseudofeed.query.arrow import ArrowConnection, arrow_library
+from pseudofeed.query.arrow import ArrowConnection
 from pseudofeed.query.frames import (
     QuoteArrays,
     TickArrays,
@@ -34,12 +35,15 @@ from pseudofeed.query.frames import (
     factor_frame,
     quote_frame,
     tick_frame,
+    tick_table,
 )
 from pseudofeed.query.simulated import simulated_factors, simulated_ticks
-from pseudofeed.query.stored import BARS, TICKS, read_bars, read_factors, read_newest, window
+from pseudofeed.query.stored import BARS, TICKS, bars_window, read_bars, read_factors, read_newest, window
+from pseudofeed.records import TICK
+from pseudofeed.records.arrow import arrow_schema
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
-from pseudofeed.store.history import read_instrument
+from pseudofeed.store.history import read_member
 from pseudofeed.store.registry import StoredMarket, read_stored_market
 
 if TYPE_CHECKING:
@@ -177,34 +181,34 @@ class Client:
         """The ticks of one instrument with start <= time < end, by time.
 
         Index: time, a DatetimeIndex in UTC. Columns: price and variance (per year; float64, the exact doubles).
-        arrays: TickArrays. arrow: a pyarrow.Table (time, price, variance), read through ADBC.
+        arrays: TickArrays. arrow: a pyarrow.Table (time, price, variance), read through ADBC;
+        its time is in microseconds, or in nanoseconds where the market's step needs them.
         source: "store", or "simulation" for the same bits simulated again, whatever the store has; that needs an end.
         Raises UnknownSymbol, UnknownMarket if the store does not have the market, ServerError, SettingsError,
         LibraryError where pyarrow or ADBC's driver is missing, ValueError.
         """
         if arrays and arrow:
             raise ValueError("arrays and arrow: only one of them")
+        schema = arrow_schema(TICK, self._market.clock.grain_ns, identified=False) if arrow else None
         number = self._market.number_of(symbol)
         start_ns, end_ns = _moments(start, end)
         if _checked(source) == "simulation":
             found = simulated_ticks(self._market, number, start_ns, end_ns)
-        elif arrow:
+        elif schema is not None:
             values: dict[str, int | str] = {
                 "id": int(self._in_store().instrument_ids[number]),
                 **window(start_ns, end_ns),
             }
-            return self._arrow.read(TICKS, values)
+            return self._arrow.read(TICKS, values).cast(schema)
         else:
             read = self._from_store(
-                lambda connection: read_instrument(
-                    connection, self._in_store(), number, start_ns=start_ns, end_ns=end_ns
+                lambda connection: read_member(
+                    connection, self._in_store(), TICK, number, start_ns=start_ns, end_ns=end_ns
                 )
             )
-            found = TickArrays(read.time, read.price, read.variance)
-        if arrow:
-            library = arrow_library()
-            time = library.array(found.time, library.timestamp("ns", tz="UTC"))
-            return library.table({"time": time, "price": found.price, "variance": found.variance})
+            found = TickArrays(read.time, read["price"], read["variance"])
+        if schema is not None:
+            return tick_table(found, schema)
         return found if arrays else tick_frame(found)
 
     @overload
@@ -228,7 +232,8 @@ class Client:
         """Bars of one instrument that open at start <= time < end, computed by SQL from the stored ticks.
 
         every: the bars' length, such as "1min" (also s, h, d, ms, us) or a timedelta; they open at whole multiples of
-        it since 1970-01-01 UTC, and a tick at an opening time belongs to the bar that it opens. Index: these times, a
+        it since 1970-01-01 UTC, and a tick at an opening time belongs to the bar that it opens; but one at the close of
+        trading, of a session or before its lunch break, to the bar before. Index: these times, a
         DatetimeIndex in UTC, ascending. Columns: Open, High, Low, Close (float64), Volume (int64: the number of ticks).
         A bar without a tick is left out, and each bar is whole, but for the newest while ticks still come. arrow: a
         pyarrow.Table (opening, open, high, low, close, ticks). Raises as `ticks`.
@@ -239,12 +244,10 @@ class Client:
             None if moment is None else -(-moment // every_ns) * every_ns for moment in _moments(start, end)
         )
         instrument_id = int(self._in_store().instrument_ids[number])
+        values = bars_window(self._market.clock, instrument_id, every_ns, start_ns, end_ns)
         if arrow:
-            values: dict[str, int | str] = {"id": instrument_id, "every": every_ns // 1000, **window(start_ns, end_ns)}
             return self._arrow.read(BARS, values)
-        opening, *prices, ticks = self._from_store(
-            lambda connection: read_bars(connection, instrument_id, every_ns, start_ns, end_ns)
-        )
+        opening, *prices, ticks = self._from_store(lambda connection: read_bars(connection, values))
         return bar_frame(opening, prices, ticks)
 
     def factors(
@@ -263,14 +266,11 @@ class Client:
         return factor_frame(self._market.factors.names, *found)
 
     def instruments(self) -> pd.DataFrame:
-        """The market's instruments, index symbol: number, partition, the parameters (rates and variances per year), and
-        `loading_<factor>` for each factor."""
+        """The market's instruments, index symbol: number, partition, the parameters (rates and variances per year; the
+        drift is the total one), and `loading_<factor>` for each factor."""
         parameters = self._market.instruments
         columns: dict[str, object] = {"number": np.arange(len(self._market.symbols)), "partition": self._partitions}
-        for name in (
-            "initial_price", "initial_variance", "drift", "kappa", "theta", "xi", "rho", "idiosyncratic_volatility",
-        ):  # fmt: skip
-            columns[name] = getattr(parameters, name)
+        columns |= {parameter.name: parameters.arrays[parameter.name] for parameter in PARAMETERS}
         for k, factor in enumerate(self._market.factors.names):
             columns[f"loading_{factor}"] = parameters.factor_loadings[:, k]
         return pd.DataFrame(columns, index=pd.Index(self._market.symbols, name="symbol", dtype="object"))

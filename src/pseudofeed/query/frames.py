@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,19 @@ from numpy.typing import NDArray
 
 from pseudofeed.cache.reader import CachedQuotes
 
-__all__ = ["QuoteArrays", "TickArrays", "bar_frame", "factor_frame", "quote_frame", "tick_frame", "time_index"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "QuoteArrays",
+    "TickArrays",
+    "bar_frame",
+    "factor_frame",
+    "quote_frame",
+    "tick_frame",
+    "tick_table",
+    "time_index",
+]
 
 Floats = NDArray[np.float64]
 
@@ -67,6 +80,15 @@ def quote_frame(quotes: QuoteArrays) -> pd.DataFrame:
 
 def tick_frame(ticks: TickArrays) -> pd.DataFrame:
     return pd.DataFrame({"price": ticks.price, "variance": ticks.variance}, index=time_index(ticks.time))
+
+
+def tick_table(ticks: TickArrays, schema: pa.Schema) -> pa.Table:
+    """schema: `arrow_schema` of ticks without symbol and sequence."""
+    import pyarrow as pa
+
+    time_type = schema.field("time").type
+    time = ticks.time if time_type.unit == "ns" else ticks.time // 1000
+    return pa.table([pa.array(time).view(time_type), pa.array(ticks.price), pa.array(ticks.variance)], schema=schema)
 
 
 def bar_frame(opening: NDArray[np.int64], prices: Sequence[Floats], ticks: NDArray[np.int64]) -> pd.DataFrame:

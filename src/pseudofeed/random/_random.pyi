@@ -1,9 +1,26 @@
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Words = NDArray[np.uint32]
+Function = TypeVar("Function", bound=Callable[..., Any])
 
+INSTRUMENT_PURPOSE: int
+FACTOR_PURPOSE: int
+PARAMETER_PURPOSE: int
+VARIANCE_PURPOSE: int
+PATH_PURPOSE: int
+SUBSTEP_SHIFT: int
+MOST_SUBSTEPS: int
+NIGHT_MARK: int
+PARAMETER_NUMBERS: dict[str, int]
+FIRST_LOADING_NUMBER: int
+
+def default_floating_point(function: Function) -> Function: ...
+def path_key(seed: int, path: int) -> int: ...
 def philox4x32(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, int, int, int]: ...
 def standard_normals(seed: int, ids: Words, step: int, purpose: int) -> tuple[Floats, Floats]: ...
 def uniforms(seed: int, ids: Words, step: int, purpose: int) -> tuple[Floats, Floats]: ...

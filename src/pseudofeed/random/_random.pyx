@@ -1,18 +1,46 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Draws, elementary functions and the Cholesky factor: arrays in, arrays out, one call with the GIL released."""
 
+import functools
+
 import numpy as np
 
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stddef cimport size_t
+from libcpp.memory cimport unique_ptr
 
 from pseudofeed._status cimport Status, check
 
 
+cdef extern from "floating_point.h" namespace "pseudofeed" nogil:
+    cdef cppclass _DefaultFloatingPoint "pseudofeed::DefaultFloatingPoint":
+        pass
+
+cdef extern from "random/counters.h" namespace "pseudofeed::random" nogil:
+    enum:
+        instrument_purpose
+        factor_purpose
+        parameter_purpose
+        variance_purpose
+        path_purpose
+        substep_shift
+        most_substeps
+        initial_price_number
+        initial_variance_number
+        drift_number
+        kappa_number
+        theta_number
+        xi_number
+        rho_number
+        idiosyncratic_volatility_number
+        first_loading_number
+    const uint64_t night_mark
+
 cdef extern from "random/arrays.h" namespace "pseudofeed::random" nogil:
-    void philox_of(const uint32_t* counter, uint64_t seed, uint32_t* out)
-    void normals_of(uint64_t seed, const uint32_t* ids, size_t count, uint64_t step, uint32_t purpose, double* z0, double* z1)
-    void uniforms_of(uint64_t seed, const uint32_t* ids, size_t count, uint64_t step, uint32_t purpose, double* u1, double* u2)
+    void philox_of(const uint32_t* counter, uint64_t key, uint32_t* out)
+    void normals_of(uint64_t key, const uint32_t* ids, size_t count, uint64_t step, uint32_t purpose, double* z0, double* z1)
+    void uniforms_of(uint64_t key, const uint32_t* ids, size_t count, uint64_t step, uint32_t purpose, double* u1, double* u2)
+    uint64_t key_of_path(uint64_t seed, uint32_t path)
     void exponentials_of(const double* x, size_t count, double* out)
     void exponentials_minus_1_of(const double* x, size_t count, double* out)
     void logarithms_of(const double* x, size_t count, double* out)
@@ -20,6 +48,49 @@ cdef extern from "random/arrays.h" namespace "pseudofeed::random" nogil:
 
 cdef extern from "random/cholesky.h" namespace "pseudofeed::random" nogil:
     Status _cholesky "pseudofeed::random::cholesky"(const double* covariance, size_t factors, double* root) except +
+
+
+# The fields of the counter, as csrc/random/counters.h defines them.
+INSTRUMENT_PURPOSE = instrument_purpose
+FACTOR_PURPOSE = factor_purpose
+PARAMETER_PURPOSE = parameter_purpose
+VARIANCE_PURPOSE = variance_purpose
+PATH_PURPOSE = path_purpose
+SUBSTEP_SHIFT = substep_shift
+MOST_SUBSTEPS = most_substeps
+NIGHT_MARK = night_mark
+PARAMETER_NUMBERS = {
+    "initial_price": initial_price_number,
+    "initial_variance": initial_variance_number,
+    "drift": drift_number,
+    "kappa": kappa_number,
+    "theta": theta_number,
+    "xi": xi_number,
+    "rho": rho_number,
+    "idiosyncratic_volatility": idiosyncratic_volatility_number,
+}
+FIRST_LOADING_NUMBER = first_loading_number
+
+
+def path_key(uint64_t seed, uint32_t path):
+    """The key (64 bits) of a market's path, 0 to 2^32 - 1, by csrc/random/counters.h; that of path 0 is the seed."""
+    return key_of_path(seed, path)
+
+
+def default_floating_point(function):
+    """Decorate a function whose Python and NumPy arithmetic decides bits: in this thread it rounds to nearest and keeps subnormal
+    numbers, whatever a library has set. Its caller gets its own environment back. Native functions need none: they do it themselves."""
+
+    @functools.wraps(function)
+    def inside(*arguments, **named):
+        cdef unique_ptr[_DefaultFloatingPoint] environment
+        environment.reset(new _DefaultFloatingPoint())
+        try:
+            return function(*arguments, **named)
+        finally:
+            environment.reset()
+
+    return inside
 
 
 def philox4x32(counter, key):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +27,36 @@ def array(name: str, value: ArrayLike, shape: tuple[int, ...], *, low: float = -
         allowed = "finite numbers" if low == -np.inf and high == np.inf else f"finite numbers in [{low:g}, {high:g}]"
         raise ValueError(f"{where} is {given[index]:g}; allowed are {allowed}")
     return np.ascontiguousarray(np.broadcast_to(given, shape), dtype=np.float64)
+
+
+def check_labels(what: str, *arguments: tuple[str, object, int]) -> None:
+    """Refuse pandas' Series and DataFrames that name the same things in another order: they would be paired by place.
+
+    arguments: (name, value, axis). A default index, 0, 1, 2, ..., is no label. Raises ValueError.
+    """
+    pandas = sys.modules.get("pandas")  # nobody has a Series without it
+    if pandas is None:
+        return
+    first: tuple[str, list[object]] | None = None
+    for name, value, axis in arguments:
+        if not isinstance(value, pandas.Series | pandas.DataFrame) or axis >= value.ndim:
+            continue
+        index = value.axes[axis]
+        if isinstance(index, pandas.RangeIndex) and index.start == 0 and index.step == 1:
+            continue
+        labels = index.tolist()
+        if first is None:
+            first = name, labels
+        elif labels != first[1]:
+            place = f" (its {'index' if axis == 0 else 'columns'})" if value.ndim == 2 else ""
+            raise ValueError(
+                f"{name}{place}: labels of the {what} are {_some(labels)}, but those of {first[0]} are "
+                f"{_some(first[1])}; give both in one order, e.g. by reindex, or give arrays"
+            )
+
+
+def _some(labels: list[object]) -> str:
+    return ", ".join(map(str, labels[:5])) + (", ..." if len(labels) > 5 else "")
 
 
 def integer(name: str, value: int, *, low: int, high: int = 2**63 - 1) -> int:

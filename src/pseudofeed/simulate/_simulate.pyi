@@ -3,17 +3,26 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Words = NDArray[np.uint32]
+Flags = NDArray[np.uint8]
+
+LOWEST_PRICE: float
+HIGHEST_PRICE: float
 
 def instruction_set() -> str: ...
-def factor_paths(
-    lower: Floats,
-    drift_dt: Floats,
-    sqrt_dt: float,
-    seed: int,
+def walk_factors(
+    root: Floats,
+    drift: Floats,
+    key: int,
     first_step: int,
-    level_state: Floats,
+    dt: Floats,
+    level: Floats,
     increments: Floats,
     levels: Floats,
+    shocks: Floats | None = None,
+    night_shocks: Floats | None = None,
+    *,
+    nights: Flags | None = None,
+    night_dt: float = 0.0,
 ) -> None: ...
 
 class Heston:
@@ -29,19 +38,24 @@ class Heston:
         idiosyncratic_volatility: Floats,
         factor_loadings: Floats,
         factor_covariance: Floats,
-        dt: float,
-        seed: int,
+        key: int,
         scheme: str,
         substeps: int,
     ) -> None: ...
     def walk(
         self,
         first_step: int,
+        dt: Floats,
         shocks: Floats,
-        price: Floats,
-        variance: Floats,
+        state: Floats,
         prices: Floats | None = None,
         variances: Floats | None = None,
         *,
+        nights: Flags | None = None,
+        night_dt: float = 0.0,
+        night_shocks: Floats | None = None,
+        old_prices: Floats | None = None,
+        old_variances: Floats | None = None,
         threads: int = 1,
-    ) -> None: ...
+    ) -> int: ...
+    def may_fail(self, steps: int, dt: float, shock_sums: Floats, state: Floats) -> bool: ...

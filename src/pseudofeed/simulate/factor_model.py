@@ -7,68 +7,55 @@ file can't ask; it holds the repaired matrix itself.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pseudofeed.market.correlations import ROUNDING, check_form, covariance_root, factor_covariance, repaired
 from pseudofeed.random import _random
 from pseudofeed.simulate import _simulate
-from pseudofeed.simulate._arguments import Floats, array, integer, outputs, year_fraction
+from pseudofeed.simulate._arguments import Floats, array, check_labels, integer, outputs, year_fraction
 
 __all__ = ["FactorModel", "nearest_correlation", "simulate_factor_returns"]
 
-_SMALLEST_EIGENVALUE = -1e-9  # as in a market file: room for the rounding of typed entries
-
 
 class FactorModel:
-    """K factors with all that is constant over a run derived once.
+    """K factors with all that does not depend on a step's length derived once.
 
     volatilities (K,): per square root of a year, >= 0. correlations (K, K): symmetric, unit diagonal, positive
-    semi-definite (a rank-deficient matrix is fine). drifts (K,): per year. dt: years.
+    semi-definite (a rank-deficient matrix is fine); what rounding did to it is repaired. drifts (K,): per year. key:
+    of the draws, 64 bits.
 
-    Raises ValueError naming the argument and the index; for a matrix that is not positive semi-definite, with its
-    smallest eigenvalue.
+    Raises ValueError naming the argument and the index, and for a matrix that is not positive semi-definite the entry
+    that shows it.
     """
 
+    @_random.default_floating_point
     def __init__(
-        self, volatilities: ArrayLike, correlations: ArrayLike, *, dt: float, seed: int, drifts: ArrayLike | None = None
+        self, volatilities: ArrayLike, correlations: ArrayLike, *, key: int, drifts: ArrayLike | None = None
     ) -> None:
+        check_labels(
+            "factors",
+            ("volatilities", volatilities, 0),
+            ("correlations", correlations, 0),
+            ("correlations", correlations, 1),
+            ("drifts", drifts, 0),
+        )
         count = np.asarray(volatilities).size
-        self.dt = year_fraction(dt)
-        self.seed = integer("seed", seed, low=0, high=2**64 - 1)
+        self.key = key
         self.volatilities = array("volatilities", volatilities, (count,), low=0.0)
-        self.correlations = array("correlations", correlations, (count, count), low=-1.0, high=1.0)
+        self.correlations = _correlations(correlations, count)
         self.drifts = array("drifts", 0.0 if drifts is None else drifts, (count,))
-        _check_form(self.correlations)
-        smallest = _smallest_eigenvalue(self.correlations)
-        if smallest < _SMALLEST_EIGENVALUE:
-            raise ValueError(
-                f"correlations is not positive semi-definite: its smallest eigenvalue is {smallest:g}; "
-                "nearest_correlation() makes the nearest matrix that is, and nearest=True takes it"
-            )
-        # Element by element, never by BLAS: these bits decide every tick's.
-        with np.errstate(over="ignore"):
-            self.covariance = np.ascontiguousarray(
-                self.volatilities[:, None] * self.correlations * self.volatilities[None, :]
-            )
+        self.covariance = factor_covariance(self.volatilities, self.correlations)
         if not np.isfinite(self.covariance).all():
             largest = int(np.argmax(self.volatilities))
             raise ValueError(f"volatilities[{largest}] is {self.volatilities[largest]:g}: its square is no double")
-        self._root = _random.cholesky(self.covariance)
-        self._drift_dt = self.drifts * self.dt
-        self._sqrt_dt = math.sqrt(self.dt)
-
-    def paths(self, first_step: int, levels: Floats, increments_out: Floats, levels_out: Floats) -> None:
-        """Fill increments and levels, (T, K) each, from first_step; `levels` (K,) is the state before, moved on
-        to that after."""
-        _simulate.factor_paths(
-            self._root, self._drift_dt, self._sqrt_dt, self.seed, first_step, levels, increments_out, levels_out
-        )
-
-    def shocks(self, increments: Floats) -> Floats:
-        """The increments less their drift, (T, K): what instruments load on."""
-        return np.ascontiguousarray(increments - self._drift_dt)
+        try:
+            self.root = covariance_root(self.covariance)
+        except ValueError as problem:
+            raise ValueError(
+                f"correlations is {problem}; nearest_correlation() makes the nearest matrix that is, and nearest=True "
+                "takes it"
+            ) from None
 
 
 def simulate_factor_returns(
@@ -94,7 +81,8 @@ def simulate_factor_returns(
     drifts : (K,), per year; zeros where not given.
     nearest : where the correlations are not positive semi-definite, take `nearest_correlation` of them instead of
         raising. Its last bits may differ between machines.
-    out : float64 arrays (increments, levels) to fill, each (T, K).
+    out : float64 arrays (increments, levels) to fill, each (T, K). As they were after any error; Ctrl-C leaves them
+        partly filled.
 
     Returns
     -------
@@ -107,29 +95,37 @@ def simulate_factor_returns(
     steps = integer("steps", steps, low=1)
     if nearest:
         correlations = nearest_correlation(correlations)
-    model = FactorModel(volatilities, correlations, dt=dt, seed=seed, drifts=drifts)
-    shape = (steps, len(model.volatilities))
-    increments, levels = outputs(out, shape)
-    model.paths(1, np.zeros(shape[1]), increments, levels)
+    dt, key = year_fraction(dt), integer("seed", seed, low=0, high=2**64 - 1)
+    model = FactorModel(volatilities, correlations, key=key, drifts=drifts)
+    count = len(model.volatilities)
+    increments, levels = outputs(out, (steps, count))
+    _simulate.walk_factors(
+        model.root, model.drifts, key, 1, np.broadcast_to(dt, steps), np.zeros(count), increments, levels
+    )
     return increments, levels
 
 
 def nearest_correlation(matrix: ArrayLike) -> Floats:
     """The correlation matrix nearest to `matrix` (K, K) in the Frobenius norm; `matrix` itself if it is one.
 
-    `matrix` must be symmetric with unit diagonal and entries in [-1, 1]; it is what comes of correlations estimated
-    pair by pair, or changed by hand. The result has no eigenvalue below about 1e-10, is symmetric, and has 1 on its
-    diagonal, to the bit. Its last bits may differ between machines: for a market, write it into the market file.
+    `matrix` must be symmetric with unit diagonal and entries in [-1, 1], but for rounding, which is repaired; it is
+    what comes of correlations estimated pair by pair, or changed by hand. The result has no eigenvalue below about
+    1e-10, is symmetric, and has 1 on its diagonal, to the bit. Its last bits may differ between machines: for a market,
+    write it into the market file.
 
     Raises ValueError naming the entry that no correlation matrix may have.
 
     N. J. Higham, "Computing the nearest correlation matrix: a problem from finance", IMA Journal of Numerical
     Analysis 22(3), 2002, algorithm 3.3: alternating projections with Dykstra's correction.
     """
+    check_labels("factors", ("correlations", matrix, 0), ("correlations", matrix, 1))
     count = len(np.atleast_1d(np.asarray(matrix)))
-    given = array("correlations", matrix, (count, count), low=-1.0, high=1.0)
-    _check_form(given)
-    if _smallest_eigenvalue(given) >= 0:
+    given = _correlations(matrix, count)
+    try:
+        covariance_root(given)
+    except ValueError:
+        pass
+    else:
         return given
     nearest, correction = given.copy(), np.zeros_like(given)
     for _ in range(_MOST_PROJECTIONS):
@@ -158,18 +154,8 @@ def _raise_eigenvalues(matrix: Floats, least: float) -> Floats:
     return np.asarray(0.5 * (raised + raised.T), dtype=np.float64)
 
 
-def _smallest_eigenvalue(matrix: Floats) -> float:
-    return float(np.linalg.eigvalsh(matrix)[0]) if len(matrix) else 0.0
-
-
-def _check_form(correlations: Floats) -> None:
-    asymmetric = np.argwhere(correlations != correlations.T)
-    if len(asymmetric):
-        i, j = (int(k) for k in asymmetric[0])
-        raise ValueError(
-            f"correlations[{i}, {j}] is {correlations[i, j]:g} but correlations[{j}, {i}] is {correlations[j, i]:g}"
-        )
-    diagonal = np.flatnonzero(np.diagonal(correlations) != 1.0)
-    if len(diagonal):
-        i = int(diagonal[0])
-        raise ValueError(f"correlations[{i}, {i}] is {correlations[i, i]:g}; the diagonal must be 1")
+def _correlations(given: ArrayLike, count: int) -> Floats:
+    """Correlations (count, count), repaired."""
+    matrix = array("correlations", given, (count, count), low=-1 - ROUNDING, high=1 + ROUNDING)
+    check_form("correlations", matrix, unit_diagonal=True)
+    return repaired(matrix, unit_diagonal=True)

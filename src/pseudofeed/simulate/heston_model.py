@@ -5,12 +5,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pseudofeed.market.parameters import MOST_SUBSTEPS, SCHEMES
+from pseudofeed.market.correlations import check_form, covariance_root, repaired
+from pseudofeed.market.schemes import MOST_SUBSTEPS, SCHEMES
 from pseudofeed.random import _random
 from pseudofeed.simulate import _simulate
-from pseudofeed.simulate._arguments import Floats, array, integer, outputs, thread_count, year_fraction
+from pseudofeed.simulate._arguments import (
+    Floats,
+    array,
+    check_labels,
+    integer,
+    outputs,
+    thread_count,
+    year_fraction,
+)
 
 __all__ = ["simulate_heston_paths"]
+
+_LEAST_TICKS = 131_072  # between two looks at the bound
 
 
 def simulate_heston_paths(
@@ -39,7 +50,8 @@ def simulate_heston_paths(
         dv = κ(θ − v)dt + ξ √v dW_v
         dS / S = μ dt + β·(dF − μ_F dt) + s dW_e + √v dW_S,   corr(dW_S, dW_v) = ρ
 
-    Scalars broadcast over the instruments. All rates are per year.
+    Scalars broadcast over the instruments. All rates are per year. pandas' Series and DataFrames are taken by position,
+    so those that have labels must have the same ones in the same order.
 
     Parameters
     ----------
@@ -50,14 +62,18 @@ def simulate_heston_paths(
     factor_loadings : (N, K); or (K,) where all instruments share them.
     idiosyncratic_volatility : (N,), per square root of a year, >= 0.
     seed : 0 to 2**64 - 1; with the step and the instrument's number it decides every draw.
-    factor_drifts, factor_covariance : (K,) and (K, K), per year. With them E[S_t] = S_0 e^{μt}; without them the
+    factor_drifts, factor_covariance : (K,) and (K, K), per year; the covariance positive semi-definite, and what
+        rounding did to its symmetry is repaired. With them E[S_t] = S_0 e^{μt}; without them the
         increments are taken as a given path, and E[S_t | F] = S_0 e^{μt + β·F_t}.
     scheme : "euler", on log prices with full truncation of the variance: the fastest, biased at coarse steps; or "qe",
         Andersen's quadratic-exponential with martingale correction: good to steps of weeks.
     substeps : each step is walked in so many parts of dt / substeps; the factors move the price in the first of them.
     threads : at most so many; None: one for each core that the process may use, where the work is large enough for
         several. The bits do not depend on it.
-    out : float64 arrays (prices, variances) to fill, each (T+1, N).
+    out : float64 arrays (prices, variances) to fill, each (T+1, N). An error leaves them as they were. To that end, as
+        long as a later step may fail, what they held is kept, which costs memory of their size and a tenth of the time
+        or so. A bound on all possible draws, at the state reached, decides whether one may: some thousand steps of a
+        second cannot, a hundred of a day may. Where nothing can fail any more, Ctrl-C leaves them partly filled.
 
     Returns
     -------
@@ -66,13 +82,35 @@ def simulate_heston_paths(
 
     Raises
     ------
-    ValueError : names the argument, the index and the allowed range. SimulationError : a path left the range of
-        doubles; names instrument and step.
+    ValueError : names the argument, the index and the allowed range. SimulationError : a price left the range of 1e-100
+        to 1e100, or a variance is not finite; names the earliest such step and its lowest instrument. SettingsError :
+        PSEUDOFEED_ISA names no instruction set of this machine.
 
     Lord, Koekkoek and van Dijk, "A comparison of biased simulation schemes for stochastic volatility models",
     Quantitative Finance 10(2), 2010. Andersen, "Simple and efficient simulation of the Heston stochastic volatility
     model", Journal of Computational Finance 11(3), 2008.
     """
+    check_labels(
+        "instruments",
+        ("initial_prices", initial_prices, 0),
+        ("initial_variances", initial_variances, 0),
+        ("drift", drift, 0),
+        ("kappa", kappa, 0),
+        ("theta", theta, 0),
+        ("xi", xi, 0),
+        ("rho", rho, 0),
+        ("idiosyncratic_volatility", idiosyncratic_volatility, 0),
+        # Of loadings that all instruments share the one axis is the factors'.
+        *([("factor_loadings", factor_loadings, 0)] if np.ndim(factor_loadings) == 2 else []),
+    )
+    check_labels(
+        "factors",
+        ("factor_increments", factor_increments, 1),
+        ("factor_loadings", factor_loadings, np.ndim(factor_loadings) - 1),
+        ("factor_drifts", factor_drifts, 0),
+        ("factor_covariance", factor_covariance, 0),
+        ("factor_covariance", factor_covariance, 1),
+    )
     increments = np.asarray(factor_increments, dtype=np.float64)
     if increments.ndim != 2:
         raise ValueError(f"factor_increments: shape {increments.shape}, expected (steps, factors)")
@@ -90,8 +128,12 @@ def simulate_heston_paths(
     threads = thread_count(threads)
     drifts = array("factor_drifts", 0.0 if factor_drifts is None else factor_drifts, (factors,))
     covariance = _covariance(0.0 if factor_covariance is None else factor_covariance, factors)
-    start_price = array("initial_prices", initial_prices, (count,), low=np.finfo(np.float64).tiny)
-    start_variance = array("initial_variances", initial_variances, (count,), low=0.0)
+    state = np.stack(
+        [
+            array("initial_prices", initial_prices, (count,), low=_simulate.LOWEST_PRICE, high=_simulate.HIGHEST_PRICE),
+            array("initial_variances", initial_variances, (count,), low=0.0),
+        ]
+    )
     model = _simulate.Heston(
         ids=np.arange(count, dtype=np.uint32),
         drift=array("drift", drift, (count,)),
@@ -102,26 +144,85 @@ def simulate_heston_paths(
         idiosyncratic_volatility=array("idiosyncratic_volatility", idiosyncratic_volatility, (count,), low=0.0),
         factor_loadings=array("factor_loadings", loadings, (count, factors)),
         factor_covariance=covariance,
-        dt=dt,
-        seed=integer("seed", seed, low=0, high=2**64 - 1),
+        key=integer("seed", seed, low=0, high=2**64 - 1),
         scheme=_scheme(scheme),
         substeps=integer("substeps", substeps, low=1, high=MOST_SUBSTEPS),
     )
     prices, variances = outputs(out, (steps + 1, count))
-    prices[0], variances[0] = start_price, start_variance
-    shocks = np.ascontiguousarray(increments - drifts * dt)
-    model.walk(1, shocks, start_price.copy(), start_variance.copy(), prices[1:], variances[1:], threads=threads)
+    run = _Run(model, dt, _shocks(increments, drifts, dt), state, threads)
+    if out is None:
+        prices[0], variances[0] = state
+        run.walk(prices[1:], variances[1:])
+    else:
+        run.walk_into(prices, variances)
     return prices, variances
+
+
+@_random.default_floating_point
+def _shocks(increments: Floats, drifts: Floats, dt: float) -> Floats:
+    """The factors' increments less their drift, (T, K)."""
+    return np.ascontiguousarray(increments - drifts * dt)
+
+
+class _Run:
+    """A walk through T steps of `dt` years with these shocks (T, K), from a state (2, N) on."""
+
+    def __init__(self, model: _simulate.Heston, dt: float, shocks: Floats, state: Floats, threads: int) -> None:
+        self.model, self.dt, self.shocks, self.state, self.threads = model, dt, shocks, state, threads
+        self.step = 0
+
+    def walk(
+        self, prices: Floats, variances: Floats, old_prices: Floats | None = None, old_variances: Floats | None = None
+    ) -> None:
+        """Fill the next rows; where the old ones are given, keep there what was in them, and put it back after an
+        error."""
+        rows = slice(self.step, self.step + len(prices))
+        self.model.walk(
+            self.step + 1,
+            np.broadcast_to(self.dt, len(prices)),
+            self.shocks[rows],
+            self.state,
+            prices,
+            variances,
+            old_prices=old_prices,
+            old_variances=old_variances,
+            threads=self.threads,
+        )
+        self.step = rows.stop
+
+    def walk_into(self, prices: Floats, variances: Floats) -> None:
+        """Fill the caller's arrays, (T+1, N); as long as a later step may fail, keep what was in them, and put it back
+        after an error."""
+        steps, start = len(self.shocks), self.state.copy()
+        old: Floats | None = None
+        try:
+            while self.step < steps and self._may_fail():
+                # Pages of a new array cost nothing until they are used.
+                old = np.empty((2, *prices.shape)) if old is None else old
+                most = max(steps // 32, _LEAST_TICKS // prices.shape[1], 1)
+                rows = slice(self.step + 1, min(self.step + most, steps) + 1)
+                self.walk(prices[rows], variances[rows], old[0, rows], old[1, rows])
+        except BaseException:
+            if old is not None:
+                done = slice(1, self.step + 1)
+                prices[done], variances[done] = old[0, done], old[1, done]
+            raise
+        prices[0], variances[0] = start
+        self.walk(prices[self.step + 1 :], variances[self.step + 1 :])
+
+    def _may_fail(self) -> bool:
+        left = self.shocks[self.step :]
+        return self.model.may_fail(len(left), self.dt, np.abs(left).sum(axis=0), self.state)
 
 
 def _covariance(given: ArrayLike, factors: int) -> Floats:
     covariance = array("factor_covariance", given, (factors, factors))
-    if not np.array_equal(covariance, covariance.T):
-        raise ValueError("factor_covariance is not symmetric")
+    check_form("factor_covariance", covariance, unit_diagonal=False)
+    covariance = repaired(covariance, unit_diagonal=False)
     try:
-        _random.cholesky(covariance)
+        covariance_root(covariance)
     except ValueError as error:
-        raise ValueError(f"factor_covariance: {error}") from None
+        raise ValueError(f"factor_covariance is {error}") from None
     return covariance
 
 

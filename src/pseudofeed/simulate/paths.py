@@ -3,33 +3,28 @@ in."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pseudofeed.simulate.state import FACTOR_LEVEL, PRICE, VARIANCE, MarketState
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["MarketState", "Paths", "TickBlock"]
+    from pseudofeed.simulate.files.block import Write
+
+__all__ = ["Paths", "TickBlock"]
 
 Floats = NDArray[np.float64]
 
-_ROW_GROUP = 1_048_576  # rows of a Parquet file that are made and written at once; pyarrow's own largest row group
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MarketState:
-    """All that the steps after `step` depend on: prices (N,), variances (N,), factor levels (K,), float64."""
-
-    step: int
-    prices: Floats
-    variances: Floats
-    factor_levels: Floats
+_WRITTEN_AT_ONCE = 1 << 20  # ticks that are given to a file at once, between two looks at the progress
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +32,7 @@ class TickBlock:
     """Consecutive steps of a market: row j is step first_step + j, the columns are instruments in the market's order.
 
     time: int64 (T,), ns since the epoch, UTC. prices, variances: float64 (T, N). factor_increments, factor_levels:
-    float64 (T, K).
+    float64 (T, K). hidden: the scheme's hidden numbers after the last step, (N,) each by name; None: not known.
     """
 
     first_step: int
@@ -46,6 +41,7 @@ class TickBlock:
     variances: Floats
     factor_increments: Floats
     factor_levels: Floats
+    hidden: Mapping[str, Floats] | None = field(default_factory=dict)
 
     @property
     def last_step(self) -> int:
@@ -61,14 +57,24 @@ class TickBlock:
             self.variances[rows],
             self.factor_increments[rows],
             self.factor_levels[rows],
+            self.hidden if not self.hidden or self.first_step + end > self.last_step else None,
         )
 
     @property
     def state(self) -> MarketState:
-        """The state at the last step, a copy: with it `Market.stream` goes on behind this block."""
-        return MarketState(
-            self.last_step, self.prices[-1].copy(), self.variances[-1].copy(), self.factor_levels[-1].copy()
-        )
+        """The state after the last step, a copy: with it `Market.stream` goes on behind this block. Raises ValueError
+        where the block is a part of another and its hidden numbers are not known."""
+        if self.hidden is None:
+            raise ValueError(
+                f"the state after step {self.last_step} is not known: the block is the first part of another"
+            )
+        arrays = {
+            PRICE: self.prices[-1],
+            VARIANCE: self.variances[-1],
+            **self.hidden,
+            FACTOR_LEVEL: self.factor_levels[-1],
+        }
+        return MarketState(self.last_step, {name: array.copy() for name, array in arrays.items()})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,27 +110,55 @@ class Paths:
         return pd.DataFrame(np.hstack([self.prices, self.variances]), index=index, columns=columns)
 
     def to_csv(self, directory: str | Path) -> None:
-        """Write the ticks (not the start): a file an instrument, and factors.csv; see `simulate.files.write_csv`."""
-        from pseudofeed.simulate.files import write_csv
+        """Write the ticks (not the start) into a folder of CSV files, one for each instrument, and factors.csv.
 
-        ticks = self.ticks()
-        write_csv([ticks], directory, symbols=self.symbols, factor_names=self.factor_names, total=ticks.prices.size)
+        Columns: timestamp (ISO 8601, UTC), price, variance. The folder appears complete or not at all. One that is
+        there is replaced as a whole if it is empty or holds only such files. Raises SettingsError if it holds others;
+        see `simulate.files.csv.csv_folder`.
+        """
+        from pseudofeed.simulate.files.csv import csv_folder
+
+        folder = csv_folder(directory, symbols=self.symbols, factor_names=self.factor_names, grain_ns=self._grain_ns)
+        self._write(folder, directory)
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write the ticks (not the start), one row each; see `simulate.files.write_parquet`."""
-        from pseudofeed.simulate.files import write_parquet
+        """Write the ticks (not the start) into a Parquet file, one row each: time, symbol, sequence, price, variance.
 
-        ticks = self.ticks()
-        rows = max(1, _ROW_GROUP // len(self.symbols))
-        blocks = (ticks.part(first, first + rows) for first in range(0, len(ticks.time), rows))
-        write_parquet(blocks, path, symbols=self.symbols, total=ticks.prices.size)
+        Times are microseconds, or nanoseconds where the steps need them. A file that is there is replaced when the new
+        one is complete. Raises LibraryError without pyarrow; see `simulate.files.parquet.parquet_file`.
+        """
+        from pseudofeed.simulate.files.parquet import parquet_file
+
+        self._write(parquet_file(path, symbols=self.symbols, grain_ns=self._grain_ns), path)
 
     def plot(self, file: str | Path | None = None, *, symbols: Sequence[str] | None = None, title: str = "") -> Figure:
         """Plot prices (as a per cent of their start), volatilities in force and factor levels over time.
 
-        symbols: which instruments; the first six where not given. file: the picture is written there, in the format of
-        its ending. Returns the matplotlib figure. Raises UnknownSymbol, or LibraryError without matplotlib.
+        symbols: which instruments; the first six where none are named. file: also write the picture there, in the
+        format of its ending. Returns the matplotlib figure. Raises UnknownSymbol, or LibraryError without matplotlib.
         """
-        from pseudofeed.simulate.plot import plot_paths
+        from pseudofeed.simulate.plot import Curves, draw, shown_columns
 
-        return plot_paths(self, file, symbols=symbols, title=title)
+        columns = shown_columns(self.symbols, symbols)
+        curves = Curves(
+            [self.symbols[column] for column in columns],
+            self.factor_names,
+            self.time,
+            self.prices[:, columns],
+            self.variances[:, columns],
+            self.factor_levels,
+        )
+        return draw(curves, file, title=title)
+
+    @property
+    def _grain_ns(self) -> int:
+        """All times are whole multiples of it."""
+        return int(np.gcd.reduce(self.time))
+
+    def _write(self, file: AbstractContextManager[Write], place: str | Path) -> None:
+        from pseudofeed.simulate.files.walk import write_blocks
+
+        ticks = self.ticks()
+        rows = max(1, _WRITTEN_AT_ONCE // len(self.symbols))
+        parts = (ticks.part(first, first + rows) for first in range(0, len(ticks.time), rows))
+        write_blocks(parts, [file], what=f"writing {Path(place).name or place}", total=ticks.prices.size)

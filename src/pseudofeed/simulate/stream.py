@@ -1,180 +1,146 @@
 """From a market to its ticks: `Market.stream` and `Market.simulate`.
 
 A step depends on the one before, so a stream that starts in the middle first walks to its start without keeping what it
-passes; or it is
-given the state at the step before.
+passes; or it is given the state at the step before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pseudofeed.errors import SimulationError
+from pseudofeed.market.schemes import SCHEMES, Scheme
+from pseudofeed.random import _random
 from pseudofeed.simulate import _simulate
 from pseudofeed.simulate._arguments import array, integer, thread_count
 from pseudofeed.simulate.factor_model import FactorModel
-from pseudofeed.simulate.paths import MarketState, Paths, TickBlock
+from pseudofeed.simulate.models import FactorSteps, make_model
+from pseudofeed.simulate.paths import Paths, TickBlock
+from pseudofeed.simulate.state import FACTOR_LEVEL, PRICE, VARIANCE, MarketState
 
 if TYPE_CHECKING:
     from pseudofeed.market import Market
 
-__all__ = ["simulate", "stream", "stream_factors"]
+__all__ = ["advance", "simulate", "stream", "stream_factors"]
 
-# Ticks in a block: 1 MiB of prices and variances stays in the second-level cache on its way to the encoder.
-_BLOCK_TICKS = 65_536
+# Ticks in a block for each thread, so that each has enough to do: 1 MiB of prices and variances stays in its
+# second-level cache on its way to the encoder. Beyond 16 threads a block grows no more; it keeps 64 of them busy.
+_BLOCK_TICKS, _MOST_SHARES = 65_536, 16
 
-# Set in the counter's step, it marks the draws of the night before that step.
-_NIGHT = 1 << 63
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _FactorSteps:
-    """T steps of K factors: shocks (T, K) are the increments in trading time less their drift; increments and levels
-    (T, K). openings: rows that follow a night; nights (n, K): the increments in each."""
-
-    shocks: NDArray[np.float64]
-    increments: NDArray[np.float64]
-    levels: NDArray[np.float64]
-    openings: list[int]
-    nights: NDArray[np.float64]
+# Ticks that are walked through at once where none are kept: their factors and the clock's arrays take memory.
+_WALK_TICKS = 10_000_000
 
 
 class _Factors:
     """A market's factors and the levels (K,) that they have reached at a step."""
 
     def __init__(self, market: Market, step: int, levels: NDArray[np.float64]) -> None:
+        factors = market.factors
         self.clock = market.clock
-        self.model = _factor_model(market, self.clock.dt)
-        # A night is one step of the scheme, however many substeps a step of trading has.
-        self.night = _factor_model(market, self.clock.night_dt) if self.clock.night_dt else None
+        self.model = FactorModel(factors.volatilities, factors.correlations, key=market.key, drifts=factors.drifts)
         self.step = step
-        self.levels = array("state.factor_levels", levels, (len(market.factors.names),)).copy()
+        self.levels = array("state.factor_level", levels, (len(factors.names),)).copy()
 
-    def walk(self, steps: int) -> _FactorSteps:
+    def walk(self, steps: int) -> FactorSteps:
         """Move on by `steps`."""
-        increments = np.empty((steps, len(self.levels)))
-        levels = np.empty_like(increments)
-        before = self.levels.copy()
-        self.model.paths(self.step + 1, self.levels, increments, levels)
-        shocks = self.model.shocks(increments)
-        openings: list[int] = []
-        if self.night is not None:
-            openings = np.flatnonzero(self.clock.gaps(self.step + 1, steps)).tolist()
-        nights = np.empty((len(openings), len(self.levels)))
-        for number, opening in enumerate(openings):
-            assert self.night is not None
-            night = nights[number : number + 1]
-            self.night.paths(
-                (self.step + 1 + opening) | _NIGHT, np.zeros_like(self.levels), night, np.empty_like(night)
-            )
-            increments[opening] += night[0]
-        if openings:  # a first step after a night has both increments
-            levels = np.cumsum(np.vstack([before, increments]), axis=0)[1:]
-            self.levels = levels[-1].copy()
+        first_step = self.step + 1
+        nights = night_shocks = None
+        if self.clock.night_dt:
+            nights = self.clock.gaps(first_step, steps).view(np.uint8)
+            night_shocks = np.empty((int(nights.sum()), len(self.levels)))
+        increments, levels, shocks = (np.empty((steps, len(self.levels))) for _ in range(3))
+        walked = FactorSteps(
+            first_step,
+            self.clock.step_years(first_step, steps),
+            nights,
+            self.clock.night_dt,
+            increments,
+            levels,
+            shocks,
+            night_shocks,
+        )
+        _simulate.walk_factors(
+            self.model.root,
+            self.model.drifts,
+            self.model.key,
+            first_step,
+            walked.dt,
+            self.levels,
+            increments,
+            levels,
+            shocks,
+            night_shocks,
+            nights=nights,
+            night_dt=self.clock.night_dt,
+        )
         self.step += steps
-        return _FactorSteps(shocks, increments, levels, openings, nights)
+        return walked
 
 
 class _Run:
-    """A market's models and the state they have reached."""
+    """Some instruments of a market, and the state that they have reached."""
 
+    @_random.default_floating_point
     def __init__(
         self, market: Market, instruments: NDArray[np.uint32], state: MarketState | None, threads: int
     ) -> None:
         self.threads = threads
-        parameters, factors = market.instruments, market.factors
-        if state is None:
-            state = MarketState(
-                0,
-                parameters.initial_price[instruments],
-                parameters.initial_variance[instruments],
-                np.zeros(len(factors.names)),
-            )
-        elif state.prices.shape != instruments.shape or state.factor_levels.shape != (len(factors.names),):
-            raise ValueError(
-                f"state: of {len(state.prices)} instruments and {len(state.factor_levels)} factors, "
-                f"expected {len(instruments)} and {len(factors.names)}"
-            )
-        self.factors = _Factors(market, state.step, state.factor_levels)
-        self.heston = _heston(market, instruments, self.factors.model, market.simulation.substeps)
-        night = self.factors.night
-        self.night = None if night is None else _heston(market, instruments, night, 1)
-        shape = instruments.shape
-        least = 0.0 if market.simulation.scheme == "qe" else -np.inf
-        self.prices = array("state.prices", state.prices, shape, low=np.finfo(np.float64).tiny).copy()
-        self.variances = array("state.variances", state.variances, shape, low=least).copy()
+        scheme = SCHEMES[market.simulation.scheme]
+        self._hidden = scheme.hidden
+        levels = np.zeros(len(market.factors.names)) if state is None else _state_array(state, FACTOR_LEVEL)
+        self.factors = _Factors(market, 0 if state is None else state.step, levels)
+        self.model = make_model(market, instruments, self.factors.model)
+        # (2 + hidden, M): prices, variances, hidden numbers
+        self.state = self.model.first_state() if state is None else _checked(state, scheme, instruments.shape)
 
     @property
     def step(self) -> int:
         return self.factors.step
 
+    @_random.default_floating_point
     def walk(
         self, steps: int, prices: NDArray[np.float64] | None, variances: NDArray[np.float64] | None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Move on by `steps`, keeping prices and variances where given; the factors' increments and levels,
-        (steps, K)."""
-        first_step = self.step + 1
+    ) -> FactorSteps:
+        """Move on by `steps`, keeping prices and variances where given; what the factors did."""
         factors = self.factors.walk(steps)
-        for number, (begin, end) in enumerate(pairwise([0, *factors.openings, steps])):
-            if number > 0:
-                self._walk_night(first_step + begin, factors.nights[number - 1 : number])
-            if begin == end:
-                continue
-            rows = slice(begin, end)
-            self.heston.walk(
-                first_step + begin,
-                factors.shocks[rows],
-                self.prices,
-                self.variances,
-                None if prices is None else prices[rows],
-                None if variances is None else variances[rows],
-                threads=self.threads,
-            )
-        return factors.increments, factors.levels
+        self.model.walk(factors, self.state, prices, variances, threads=self.threads)
+        return factors
 
-    def _walk_night(self, step: int, increments: NDArray[np.float64]) -> None:
-        """Move prices and variances through the night before `step`, in which the factors have moved by `increments`,
-        (1, K)."""
-        assert self.night is not None
-        assert self.factors.night is not None
-        shocks = self.factors.night.shocks(increments)
-        try:
-            self.night.walk(step | _NIGHT, shocks, self.prices, self.variances, threads=self.threads)
-        except SimulationError as problem:
-            text = str(problem).replace(f"at step {step | _NIGHT}", f"in the night before step {step}")
-            raise SimulationError(text) from None
+    def walk_to(self, step: int, block_steps: int) -> None:
+        """Move on to a step without keeping anything."""
+        while self.step < step:
+            self.walk(min(block_steps, step - self.step), None, None)
+
+    @property
+    def hidden(self) -> dict[str, NDArray[np.float64]]:
+        """Copies of the hidden numbers, (M,) each."""
+        return {name: row.copy() for name, row in zip(self._hidden, self.state[2:], strict=True)}
+
+    def market_state(self) -> MarketState:
+        """A copy of the whole state."""
+        price, variance = self.state[:2].copy()
+        arrays = {PRICE: price, VARIANCE: variance, **self.hidden, FACTOR_LEVEL: self.factors.levels.copy()}
+        return MarketState(self.step, arrays)
 
 
-def _factor_model(market: Market, dt: float) -> FactorModel:
-    """The market's factors for steps of `dt` years."""
-    factors = market.factors
-    return FactorModel(factors.volatilities, factors.correlations, dt=dt, seed=market.seed, drifts=factors.drifts)
+def _checked(state: MarketState, scheme: Scheme, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """The rows of a given state; ValueError names the array that can't be gone on from."""
+    lowest, highest = _simulate.LOWEST_PRICE, _simulate.HIGHEST_PRICE
+    rows = [
+        array("state.price", _state_array(state, PRICE), shape, low=lowest, high=highest),
+        array("state.variance", _state_array(state, VARIANCE), shape, low=scheme.least_variance),
+    ]
+    rows += [array(f"state.{name}", _state_array(state, name), shape) for name in scheme.hidden]
+    return np.stack(rows)
 
 
-def _heston(market: Market, instruments: NDArray[np.uint32], factors: FactorModel, substeps: int) -> _simulate.Heston:
-    """The market's instruments for the steps of these factors."""
-    parameters = market.instruments
-    return _simulate.Heston(
-        ids=instruments,
-        drift=parameters.drift[instruments],
-        kappa=parameters.kappa[instruments],
-        theta=parameters.theta[instruments],
-        xi=parameters.xi[instruments],
-        rho=parameters.rho[instruments],
-        idiosyncratic_volatility=parameters.idiosyncratic_volatility[instruments],
-        factor_loadings=np.ascontiguousarray(parameters.factor_loadings[instruments]),
-        factor_covariance=factors.covariance,
-        dt=factors.dt,
-        seed=market.seed,
-        scheme=market.simulation.scheme,
-        substeps=substeps,
-    )
+def _state_array(state: MarketState, name: str) -> NDArray[np.float64]:
+    if name not in state.arrays:
+        raise ValueError(f"state: it has no array {name!r}; it has {', '.join(map(repr, state.arrays))}")
+    return state.arrays[name]
 
 
 def stream(
@@ -191,26 +157,53 @@ def stream(
     start_step = integer("start_step", start_step, low=1)
     if steps is not None:
         steps = integer("steps", steps, low=0)
+    elif market.last_step is not None:
+        steps = max(0, market.last_step - start_step + 1)
+    if steps:
+        market.clock.times(start_step + steps - 1, 1)  # beyond the market's end or its timetable: said before walking
     numbers = _numbers(market, instruments)
+    threads = thread_count(threads)
     if block_steps is None:
-        block_steps = max(1, _BLOCK_TICKS // len(numbers))
+        block_steps = _block_steps(len(numbers), threads)
     block_steps = integer("block_steps", block_steps, low=1)
     if state is not None and state.step >= start_step:
         raise ValueError(f"state: of step {state.step}, expected one before start_step {start_step}")
-    return _blocks(market, _Run(market, numbers, state, thread_count(threads)), start_step, steps, block_steps)
+    return _blocks(market, _Run(market, numbers, state, threads), start_step, steps, block_steps)
+
+
+def _block_steps(instruments: int, threads: int) -> int:
+    return max(1, min(threads, _MOST_SHARES) * _BLOCK_TICKS // instruments)
 
 
 def _blocks(market: Market, run: _Run, start_step: int, steps: int | None, block_steps: int) -> Iterator[TickBlock]:
-    while run.step < start_step - 1:
-        run.walk(min(block_steps, start_step - 1 - run.step), None, None)
+    run.walk_to(start_step - 1, block_steps)
     end = None if steps is None else start_step - 1 + steps
     while end is None or run.step < end:
         count = block_steps if end is None else min(block_steps, end - run.step)
         first_step = run.step + 1
-        prices = np.empty((count, len(run.prices)))
+        prices = np.empty((count, run.state.shape[1]))
         variances = np.empty_like(prices)
-        increments, levels = run.walk(count, prices, variances)
-        yield TickBlock(first_step, market.clock.times(first_step, count), prices, variances, increments, levels)
+        walked = run.walk(count, prices, variances)
+        time = market.clock.times(first_step, count)
+        yield TickBlock(first_step, time, prices, variances, walked.increments, walked.levels, run.hidden)
+
+
+def advance(
+    market: Market,
+    state: MarketState | None,
+    step: int,
+    *,
+    threads: int | None = None,
+    going_on: Callable[[int], bool] = lambda _step: True,
+) -> MarketState:
+    """The whole market's state after `step`, from an earlier one, or from the start where that is None. Nothing between
+    them is kept. going_on: called every few tenths of a second with the step that is reached; where it says no, that
+    step's state is returned. Raises as `stream` does."""
+    run = _Run(market, _numbers(market, None), state, thread_count(threads))
+    hop = max(1, _WALK_TICKS // len(market.symbols))
+    while run.step < step and going_on(run.step):
+        run.walk_to(min(step, run.step + hop), hop)
+    return run.market_state()
 
 
 def stream_factors(
@@ -227,27 +220,32 @@ def stream_factors(
         yield TickBlock(first_step, market.clock.times(first_step, count), none, none, walked.increments, walked.levels)
 
 
-def simulate(market: Market, steps: int, *, threads: int | None = None) -> Paths:
+def simulate(market: Market, steps: int | None, *, threads: int | None = None) -> Paths:
     """The whole run of `steps` steps in memory; see `Market.simulate`."""
+    if steps is None:
+        steps = market.last_step
+        if steps is None:
+            raise ValueError("steps: is missing; only a market with an end (clock.end) may be simulated without")
     steps = integer("steps", steps, low=1)
+    market.clock.times(steps, 1)  # beyond the market's end or its timetable: said before anything is made
     run = _Run(market, _numbers(market, None), None, thread_count(threads))
-    shape = (steps + 1, len(run.prices))
+    shape = (steps + 1, run.state.shape[1])
     try:
         prices, variances = np.empty(shape), np.empty(shape)
     except (MemoryError, ValueError):
         raise ValueError(
             f"steps is {steps}: {shape[0]} x {shape[1]} prices do not fit in memory; use Market.stream"
         ) from None
-    prices[0], variances[0] = run.prices, run.variances
-    increments, levels = run.walk(steps, prices[1:], variances[1:])
+    prices[0], variances[0] = run.state[:2]
+    walked = run.walk(steps, prices[1:], variances[1:])
     return Paths(
         symbols=market.symbols,
         factor_names=market.factors.names,
         time=market.clock.times(0, steps + 1),
         prices=prices,
         variances=variances,
-        factor_increments=increments,
-        factor_levels=np.vstack([np.zeros((1, levels.shape[1])), levels]),
+        factor_increments=walked.increments,
+        factor_levels=np.vstack([np.zeros((1, walked.levels.shape[1])), walked.levels]),
     )
 
 

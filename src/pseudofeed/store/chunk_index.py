@@ -1,4 +1,4 @@
-"""The index (instrument_id, time) of the table `tick`, made chunk by chunk.
+"""The index of a table of records, (instrument_id, time) of `tick`, made chunk by chunk.
 
 Kept up, it takes three quarters of a COPY's time; made behind the rows, a third of what that costs. So a chunk that
 fills up in bulk gets its index when it is complete, or when the bulk is over; any other chunk has it from its beginning
@@ -28,7 +28,8 @@ import numpy as np
 import psycopg
 from psycopg import sql
 
-from pseudofeed.encode import instrument_partitions
+from pseudofeed.encode import partitions_of
+from pseudofeed.records import Kind
 from pseudofeed.settings import Connections
 from pseudofeed.store.chunk_list import Chunk, stored_chunks
 from pseudofeed.store.connection import WriterConnection, open_connection, store_error
@@ -57,19 +58,20 @@ _UNINDEXED = """
     SELECT name FROM unnest(%s::text[]) AS name
     WHERE to_regclass(name) IS NOT NULL AND NOT EXISTS (
         SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
-        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] AND a.attname = 'instrument_id'
+        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] AND a.attname = %s
         JOIN pg_attribute b ON b.attrelid = i.indrelid AND b.attnum = i.indkey[1] AND b.attname = 'time'
         WHERE i.indrelid = to_regclass(name) AND m.amname = 'btree' AND i.indisvalid AND i.indpred IS NULL)"""
 
 
-def unindexed_chunks(connection: psycopg.Connection, tier: Tier) -> list[Chunk]:
-    """By time; compressed chunks need none."""
-    chunks = [chunk for chunk in stored_chunks(connection, tier, "tick") if not chunk.compressed]
-    names = {name for (name,) in connection.execute(_UNINDEXED, ([chunk.name for chunk in chunks],))}
+def unindexed_chunks(connection: psycopg.Connection, tier: Tier, kind: Kind) -> list[Chunk]:
+    """Those of a kind's table, by time; compressed chunks need none."""
+    assert kind.table is not None
+    chunks = [chunk for chunk in stored_chunks(connection, tier, kind.table.name) if not chunk.compressed]
+    names = {name for (name,) in connection.execute(_UNINDEXED, ([chunk.name for chunk in chunks], kind.key_column))}
     return [chunk for chunk in chunks if chunk.name in names]
 
 
-def make_index(connection: psycopg.Connection, chunk: Chunk, *, helpers: int = 0) -> bool:
+def make_index(connection: psycopg.Connection, chunk: Chunk, kind: Kind, *, helpers: int = 0) -> bool:
     """Make the chunk's index, in a transaction; False where it must wait: somebody is making it, or writing there, or
     the chunk is gone. Writers wait meanwhile. helpers: processes that the server may take besides. Raises
     psycopg.Error."""
@@ -84,7 +86,8 @@ def make_index(connection: psycopg.Connection, chunk: Chunk, *, helpers: int = 0
             if free.fetchone() != (True,):
                 return False
             # Named by the server. The name is the catalogue's own text, quoted where it must be.
-            connection.execute(sql.SQL("CREATE INDEX ON {} (instrument_id, time)").format(sql.SQL(chunk.name)))
+            key = sql.Identifier(kind.key_column)
+            connection.execute(sql.SQL("CREATE INDEX ON {} ({}, time)").format(sql.SQL(chunk.name), key))
     except (psycopg.errors.LockNotAvailable, psycopg.errors.UndefinedTable):
         return False
     return True
@@ -97,11 +100,13 @@ class ChunkIndexer:
     have to wait. The thread begins at once, with what earlier workers have left.
     """
 
-    def __init__(self, connections: Connections, market: StoredMarket, tier: Tier, *, batch_seconds: float) -> None:
-        self._connections, self._market, self._tier = connections, market, tier
+    def __init__(
+        self, connections: Connections, market: StoredMarket, tier: Tier, kind: Kind, *, batch_seconds: float
+    ) -> None:
+        self._connections, self._market, self._tier, self._kind = connections, market, tier, kind
         self._application = f"pseudofeed index {market.record.name}"
         self._late_seconds = 2 * batch_seconds + 0.1
-        partition_of = instrument_partitions(market.record.market.symbols, market.record.partitions)
+        partition_of = partitions_of(kind, market.record.market, market.record.partitions)
         self._partitions = np.unique(partition_of).tolist()
         self._connection = WriterConnection(connections, self._application)
         self._in_bulk: set[object] = set()  # who is writing a batch that came so
@@ -179,7 +184,7 @@ class ChunkIndexer:
         """Make what is due: of complete chunks while rows come in bulk, else of all; True if one was made."""
         self._may_lack = False  # what is begun from now on sets it again
         connection = self._connection.opened()
-        chunks = unindexed_chunks(connection, self._tier)
+        chunks = unindexed_chunks(connection, self._tier, self._kind)
         # Only now: a bulk that begins after this question has made none of these chunks.
         over = not self._in_bulk and time.monotonic() - self._quiet_since > QUIET_SECONDS
         every = last or over
@@ -192,21 +197,21 @@ class ChunkIndexer:
             with ThreadPoolExecutor(2, thread_name_prefix="pseudofeed-chunk-index") as pool:
                 made = sum(pool.map(self._make_apart, (due[0::2], due[1::2])))
         else:
-            made = sum(make_index(connection, chunk, helpers=int(last)) for chunk in due)
+            made = sum(make_index(connection, chunk, self._kind, helpers=int(last)) for chunk in due)
         if not every or made < len(due):
             self._may_lack = True
         return made > 0
 
     def _make_apart(self, chunks: Sequence[Chunk]) -> int:
         with open_connection(self._connections, application=self._application, writer=True) as connection:
-            return sum(make_index(connection, chunk) for chunk in chunks)
+            return sum(make_index(connection, chunk, self._kind) for chunk in chunks)
 
     def _complete_before(self, connection: psycopg.Connection) -> datetime.datetime | None:
         """Where the slowest partition is; None where one has not begun."""
         row = connection.execute(
             """SELECT count(last_sequence), min(last_sequence) FROM sink_offset
-               WHERE market_id = %s AND stream = 'ticks' AND partition = ANY (%s)""",
-            (self._market.market_id, self._partitions),
+               WHERE market_id = %s AND kind = %s AND partition = ANY (%s)""",
+            (self._market.market_id, self._kind.name, self._partitions),
         ).fetchone()
         assert row is not None
         begun, step = row

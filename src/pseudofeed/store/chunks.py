@@ -1,4 +1,4 @@
-"""Chunks of the table `tick`, made ahead of the ticks with a length that fits the market.
+"""Chunks of the tables of records, made ahead of the rows with a length that fits the market.
 
 The rule: the longest rung of LADDER_SECONDS on which a market has at most CHUNK_ROWS ticks, and at least the first
 rung; fewer ticks where the server's shared_buffers would not hold a chunk with its index (TimescaleDB's advice is a
@@ -22,11 +22,11 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
 
+from pseudofeed.records import Kind
 from pseudofeed.store.chunk_index import make_index, unindexed_chunks
 from pseudofeed.store.chunk_list import stored_chunks
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import SCHEMA_LOCK, Tier
-from pseudofeed.store.series import Series
 from pseudofeed.times import to_datetime
 
 __all__ = ["Chunks", "chunk_length_us", "chunk_rows"]
@@ -54,8 +54,9 @@ def chunk_length_us(instruments: int, step_ns: int, rows: int = CHUNK_ROWS) -> i
 class Chunks:
     """The chunks of a table that one worker knows to be there."""
 
-    def __init__(self, tier: Tier, series: Series, market: StoredMarket) -> None:
-        self._tier, self._series, self._market = tier, series, market
+    def __init__(self, tier: Tier, kind: Kind, market: StoredMarket) -> None:
+        assert kind.table is not None
+        self._tier, self._kind, self._table, self._market = tier, kind, kind.table, market
         self._length_us = 0
         self._starts: list[int] = []
         self._ends: list[int] = []
@@ -85,7 +86,7 @@ class Chunks:
                 if missing is not None:
                     self._make_one(connection, missing)
                     self._read(connection)
-                    if indexed and self._series.indexed_by_chunk:
+                    if indexed and self._table.index_by_chunk:
                         self._index_at(connection, missing)
             missing = self._first_missing(times)
 
@@ -116,20 +117,21 @@ class Chunks:
         if chosen is not None:
             return int(chosen)
         clock = self._market.record.market.clock
-        return chunk_length_us(len(self._series.ids(self._market)), clock.step_ns, chunk_rows(buffers))
+        return chunk_length_us(len(self._market.ids_of(self._kind)), clock.step_ns, chunk_rows(buffers))
 
     def _read(self, connection: psycopg.Connection) -> None:
-        chunks = stored_chunks(connection, self._tier, self._series.table)
+        chunks = stored_chunks(connection, self._tier, self._table.name)
         self._starts = [_microseconds(chunk.begin) for chunk in chunks]
         self._ends = [_microseconds(chunk.end) for chunk in chunks]
 
     def _make_one(self, connection: psycopg.Connection, time_us: int) -> None:
-        table, key = sql.Identifier(self._series.table), sql.Identifier(self._series.key)
+        table, key = sql.Identifier(self._table.name), sql.Identifier(self._kind.key_column)
         if self._tier.has_hypertables:
             length = datetime.timedelta(microseconds=self._length_us)
             at = to_datetime(time_us * 1_000)
-            connection.execute("SELECT set_chunk_time_interval(%s::regclass, %s)", (self._series.table, length))
-            insert = sql.SQL("INSERT INTO {} VALUES (%s, 0, 0, 0) RETURNING tableoid::regclass::text").format(table)
+            connection.execute("SELECT set_chunk_time_interval(%s::regclass, %s)", (self._table.name, length))
+            zeros = sql.SQL(", ").join([sql.SQL("'0'")] * (len(self._kind.row_columns) - 1))
+            insert = sql.SQL("INSERT INTO {} VALUES (%s, {}) RETURNING tableoid::regclass::text").format(table, zeros)
             made = connection.execute(insert, (at,)).fetchone()
             assert made is not None
             # From the chunk itself: by way of the hypertable, DELETE would wait for whoever indexes another chunk.
@@ -137,9 +139,7 @@ class Chunks:
             connection.execute(sql.SQL("DELETE FROM {} WHERE time = %s AND {} = 0").format(chunk, key), (at,))
             return
         start, end = self._free_around(time_us)
-        name = f"{self._series.table}_" + to_datetime(start * 1_000).strftime("%Y%m%d_%H%M%S_%f").removesuffix(
-            "_000000"
-        )
+        name = f"{self._table.name}_" + to_datetime(start * 1_000).strftime("%Y%m%d_%H%M%S_%f").removesuffix("_000000")
         bounds = (to_datetime(start * 1_000), to_datetime(end * 1_000))
         # Made apart and attached: unlike CREATE TABLE ... PARTITION OF, that does not keep readers and writers waiting.
         connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS)").format(sql.Identifier(name), table))
@@ -149,13 +149,13 @@ class Chunks:
             )
         )
         register = sql.SQL("INSERT INTO {} (name, range_start, range_end) VALUES (%s, %s, %s)")
-        connection.execute(register.format(sql.Identifier(f"{self._series.table}_partition")), (name, *bounds))
+        connection.execute(register.format(sql.Identifier(f"{self._table.name}_partition")), (name, *bounds))
 
     def _index_at(self, connection: psycopg.Connection, time_us: int) -> None:
         at = to_datetime(time_us * 1_000)
-        for chunk in unindexed_chunks(connection, self._tier):
+        for chunk in unindexed_chunks(connection, self._tier, self._kind):
             if chunk.begin <= at < chunk.end:
-                make_index(connection, chunk)
+                make_index(connection, chunk, self._kind)
 
     def _free_around(self, time_us: int) -> tuple[int, int]:
         """The chunk of our length that holds the time, cut where other chunks begin and end."""

@@ -8,17 +8,11 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from pseudofeed.records import row_tables
 from pseudofeed.store.chunk_list import stored_chunks
 from pseudofeed.store.schema import SCHEMA_LOCK, Tier, find_tier, migrate
 
 __all__ = ["Forgotten", "forget_market", "knows_market"]
-
-# table, column of ids, table that has the market's
-_SERIES = (
-    ("tick", "instrument_id", "instrument"),
-    ("bar", "instrument_id", "instrument"),
-    ("factor_level", "factor_id", "factor"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +44,25 @@ def forget_market(connection: psycopg.Connection, name: str) -> Forgotten:
         found = connection.execute("SELECT market_id FROM market WHERE name = %s", (name,)).fetchone()
         if found is None:
             return Forgotten(0, 0)
-        for table, key, holder in _SERIES:
+        for kind, table in row_tables():
             # Nobody may write into a chunk between the look at it and its end.
-            connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier(table)))
+            connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier(table.name)))
+            key = kind.key_column
             ids = connection.execute(
+                # The table that has the members is named as they are: instrument, factor, market.
                 sql.SQL("SELECT min({0}), max({0}) FROM {1} WHERE market_id = %s").format(
-                    sql.Identifier(key), sql.Identifier(holder)
+                    sql.Identifier(key), sql.Identifier(kind.key.value)
                 ),
                 found,
             ).fetchone()
             if ids is None or ids[0] is None:
                 continue
-            for chunk in stored_chunks(connection, tier, table):
-                whole, deleted = _empty(connection, tier, table, key, chunk.begin, chunk.end, *ids)
+            for chunk in stored_chunks(connection, tier, table.name):
+                whole, deleted = _empty(connection, tier, table.name, key, chunk.begin, chunk.end, *ids)
                 chunks += whole
                 rows += deleted
-        for table in ("quarantine", "sink_offset", "backfill", "instrument", "factor", "market"):
-            query = sql.SQL("DELETE FROM {} WHERE market_id = %s").format(sql.Identifier(table))
+        for holder in ("quarantine", "sink_offset", "backfill", "instrument", "factor", "market"):
+            query = sql.SQL("DELETE FROM {} WHERE market_id = %s").format(sql.Identifier(holder))
             rows += connection.execute(query, found).rowcount
     return Forgotten(chunks, rows)
 

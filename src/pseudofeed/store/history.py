@@ -1,4 +1,4 @@
-"""Ticks read back as arrays, without an object for each row.
+"""Records read back as arrays, without an object for each row.
 
 The server packs a page of rows into one binary array a column (array_agg), and NumPy reads those in place. 12,000
 ticks of one instrument took 16 ms this way and 67 ms by COPY ... TO STDOUT, which psycopg hands out row by row
@@ -7,18 +7,17 @@ ticks of one instrument took 16 ms this way and 67 ms by COPY ... TO STDOUT, whi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from pseudofeed.records import Columns, Kind, Shape
 from pseudofeed.store.registry import StoredMarket
-from pseudofeed.store.series import Series
 
-__all__ = ["TIMES", "StoredTicks", "read_columns", "read_instrument", "read_window", "time_bound"]
+__all__ = ["read_columns", "read_member", "read_window", "time_bound"]
 
 # Memory of the server and of the client for one page: about 50 bytes a row.
 PAGE_ROWS = 500_000
@@ -26,106 +25,125 @@ _EPOCH_US = 946_684_800_000_000  # PostgreSQL counts microseconds from 2000-01-0
 _LEAST, _GREATEST = "-infinity", "infinity"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StoredTicks:
-    """time: int64, ns since the epoch, UTC. instrument: int32, the number in the market. price, variance: float64."""
-
-    time: NDArray[np.int64]
-    instrument: NDArray[np.int32]
-    price: NDArray[np.float64]
-    variance: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.time)
-
-
-def read_instrument(
+def read_member(
     connection: psycopg.Connection,
     market: StoredMarket,
+    kind: Kind,
     number: int,
     *,
     start_ns: int | None = None,
     end_ns: int | None = None,
-) -> StoredTicks:
-    """The ticks of one instrument with start <= time < end, by time. Raises psycopg.Error."""
-    instrument_id = int(market.instrument_ids[number])
+) -> Columns:
+    """The rows of a dense kind of one instrument (or factor) with start <= time < end, by time. Raises psycopg.Error.
+
+    The table has no steps: `sequence` is -1.
+    """
+    columns = _types(kind)
+    query = f"""SELECT {", ".join(columns)} FROM {_table(kind)} WHERE {kind.key_column} = %s
+                AND time >= %s::timestamptz AND time < %s::timestamptz ORDER BY time LIMIT %s"""
     parts = []
     start, end = time_bound(start_ns, _LEAST), time_bound(end_ns, _GREATEST)
     while True:
-        part = read_columns(
-            connection,
-            """SELECT time, price, variance FROM tick WHERE instrument_id = %s AND time >= %s::timestamptz
-               AND time < %s::timestamptz ORDER BY time LIMIT %s""",
-            (instrument_id, start, end, PAGE_ROWS),
-            ("time", "price", "variance"),
-        )
+        parameters = (int(market.ids_of(kind)[number]), start, end, PAGE_ROWS)
+        part = _rows(market, kind, read_columns(connection, query, parameters, columns))
         parts.append(part)
-        if len(part[0]) < PAGE_ROWS:
-            break
-        start = _text(int(part[0][-1]) // 1_000 + 1)
-    time, price, variance = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return StoredTicks(time, np.full(len(time), number, np.int32), price, variance)
+        if len(part) < PAGE_ROWS:
+            return Columns.concatenate(kind, parts)
+        start = _text(int(part.time[-1]) // 1_000 + 1)
 
 
 def read_window(
     connection: psycopg.Connection,
     market: StoredMarket,
-    series: Series,
+    kind: Kind,
     *,
     start_ns: int | None,
     end_ns: int | None,
-) -> StoredTicks:
-    """All ticks (or factors, which have the same form) of a market with start <= time < end (None: open), by
-    (instrument, time). Raises psycopg.Error.
+) -> Columns:
+    """All rows of a market's kind with start <= time < end (None: open), by (number, time), of events by (number, step,
+    event). Raises psycopg.Error. Tables of dense kinds have no steps: `sequence` is -1.
 
-    Server and client hold the whole window, about 100 bytes a tick: choose it for some hundred thousand ticks.
+    Server and client hold the whole window, about 100 bytes a row: choose it for some hundred thousand rows.
     """
-    own = series.ids(market)
-    names = ("time", series.key, *series.values)
-    time, ids, price, variance = read_columns(
+    own, columns = market.ids_of(kind), _types(kind)
+    found = read_columns(
         connection,
-        f"""SELECT {", ".join(names)} FROM {series.table}
-            WHERE time >= %s::timestamptz AND time < %s::timestamptz AND {series.key} BETWEEN %s AND %s""",
+        f"""SELECT {", ".join(columns)} FROM {_table(kind)}
+            WHERE time >= %s::timestamptz AND time < %s::timestamptz AND {kind.key_column} BETWEEN %s AND %s""",
         (time_bound(start_ns, _LEAST), time_bound(end_ns, _GREATEST), int(own[0]), int(own[-1])),
-        names,
+        columns,
     )
-    instrument = (ids - own[0]).astype(np.int32)
-    order = np.lexsort((time, instrument))
-    return StoredTicks(time[order], instrument[order], price[order], variance[order])
+    rows = _rows(market, kind, found)
+    keys = (rows["event"], rows.sequence) if kind.shape is Shape.EVENTS else (rows.time,)
+    return rows.take(np.lexsort((*keys, rows.number)))
 
 
-# Columns by name; those not here are doubles.
-TIMES = ("time", "opening")
-_READ = dict.fromkeys(TIMES, ">i8") | {"instrument_id": ">i4", "ticks": ">i8", "factor_id": ">i4"}
+def _table(kind: Kind) -> str:
+    assert kind.table is not None
+    return kind.table.name
+
+
+def _types(kind: Kind) -> dict[str, str]:
+    return {column.name: column.sql for column in kind.row_columns}
+
+
+def _rows(market: StoredMarket, kind: Kind, found: Sequence[NDArray[Any]]) -> Columns:
+    """What stands in the columns of the table, as the arrays that they were filled from."""
+    arrays: dict[str, NDArray[Any]] = {"sequence": np.full(len(found[0]), -1, np.int64)}
+    for column, values in zip(kind.row_columns, found, strict=True):
+        if column.encoding == "id":
+            arrays[column.array] = values - market.ids_of(kind)[0]
+        elif column.encoding == "nanoseconds":
+            arrays[column.array] = arrays[column.array] + values
+        else:
+            arrays[column.array] = values
+    dtypes = zip(kind.names, kind.dtypes, strict=True)
+    return Columns(kind, *(arrays[name].astype(dtype, copy=False) for name, dtype in dtypes))
+
+
+# By SQL type. A timestamptz counts microseconds since 2000.
+_READ = {"timestamptz": ">i8", "int8": ">i8", "int4": ">i4", "int2": ">i2", "float8": ">f8"}
 
 
 def read_columns(
     connection: psycopg.Connection,
     rows: str,
     parameters: Mapping[str, object] | tuple[object, ...],
-    names: tuple[str, ...],
+    columns: Mapping[str, str],
 ) -> list[NDArray[Any]]:
-    """The named columns of a query, each as one array in our units; `rows` is our own text, never a user's."""
-    query = f"SELECT {', '.join(f'array_agg({name})' for name in names)} FROM ({rows}) page"
+    """Columns of a query, name -> SQL type, each as one array in our units; `rows` is our own text, never a user's."""
+    query = f"SELECT {', '.join(f'array_agg({name})' for name in columns)} FROM ({rows}) page"
     with connection.cursor(binary=True) as cursor:
         cursor.execute(query.encode(), parameters)
         result = cursor.pgresult
         assert result is not None
-        return [_array(result.get_value(0, at), name) for at, name in enumerate(names)]
+        return [_array(result.get_value(0, at), sql) for at, sql in enumerate(columns.values())]
 
 
-def _array(data: bytes | None, name: str) -> NDArray[np.generic]:
+def _array(data: bytes | None, sql: str) -> NDArray[Any]:
     """A one-dimensional array in PostgreSQL's binary form: 20 bytes of header, then each element behind its length.
 
     Source: array_send in src/backend/utils/adt/arrayfuncs.c.
     """
-    value = np.dtype(_READ.get(name, ">f8"))
+    if sql == "text":
+        return _texts(data or b"")
+    value = np.dtype(_READ[sql])
     if data is None:
         values = np.empty(0, value)
     else:
         values = np.frombuffer(data, np.dtype([("length", ">i4"), ("value", value)]), offset=20)["value"]
     native = values.astype(value.newbyteorder("="))
-    return (native + _EPOCH_US) * 1_000 if name in TIMES else native
+    return (native + _EPOCH_US) * 1_000 if sql == "timestamptz" else native
+
+
+def _texts(data: bytes) -> NDArray[np.bytes_]:
+    """Elements of different lengths, as UTF-8."""
+    texts, at = [], 20
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        texts.append(data[at + 4 : at + 4 + size])
+        at += 4 + size
+    return np.array(texts, "S")
 
 
 def time_bound(time_ns: int | None, open_end: str) -> str:

@@ -29,10 +29,9 @@ def quarantine(
         )
 
 
-def count_quarantined(connection: psycopg.Connection, market_id: int) -> int:
-    """How many messages of the market are aside; 0 in a store whose schema has no such table yet."""
-    known = connection.execute("SELECT to_regclass('quarantine') IS NOT NULL").fetchone()
-    if known is None or not known[0]:
-        return 0
-    row = connection.execute("SELECT count(*) FROM quarantine WHERE market_id = %s", (market_id,)).fetchone()
+def count_quarantined(connection: psycopg.Connection, market_id: int, topic: str) -> int:
+    """How many messages of one of the market's topics are aside."""
+    row = connection.execute(
+        "SELECT count(*) FROM quarantine WHERE market_id = %s AND topic = %s", (market_id, topic)
+    ).fetchone()
     return 0 if row is None else int(row[0])

@@ -12,6 +12,8 @@ from psycopg.types.json import Jsonb
 from pseudofeed.bus.markets import DEFAULT_PARTITIONS, MarketRecord
 from pseudofeed.errors import MarketChanged, StoreError, TopicError, UnknownMarket
 from pseudofeed.market import Market
+from pseudofeed.market.parameters import PARAMETERS
+from pseudofeed.records import Key, Kind
 from pseudofeed.store.schema import SCHEMA_LOCK
 
 __all__ = ["StoredMarket", "find_stored_market", "read_stored_market", "register_in_store", "register_without_kafka"]
@@ -29,6 +31,11 @@ class StoredMarket:
     record: MarketRecord
     instrument_ids: NDArray[np.int32]
     factor_ids: NDArray[np.int32]
+
+    def ids_of(self, kind: Kind) -> NDArray[np.int32]:
+        """The ids that a kind's rows have, by number."""
+        own = {Key.INSTRUMENT: self.instrument_ids, Key.FACTOR: self.factor_ids}
+        return own[kind.key] if kind.key in own else _run(self.market_id, 1)
 
 
 def register_in_store(connection: psycopg.Connection, record: MarketRecord) -> StoredMarket:
@@ -59,14 +66,13 @@ def register_without_kafka(connection: psycopg.Connection, market: Market) -> St
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
         stored = find_stored_market(connection, market.name)
-        if market.start_is_now:
-            if stored is None:
-                raise StoreError(
-                    f'market {market.name}: clock.start is "now" and the store does not know the market, so it has no '
-                    f"past that could be backfilled: set clock.start to a time, or feed and store it first"
-                )
-            market = market.with_start(stored.record.market.clock.start_ns)
+        if market.start_is_now and stored is None:
+            raise StoreError(
+                f'market {market.name}: clock.start is "now" and the store does not know the market, so it has no '
+                f"past that could be backfilled: set clock.start to a time, or feed and store it first"
+            )
         if stored is None:
+            market = market.settled()
             record = MarketRecord(
                 market.name, dict(market.specification), DEFAULT_PARTITIONS, NOT_IN_KAFKA, market.fingerprint
             )
@@ -104,8 +110,8 @@ def find_stored_market(connection: psycopg.Connection, name: str) -> StoredMarke
 
 
 def _compare_specification(stored: MarketRecord, market: Market) -> None:
-    if stored.fingerprint != market.fingerprint:
-        differences = market.difference(stored.specification)
+    differences = market.changes(stored.specification, stored.fingerprint)
+    if differences:
         raise MarketChanged(
             f"market {market.name} is in the store with another specification: {'; '.join(differences)}. "
             f"Give the changed market another name"
@@ -140,10 +146,8 @@ def _insert(connection: psycopg.Connection, record: MarketRecord) -> StoredMarke
     assert row is not None
     market_id, first_instrument, first_factor = row
     instruments, factors = market.instruments, market.factors
-    names = (
-        "initial_price", "initial_variance", "drift", "kappa", "theta", "xi", "rho", "idiosyncratic_volatility",
-    )  # fmt: skip
-    parameters = [getattr(instruments, name).tolist() for name in names]
+    names = [parameter.name for parameter in PARAMETERS]
+    parameters = [instruments.arrays[name].tolist() for name in names]
     loadings = instruments.factor_loadings.tolist()
     with connection.cursor() as cursor:
         with cursor.copy(

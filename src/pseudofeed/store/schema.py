@@ -1,11 +1,11 @@
-"""The store's tables: numbered SQL files, each applied once, and the tier of the database found by probing.
+"""The store's tables: numbered SQL files, each applied once, and the tables of records, which tables.py makes.
 
-`NNN_name.sql` is for every database; `NNN_name.timescaledb.sql` and `NNN_name.plain.sql` for the tier that they name;
-`NNN_name.community.sql` for TimescaleDB's Community edition, on top.
-The files are shipped inside the package (pseudofeed/store/sql), from the repository's `sql/`.
+`NNN_name.sql` is for every database; `NNN_name.community.sql` for TimescaleDB's Community edition, on top of all else.
+The files are shipped inside the package (pseudofeed/store/sql), from the repository's `sql/`. The tier of a database is
+found by probing.
 
 A hypertable where the database has the extension timescaledb when the store is made; else PostgreSQL's own partitions.
-Which it is can be read from the table `tick` ever after, so an extension that comes later changes nothing. The
+Which it is can be read from its tables ever after, so an extension that comes later changes nothing. The
 Community edition is one whose licence says so and which then takes our file for it; one that comes later is used from
 the next start on.
 """
@@ -22,6 +22,8 @@ import psycopg
 from psycopg import sql
 
 from pseudofeed.errors import StoreError
+from pseudofeed.records import row_tables
+from pseudofeed.store.tables import make_tables, readable_tables
 
 __all__ = ["READER", "Tier", "applied_files", "find_tier", "migrate", "schema_files"]
 
@@ -29,15 +31,11 @@ __all__ = ["READER", "Tier", "applied_files", "find_tier", "migrate", "schema_fi
 SCHEMA_LOCK = 7_364_110_401
 
 READER = "pseudofeed_reader"
-_READABLE = (
-    "market", "instrument", "factor", "tick", "factor_level", "bar", "sink_offset", "backfill", "quarantine",
-    "migration",
-    "quote_history", "factor_history", "bar_history",
-)  # fmt: skip
+_READABLE = ("market", "instrument", "factor", "sink_offset", "backfill", "quarantine", "migration")
 
 _log = logging.getLogger("pseudofeed.store")
 
-_NAME = re.compile(r"(?P<number>\d{3})_(?P<name>\w+?)(\.(?P<tier>timescaledb|plain|community))?\.sql")
+_NAME = re.compile(r"(?P<number>\d{3})_(?P<name>\w+?)(?P<community>\.community)?\.sql")
 
 
 class Tier(Enum):
@@ -52,16 +50,11 @@ class Tier(Enum):
         return self is not Tier.PLAIN
 
 
-_TIERS = {
-    Tier.COMMUNITY: (None, Tier.TIMESCALEDB, Tier.COMMUNITY),
-    Tier.TIMESCALEDB: (None, Tier.TIMESCALEDB),
-    Tier.PLAIN: (None, Tier.PLAIN),
-}
-
-
 class SchemaFile(NamedTuple):
+    """community: for the Community edition only."""
+
     number: int
-    tier: Tier | None
+    community: bool
     name: str
     text: str
 
@@ -72,8 +65,8 @@ def schema_files() -> list[SchemaFile]:
     for entry in resources.files("pseudofeed.store").joinpath("sql").iterdir():
         match = _NAME.fullmatch(entry.name)
         if match is not None:
-            tier = Tier(match["tier"]) if match["tier"] else None
-            files.append(SchemaFile(int(match["number"]), tier, entry.name, entry.read_text(encoding="utf-8")))
+            text = entry.read_text(encoding="utf-8")
+            files.append(SchemaFile(int(match["number"]), match["community"] is not None, entry.name, text))
     if not files:
         raise StoreError("this installation of pseudofeed lacks its SQL files (pseudofeed/store/sql): install it again")
     return sorted(files, key=lambda file: file.number)
@@ -82,9 +75,10 @@ def schema_files() -> list[SchemaFile]:
 def find_tier(connection: psycopg.Connection) -> Tier:
     """The tier of the store, or, before there is one, of the database. StoreError where its extension is gone."""
     row = connection.execute(
-        """SELECT (SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass('tick')),
+        """SELECT (SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(%s)),
                   EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb'),
-                  current_setting('timescaledb.license', true)"""
+                  current_setting('timescaledb.license', true)""",
+        (row_tables()[0][1].name,),
     ).fetchone()
     assert row is not None
     partitioned, extension, licence = row
@@ -101,8 +95,8 @@ def find_tier(connection: psycopg.Connection) -> Tier:
 def migrate(connection: psycopg.Connection) -> Tier:
     """Bring the schema up to date, in one transaction; several workers may do so at once. Returns the tier.
 
-    Raises StoreError where the schema is newer than this program, or holds a table `market` or `tick` of somebody
-    else's; psycopg.Error where the server refuses.
+    Raises StoreError where the schema is newer than this program, or holds a table of that name of somebody else's;
+    psycopg.Error where the server refuses.
     """
     files = schema_files()
     newest = files[-1].number
@@ -115,22 +109,28 @@ def migrate(connection: psycopg.Connection) -> Tier:
                 f"install the version that made it, or a newer one"
             )
         tier = find_tier(connection)
-        for file in files:
-            if file.number in applied or file.tier not in _TIERS[tier]:
-                continue
-            try:
-                with connection.transaction():
-                    # Our own files, sent as they are: no parameters, so a percent sign is one.
-                    connection.execute(file.text.encode())
-                    connection.execute("INSERT INTO migration (number, name) VALUES (%s, %s)", (file.number, file.name))
-            except psycopg.Error as problem:
-                if file.tier is not Tier.COMMUNITY:
-                    raise
-                # Nothing of the store rests on it.
-                _log.warning("TimescaleDB says it is the Community edition and refuses %s: %s", file.name, problem)
-                tier = Tier.TIMESCALEDB
+        due = [file for file in files if file.number not in applied]
+        for file in due:
+            if not file.community:
+                _apply(connection, file)
+        make_tables(connection, hypertables=tier.has_hypertables)
+        for file in due:
+            if file.community and tier is Tier.COMMUNITY:
+                try:
+                    with connection.transaction():
+                        _apply(connection, file)
+                except psycopg.Error as problem:
+                    # Nothing of the store depends on it.
+                    _log.warning("TimescaleDB says it is the Community edition and refuses %s: %s", file.name, problem)
+                    tier = Tier.TIMESCALEDB
         _let_readers_in(connection)
     return tier
+
+
+def _apply(connection: psycopg.Connection, file: SchemaFile) -> None:
+    # Our own files, sent as they are: no parameters, so a percent sign is one.
+    connection.execute(file.text.encode())
+    connection.execute("INSERT INTO migration (number, name) VALUES (%s, %s)", (file.number, file.name))
 
 
 def applied_files(connection: psycopg.Connection) -> dict[int, str]:
@@ -143,23 +143,27 @@ def applied_files(connection: psycopg.Connection) -> dict[int, str]:
 
 def _let_readers_in(connection: psycopg.Connection) -> None:
     """Give the role of readers, where there is one, what it lacks; an administrator may have made it just now."""
+    names = [*_READABLE, *readable_tables()]
     row = connection.execute(
         """SELECT current_schema() FROM pg_roles
-           WHERE rolname = %s AND NOT has_table_privilege(oid, 'backfill', 'SELECT')""",
-        (READER,),
+           WHERE rolname = %s AND EXISTS (SELECT FROM unnest(%s::text[]) t (name)
+                                          WHERE NOT has_table_privilege(oid, t.name, 'SELECT'))""",
+        (READER, names),
     ).fetchone()
     if row is None:
         return
     reader = sql.Identifier(READER)
     connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(row[0]), reader))
-    tables = sql.SQL(", ").join(map(sql.Identifier, _READABLE))
+    tables = sql.SQL(", ").join(map(sql.Identifier, names))
     connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(tables, reader))
 
 
 def _applied(connection: psycopg.Connection) -> set[int]:
     """The numbers applied already; makes the table of them if there is none."""
     row = connection.execute(
-        "SELECT to_regclass('migration') IS NOT NULL, coalesce(to_regclass('market'), to_regclass('tick'))::text"
+        """SELECT to_regclass('migration') IS NOT NULL,
+                  (SELECT min(name) FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NOT NULL)""",
+        (["market", *(table.name for _, table in row_tables())],),
     ).fetchone()
     assert row is not None
     known, foreign = row

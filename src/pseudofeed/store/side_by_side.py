@@ -1,18 +1,21 @@
-"""Ticks and factors stored side by side: two reading loops, one of them in a thread, that begin and end together."""
+"""The kinds of record stored side by side: a reading loop each, all but the first in threads, that begin and end
+together."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pseudofeed.consume import WorkerSummary
 from pseudofeed.operate.control import Control, Progress
 
 __all__ = ["run_side_by_side"]
 
+Loop = Callable[[Control], WorkerSummary]
+
 
 class _Main:
-    """The first loop's control: what it is told, the second one reads; it stops when the second has failed."""
+    """The first loop's control: what it is told, the others read; it stops when one of them has failed."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
@@ -32,49 +35,54 @@ class _Main:
         self._control.report(progress)
 
 
-class _Second:
-    """The second loop's control. The supervisor's is for one thread only: this one asks the first loop's."""
+class _Other:
+    """The other loops' control. The supervisor's is for one thread only: they ask the first loop's."""
 
     def __init__(self, main: _Main) -> None:
         self._main = main
 
     @property
     def stopping(self) -> bool:
-        return self._main.stop
+        return self._main.stop or self._main.failed
 
     @property
     def draining(self) -> bool:
         return self._main.drain
 
     def report(self, progress: Progress) -> None:
-        """Progress is told in ticks."""
+        """Progress is that of the first loop."""
 
 
-def run_side_by_side(
-    control: Control, first: Callable[[Control], WorkerSummary], second: Callable[[Control], WorkerSummary]
-) -> tuple[WorkerSummary, WorkerSummary]:
-    """Both summaries, once both have come to their end; where one raises, the other is stopped, and that is raised."""
+def run_side_by_side(control: Control, first: Loop, others: Sequence[Loop]) -> list[WorkerSummary]:
+    """All summaries, the first loop's first, once all have come to their end; where one raises, the others are stopped,
+    and that is raised."""
     main = _Main(control)
-    summaries: list[WorkerSummary] = []
+    summaries: dict[int, WorkerSummary] = {}
     problems: list[BaseException] = []
 
-    def work() -> None:
+    def work(number: int) -> None:
         try:
-            summaries.append(second(_Second(main)))
+            summaries[number] = others[number](_Other(main))
         except BaseException as problem:
             problems.append(problem)
             main.failed = True
 
-    thread = threading.Thread(target=work, name="pseudofeed-factors")
-    thread.start()
+    threads = [
+        threading.Thread(target=work, args=(number,), name=f"pseudofeed-kind-{number + 1}")
+        for number in range(len(others))
+    ]
+    for thread in threads:
+        thread.start()
     try:
         summary = first(main)
-        while thread.is_alive():
-            thread.join(0.05)
-            _ = main.stopping  # somebody may ask to stop while factors are drained
+        while any(thread.is_alive() for thread in threads):
+            for thread in threads:
+                thread.join(0.05)
+            _ = main.stopping  # somebody may ask to stop while the others drain
     finally:
         main.stop = True
-        thread.join()
+        for thread in threads:
+            thread.join()
     if problems:
         raise problems[0]
-    return summary, summaries[0]
+    return [summary, *(summaries[number] for number in range(len(others)))]

@@ -1,4 +1,4 @@
-"""Ticks into PostgreSQL, each exactly once.
+"""Records into PostgreSQL, each exactly once.
 
     BEGIN; UPDATE sink_offset ... AND next_offset = <from>; COPY tick FROM STDIN (FORMAT binary); COMMIT
 
@@ -15,24 +15,24 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import psycopg
 
 from pseudofeed.bus.topics import TopicState
 from pseudofeed.consume import Batch, position_within
-from pseudofeed.encode import TickColumns, encode_copy_rows, instrument_partitions
+from pseudofeed.encode import encode_copy_rows, partition_count, partitions_of
 from pseudofeed.errors import OffsetConflict, ServerError, TopicError
+from pseudofeed.records import Columns, Kind
 from pseudofeed.settings import Connections
 from pseudofeed.store.backfill.claims import CLAIM_LOCK, claimed_steps
 from pseudofeed.store.backfill.steps import outside
 from pseudofeed.store.chunk_index import ChunkIndexer
 from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import WriterConnection, may_pass, store_error
-from pseudofeed.store.order import TickOrder
+from pseudofeed.store.order import order_of
 from pseudofeed.store.quarantine import quarantine
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import Tier
-from pseudofeed.store.series import TICKS, Series
+from pseudofeed.store.tables import copy_statement
 from pseudofeed.store.upkeep import keep_up
 
 __all__ = ["StoreSink"]
@@ -48,8 +48,7 @@ UPKEEP_SECONDS = 60.0
 class StoreSink:
     """One connection that stores the partitions it is given; see `pseudofeed.consume.Sink` for when what is called.
 
-    series: the market's ticks or its factors. indexer: of the worker; without it no index
-    is put off. keeps_up: drop and compress old chunks (upkeep.py).
+    indexer: of the worker; without it no index is put off. keeps_up: drop and compress old chunks (upkeep.py).
     """
 
     def __init__(
@@ -57,23 +56,22 @@ class StoreSink:
         connections: Connections,
         market: StoredMarket,
         tier: Tier,
+        kind: Kind,
         *,
-        series: Series = TICKS,
         indexer: ChunkIndexer | None = None,
         keeps_up: bool = False,
     ) -> None:
         self._tier, self._keeps_up, self._kept_up_at = tier, keeps_up, float("-inf")
         self._connections = connections
         self._market = market
-        self._topic = f"{series.stream}.{market.record.name}"
-        self._series, self._ids = series, series.ids(market)
-        self._chunks = Chunks(tier, series, market)
+        self._topic = kind.topic_of(market.record.name)
+        self._kind, self._ids = kind, market.ids_of(kind)
+        self._chunks = Chunks(tier, kind, market)
         self._indexer = indexer
-        if series is TICKS:
-            count = market.record.partitions
-            self._order = TickOrder(instrument_partitions(market.record.market.symbols, count), count)
-        else:
-            self._order = TickOrder(np.zeros(len(self._ids), np.int32), 1, what="factor")
+        partitions = market.record.partitions
+        self._order = order_of(
+            kind, partitions_of(kind, market.record.market, partitions), partition_count(kind, partitions)
+        )
         self._connection = WriterConnection(connections, f"pseudofeed store {market.record.name}")
         self._gave_up = threading.Event()
         self._topic_id: str | None = None
@@ -92,7 +90,7 @@ class StoreSink:
                 back_off = self._wait_or_raise(problem, back_off)
 
     def write(self, batches: Sequence[Batch]) -> None:
-        columns = TickColumns.concatenate([batch.columns for batch in batches])
+        columns = Columns.concatenate(self._kind, [batch.columns for batch in batches])
         for batch in batches:
             self._check(batch)
         try:
@@ -135,15 +133,15 @@ class StoreSink:
         market_id = self._market.market_id
         connection.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", (CLAIM_LOCK, market_id))
         connection.execute(
-            """INSERT INTO sink_offset (market_id, stream, partition, topic_id, next_offset, last_sequence)
+            """INSERT INTO sink_offset (market_id, kind, partition, topic_id, next_offset, last_sequence)
                SELECT %s, %s, p, %s, o, CASE o WHEN 0 THEN 0 END FROM unnest(%s::int4[], %s::int8[]) AS n (p, o)
                ORDER BY p ON CONFLICT DO NOTHING""",
-            (market_id, self._series.stream, topic.topic_id, numbers, [int(topic.low[number]) for number in numbers]),
+            (market_id, self._kind.name, topic.topic_id, numbers, [int(topic.low[number]) for number in numbers]),
         )
         rows = connection.execute(
             """SELECT partition, topic_id, next_offset, last_sequence, last_number, may_skip FROM sink_offset
-               WHERE market_id = %s AND stream = %s AND partition = ANY (%s) ORDER BY partition FOR UPDATE""",
-            (market_id, self._series.stream, numbers),
+               WHERE market_id = %s AND kind = %s AND partition = ANY (%s) ORDER BY partition FOR UPDATE""",
+            (market_id, self._kind.name, numbers),
         ).fetchall()
         found: dict[int, int] = {}
         for partition, topic_id, next_offset, last_sequence, last_number, may_skip in rows:
@@ -177,8 +175,8 @@ class StoreSink:
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def _write(self, batches: Sequence[Batch], columns: TickColumns, rows: bytes, *, indexed: bool) -> None:
-        """columns: the ticks of all batches; rows: they encoded. indexed: see `Chunks.make`."""
+    def _write(self, batches: Sequence[Batch], columns: Columns, rows: bytes, *, indexed: bool) -> None:
+        """columns: the rows of all batches; rows: they encoded. indexed: see `Chunks.make`."""
         back_off = FIRST_BACK_OFF
         unsettled = False
         while True:
@@ -198,15 +196,13 @@ class StoreSink:
             else:
                 return
 
-    def _commit(
-        self, connection: psycopg.Connection, batches: Sequence[Batch], columns: TickColumns, rows: bytes
-    ) -> None:
+    def _commit(self, connection: psycopg.Connection, batches: Sequence[Batch], columns: Columns, rows: bytes) -> None:
         with connection.transaction():
             self._move_offsets(connection, batches)
             quarantine(connection, self._market.market_id, self._topic, self._topic_id, batches)
             self._copy(connection, self._unclaimed(connection, columns, rows))
 
-    def _unclaimed(self, connection: psycopg.Connection, columns: TickColumns, rows: bytes) -> bytes:
+    def _unclaimed(self, connection: psycopg.Connection, columns: Columns, rows: bytes) -> bytes:
         """The rows without those of steps that a backfill writes. Asked behind the lock on the offsets, so that a claim
         that is not seen here has seen what is written here (claims.py)."""
         if not len(columns):
@@ -218,33 +214,34 @@ class StoreSink:
         return encode_copy_rows(columns.where(outside(columns.sequence, claimed)), self._ids)
 
     def _move_offsets(self, connection: psycopg.Connection, batches: Sequence[Batch]) -> None:
+        steps = [self._order.reached(batch) for batch in batches]
         moved = connection.execute(
             """UPDATE sink_offset s SET next_offset = b.upto, updated_at = now(), may_skip = b.may_skip,
                       first_sequence = coalesce(
                           s.first_sequence, CASE WHEN s.last_sequence > 0 THEN 1 END, b.first_sequence),
                       last_sequence = coalesce(b.last_sequence, s.last_sequence),
-                      last_number = coalesce(b.last_number, s.last_number)
+                      last_number = CASE WHEN b.last_sequence IS NULL THEN s.last_number ELSE b.last_number END
                FROM unnest(%s::int4[], %s::int8[], %s::int8[], %s::int8[], %s::int8[], %s::int4[], %s::bool[])
                         AS b (partition, beginning, upto, first_sequence, last_sequence, last_number, may_skip)
-               WHERE s.market_id = %s AND s.stream = %s AND s.partition = b.partition
+               WHERE s.market_id = %s AND s.kind = %s AND s.partition = b.partition
                  AND s.next_offset = b.beginning""",
             (
                 [batch.partition for batch in batches],
                 [batch.from_offset for batch in batches],
                 [batch.to_offset for batch in batches],
-                [int(batch.columns.sequence[0]) if len(batch.columns) else None for batch in batches],
-                [int(batch.columns.sequence[-1]) if len(batch.columns) else None for batch in batches],
-                [int(batch.columns.instrument[-1]) if len(batch.columns) else None for batch in batches],
+                [step.first for step in steps],
+                [step.last for step in steps],
+                [step.number for step in steps],
                 [self._order.may_skip_after(batch) for batch in batches],
                 self._market.market_id,
-                self._series.stream,
+                self._kind.name,
             ),
         )
         if moved.rowcount != len(batches):
             raise self._conflict(batches)
 
     def _copy(self, connection: psycopg.Connection, rows: bytes) -> None:
-        with connection.cursor().copy(self._series.copy.encode()) as copy:
+        with connection.cursor().copy(copy_statement(self._kind)) as copy:
             copy.write(memoryview(rows))
 
     def _is_in(self, connection: psycopg.Connection, batches: Sequence[Batch]) -> bool:
@@ -252,8 +249,8 @@ class StoreSink:
         found: dict[int, int] = dict(
             connection.execute(
                 """SELECT partition, next_offset FROM sink_offset
-                   WHERE market_id = %s AND stream = %s AND partition = ANY (%s) ORDER BY partition FOR UPDATE""",
-                (self._market.market_id, self._series.stream, [batch.partition for batch in batches]),
+                   WHERE market_id = %s AND kind = %s AND partition = ANY (%s) ORDER BY partition FOR UPDATE""",
+                (self._market.market_id, self._kind.name, [batch.partition for batch in batches]),
             ).fetchall()
         )
         if all(found.get(batch.partition) == batch.to_offset for batch in batches):

@@ -15,13 +15,12 @@ import psycopg
 from psycopg import sql
 
 from pseudofeed.bus.markets import MarketRecord
+from pseudofeed.records import row_tables
 from pseudofeed.store.chunk_list import stored_chunks
 from pseudofeed.store.schema import SCHEMA_LOCK, Tier
 from pseudofeed.times import to_datetime
 
 __all__ = ["Extent", "compression_end", "keep_up", "reached_step", "read_extents", "retention_end"]
-
-TABLES = ("tick", "factor_level", "bar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def read_extents(connection: psycopg.Connection) -> list[Extent]:
         """SELECT name, specification, partitions, epoch, fingerprint, retention, compress_after, reached, done
            FROM market JOIN LATERAL (
                SELECT min(last_sequence) AS reached FROM sink_offset s
-               WHERE s.market_id = market.market_id AND stream = 'ticks' AND next_offset > 0) progress ON true
+               WHERE s.market_id = market.market_id AND next_offset > 0) progress ON true
            JOIN LATERAL (
                SELECT array_agg(ARRAY[lower(part), upper(part) - 1] ORDER BY part) AS done
                FROM backfill b, unnest(b.done) AS part WHERE b.market_id = market.market_id) backfilled ON true"""
@@ -89,7 +88,8 @@ def keep_up(connection: psycopg.Connection, tier: Tier) -> int:
     """Drop and compress what is due; how many chunks were dropped. Outside of a transaction. Raises psycopg.Error."""
     extents = read_extents(connection)
     end = retention_end(extents)
-    dropped = 0 if end is None else sum(_drop(connection, tier, table, end) for table in TABLES)
+    tables = [table.name for kind, table in row_tables() if kind.retained]
+    dropped = 0 if end is None else sum(_drop(connection, tier, table, end) for table in tables)
     end = compression_end(extents)
     if end is not None and tier is Tier.COMMUNITY:
         _compress(connection, end)
@@ -111,11 +111,10 @@ def _drop(connection: psycopg.Connection, tier: Tier, table: str, end: datetime.
             ).fetchall()
             for (name,) in gone:
                 connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
-        if table == "tick":
-            connection.execute(
-                "UPDATE market SET dropped_before = greatest(dropped_before, %s) WHERE retention IS NOT NULL",
-                (max(ends),),
-            )
+        connection.execute(
+            "UPDATE market SET dropped_before = greatest(dropped_before, %s) WHERE retention IS NOT NULL",
+            (max(ends),),
+        )
     return len(ends)
 
 

@@ -1,22 +1,24 @@
-"""`pseudofeed store`: a market's ticks from Kafka into PostgreSQL or TimescaleDB, exactly once."""
+"""`pseudofeed store`: a market's records from Kafka into PostgreSQL or TimescaleDB, exactly once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 import psycopg
 
 from pseudofeed.bus.markets import MarketRecord
-from pseudofeed.consume import WorkerSummary, consume_ticks, factor_stream
+from pseudofeed.consume import WorkerSummary, consume_kind
 from pseudofeed.errors import StoreError
 from pseudofeed.operate.control import Control
+from pseudofeed.records import Key, Kind, stored_kinds
 from pseudofeed.settings import Connections
 from pseudofeed.store.chunk_index import ChunkIndexer
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.registry import StoredMarket, register_in_store
 from pseudofeed.store.schema import Tier, applied_files, migrate
-from pseudofeed.store.series import FACTORS
 from pseudofeed.store.settings import StoreSettings, change_settings
 from pseudofeed.store.side_by_side import run_side_by_side
 from pseudofeed.store.sink import StoreSink
@@ -44,9 +46,9 @@ def store_market(
     lanes: int | None = None,
     settings: StoreSettings | None = None,
 ) -> WorkerSummary:
-    """Store the market's ticks and factors until `control` asks to stop, or, draining, all that the topics have.
+    """Store the market's records until `control` asks to stop, or, draining, all that the topics have.
 
-    A batch is committed when about `batch_rows` ticks have come or the first of them is `batch_seconds` old. lanes:
+    A batch is committed when about `batch_rows` rows have come or the first of them is `batch_seconds` old. lanes:
     how many connections share the partitions; by default two, and never more than there are partitions. Start as many
     workers as there are partitions, on any machines: Kafka shares the partitions out. settings: changed in the store
     before.
@@ -58,32 +60,26 @@ def store_market(
     market, tier = prepare_store(record, connections, settings)
     count = min(LANES if lanes is None else lanes, record.partitions)
 
-    def store_ticks(control: Control) -> WorkerSummary:
-        indexer = ChunkIndexer(connections, market, tier, batch_seconds=batch_seconds)
-        sinks = [StoreSink(connections, market, tier, indexer=indexer, keeps_up=lane == 0) for lane in range(count)]
-        try:
-            return consume_ticks(
-                record, connections, control, sinks, stage="store", batch_rows=batch_rows, batch_seconds=batch_seconds
-            )
-        finally:
-            indexer.close()
+    def store(kind: Kind, optional: bool, control: Control) -> WorkerSummary:
+        with ExitStack() as stack:
+            indexer = None
+            if kind.table is not None and kind.table.index_by_chunk:
+                indexer = ChunkIndexer(connections, market, tier, kind, batch_seconds=batch_seconds)
+                stack.callback(indexer.close)
+            sinks = [
+                StoreSink(connections, market, tier, kind, indexer=indexer, keeps_up=lane == 0 and not optional)
+                for lane in range(count if kind.key is Key.INSTRUMENT else 1)
+            ]
+            return consume_kind(
+                record, kind, connections, control, sinks, stage="store" if not optional else f"store-{kind.topic}",
+                batch_rows=batch_rows, batch_seconds=batch_seconds, optional=optional,
+            )  # fmt: skip
 
-    def store_factors(control: Control) -> WorkerSummary:
-        return consume_ticks(
-            record,
-            connections,
-            control,
-            [StoreSink(connections, market, tier, series=FACTORS)],
-            stage="store-factors",
-            batch_rows=batch_rows,
-            batch_seconds=batch_seconds,
-            stream=factor_stream(record),
-        )
-
-    if not len(market.factor_ids):
-        return store_ticks(control)
-    ticks, factors = run_side_by_side(control, store_ticks, store_factors)
-    return replace(ticks, unreadable=ticks.unreadable + factors.unreadable)
+    first, *others = stored_kinds(record.market)
+    summary, *more = run_side_by_side(
+        control, partial(store, first, False), [partial(store, kind, True) for kind in others]
+    )
+    return replace(summary, unreadable=sum(own.unreadable for own in (summary, *more)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.errors import SettingsError
+from pseudofeed.market import Market
+from pseudofeed.records import STATE, Kind, Shape, kinds_of
 from pseudofeed.settings import Connections
 from pseudofeed.verify.report import Difference, StageTally, VerifyReport
 
@@ -29,9 +32,10 @@ def verify_market(
 
     Raises SettingsError for an unknown stage or one whose server is not set, ServerError where one does not answer.
     """
-    from pseudofeed.verify.kafka import compare_kafka, compare_kafka_factors, newest_kafka
-    from pseudofeed.verify.postgres import compare_postgres, compare_postgres_factors, newest_postgres
+    from pseudofeed.verify.kafka import compare_kafka, newest_kafka
+    from pseudofeed.verify.postgres import compare_postgres, newest_postgres
     from pseudofeed.verify.redis import compare_redis, newest_redis
+    from pseudofeed.verify.state import compare_state
 
     chosen = STAGES if stages is None else tuple(stage for stage in STAGES if stage in stages)
     unknown = set(stages or ()) - set(STAGES)
@@ -44,21 +48,37 @@ def verify_market(
     }
     for stage in chosen:
         required[stage]()
-    newest: dict[str, Callable[[MarketRecord, Connections], int]] = {
-        "kafka": newest_kafka,
-        "redis": newest_redis,
-        "postgres": newest_postgres,
+    kinds = {
+        "kafka": _kinds(record.market, stored=False),
+        "postgres": _kinds(record.market, stored=True),
     }
-    compare: dict[str, Callable[[MarketRecord, Connections, StageTally, int], None]] = {
-        "kafka": compare_kafka,
-        "kafka_factors": compare_kafka_factors,
-        "redis": compare_redis,
-        "postgres": compare_postgres,
-        "postgres_factors": compare_postgres_factors,
+    newest: dict[str, Callable[[], int]] = {
+        "kafka": lambda: newest_kafka(record, connections, kinds["kafka"]),
+        "redis": lambda: newest_redis(record, connections),
+        "postgres": lambda: newest_postgres(record, connections, kinds["postgres"]),
     }
-    last_step = steps if steps is not None else max(newest[stage](record, connections) for stage in chosen)
-    parts = [part for part in compare if part.removesuffix("_factors") in chosen]
-    report = VerifyReport(record.name, last_step, {part: StageTally() for part in parts})
-    for part in parts:
-        compare[part](record, connections, report.stages[part], last_step)
+    last_step = steps if steps is not None else max(newest[stage]() for stage in chosen)
+    compare: dict[str, Callable[..., None]] = {}
+    for stage in chosen:
+        if stage == "redis":
+            compare[stage] = partial(compare_redis, record, connections, last_step=last_step)
+            continue
+        against = compare_kafka if stage == "kafka" else compare_postgres
+        for number, kind in enumerate(kinds[stage]):
+            name = f"{stage}_{kind.topic}" if number else stage
+            compare[name] = partial(against, record, connections, kind, last_step=last_step)
+        if stage == "kafka":
+            compare[f"kafka_{STATE.topic}"] = partial(compare_state, record, connections)
+    report = VerifyReport(record.name, last_step, {name: StageTally() for name in compare})
+    for name, run in compare.items():
+        run(tally=report.stages[name])
     return report
+
+
+def _kinds(market: Market, *, stored: bool) -> list[Kind]:
+    """The kinds of which every row is compared. Of a checkpoint only the newest counts: see state.py."""
+    return [
+        kind
+        for kind in kinds_of(market)
+        if kind.verified and kind.shape is not Shape.CHECKPOINT and (kind.table is not None or not stored)
+    ]

@@ -1,128 +1,88 @@
-"""Ticks, or factors, against the simulation, bit for bit, with memory for some windows of steps.
+"""Rows of a kind against the simulation, bit for bit, with memory for some windows of steps.
 
-A `Comparison` simulates its instruments window after window while rows come in. A row is looked up by (step,
-instrument). A key without a row is missing, each row of a key after its first is repeated, a row whose bits are not
-the simulation's is altered (repeated or not), and a row of no key is unexpected. So the counts do not depend on the
-order of the rows, and ticks = expected - missing + repeated + unexpected.
+A `Comparison` simulates its members window after window while rows come in. A row is looked up by its key: step and
+number, of events also the event. A key without a row is missing, each row of a key after its first is repeated, a row
+whose bits are not the simulation's is altered (repeated or not), and a row of no key is unexpected. So the counts do
+not depend on the order of the rows, and ticks = expected - missing + repeated + unexpected.
 
 Two windows are open at a time, and rows may come in any order within them; a stream that is as it should be needs one.
 A row that comes when its window is closed counts as repeated: whether it was there before is forgotten.
-
-Factors are rows of the same form, as in consume/stream.py: the factor's number in `instrument`, increment and level in
-`price` and `variance`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pseudofeed.encode.ticks import TickColumns
 from pseudofeed.market import Market
+from pseudofeed.records import TICK, Columns, Kind
 from pseudofeed.simulate.paths import TickBlock
-from pseudofeed.simulate.stream import stream_factors
+from pseudofeed.simulate.rows import blocks_of
 from pseudofeed.verify.report import Difference, StageTally
+from pseudofeed.verify.window import Window, describe_row, open_window
 
-__all__ = ["FACTORS", "TICKS", "Comparison", "Series"]
+__all__ = ["Comparison"]
 
 # Ticks of a window: its simulation, counts and look-up take about 40 bytes each.
 _WINDOW_TICKS = 500_000
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
-    """What is compared. what: the word for one row; values: for its two doubles."""
-
-    what: str
-    values: tuple[str, str]
-
-    def describe(self, time: int, first: float, second: float) -> str:
-        """A row for a person, to the last digit."""
-        names = self.values
-        return f"{np.datetime64(int(time), 'ns')}Z {names[0]} {float(first)!r} {names[1]} {float(second)!r}"
-
-    def names(self, market: Market) -> tuple[str, ...]:
-        """By number."""
-        return market.factors.names if self is FACTORS else market.symbols
-
-
-TICKS = Series("tick", ("price", "variance"))
-FACTORS = Series("factor", ("increment", "level"))
-
-
-class _Window:
-    """The simulation of some steps, (T,) and twice (T, M), and which of its rows were seen."""
-
-    def __init__(self, block: TickBlock, series: Series) -> None:
-        self.first_step, self.last_step, self.time = block.first_step, block.last_step, block.time
-        if series is FACTORS:
-            self.first, self.second = block.factor_increments, block.factor_levels
-        else:
-            self.first, self.second = block.prices, block.variances
-        self.seen = np.zeros(self.first.shape, dtype=np.bool_)
-
-
 class Comparison:
-    """Compares the steps first_step to last_step of some instruments (ascending numbers) and counts into `tally`.
-
-    series: FACTORS, where they are factors.
-    """
+    """Compares the steps first_step to last_step of some members of a kind (ascending numbers) and counts into
+    `tally`."""
 
     def __init__(
         self,
         market: Market,
-        instruments: NDArray[np.int64],
+        members: NDArray[np.int64],
         *,
         stage: str,
         tally: StageTally,
         last_step: int,
         first_step: int = 1,
-        series: Series = TICKS,
+        kind: Kind = TICK,
     ) -> None:
-        self._market, self._series = market, series
-        self._names = series.names(market)
-        self._instruments = instruments
+        self._market, self._kind = market, kind
+        self._names = kind.key.names(market)
+        self._members = members
         self._stage = stage
         self._tally = tally
         self._first_step, self._last_step = first_step, last_step
         self._column = np.full(len(self._names), -1, dtype=np.int64)
-        self._column[instruments] = np.arange(len(instruments))
-        self._windows: list[_Window] = []
+        self._column[members] = np.arange(len(members))
+        self._windows: list[Window] = []
         self._opened = self._closed = first_step - 1
-        if not len(instruments):  # a partition without any: whatever comes is unexpected
+        if not len(members):  # a partition without any: whatever comes is unexpected
             self._last_step = self._opened
             self._blocks: Iterator[TickBlock] = iter(())
             return
         steps = max(0, last_step - first_step + 1)
-        tally.expected += steps * len(instruments)
-        block_steps = max(1, _WINDOW_TICKS // len(instruments))
-        if series is FACTORS:
-            self._blocks = _factor_blocks(market, first_step, steps, block_steps)
-        else:
-            self._blocks = market.stream(
-                start_step=first_step, steps=steps, block_steps=block_steps, instruments=instruments
-            )
+        block_steps = max(1, _WINDOW_TICKS // len(members))
+        self._blocks = blocks_of(
+            kind, market, members, first_step=first_step, steps=steps, block_steps=block_steps
+        )  # fmt: skip
 
     def window(self) -> TickBlock | None:
         """Open the next window and return its steps; None behind the last. For readers that ask for ranges of time."""
         if self._opened >= self._last_step:
             return None
         block = next(self._blocks)
-        self._windows.append(_Window(block, self._series))
+        window = open_window(self._kind, block, self._members)
+        self._tally.expected += len(window.seen)
+        self._windows.append(window)
         self._opened = block.last_step
         return block
 
-    def add(self, rows: TickColumns, where: Callable[[int], str]) -> None:
+    def add(self, rows: Columns, where: Callable[[int], str]) -> None:
         """Look rows up; `where(index)` says the place of a row, asked only for one that differs.
 
         A row of no step of the clock has sequence -1.
         """
         self._tally.ticks += len(rows)
-        known = (rows.instrument >= 0) & (rows.instrument < len(self._column))
-        column = np.where(known, self._column[np.where(known, rows.instrument, 0)], -1)
+        known = (rows.number >= 0) & (rows.number < len(self._column))
+        column = np.where(known, self._column[np.where(known, rows.number, 0)], -1)
         explained = (column >= 0) & (rows.sequence >= self._first_step) & (rows.sequence <= self._last_step)
         self._unexpected(rows, np.flatnonzero(~explained), where)
         self._repeated(rows, np.flatnonzero(explained & (rows.sequence <= self._closed)), where)
@@ -145,8 +105,8 @@ class Comparison:
 
     def _look_up(
         self,
-        window: _Window,
-        rows: TickColumns,
+        window: Window,
+        rows: Columns,
         explained: NDArray[np.bool_],
         column: NDArray[np.int64],
         where: Callable[[int], str],
@@ -154,81 +114,71 @@ class Comparison:
         index = np.flatnonzero(explained & (rows.sequence >= window.first_step) & (rows.sequence <= window.last_step))
         if not len(index):
             return
-        row, col = rows.sequence[index] - window.first_step, column[index]
-        differs = (
-            (rows.time[index] != window.time[row])
-            | (rows.price[index].view(np.int64) != window.first[row, col].view(np.int64))
-            | (rows.variance[index].view(np.int64) != window.second[row, col].view(np.int64))
-        )
+        place = window.find(rows, index, column[index])
+        self._unexpected(rows, index[place < 0], where)
+        index, place = index[place >= 0], place[place >= 0]
+        differs = window.differs(rows, index, place)
         self._tally.altered += int(differs.sum())
         if differs.any():
-            k = int(np.argmin(np.where(differs, row, len(window.time))))
-            at = row[k], col[k]
-            expected = self._series.describe(window.time[row[k]], window.first[at], window.second[at])
-            self._note("altered", rows, int(index[k]), expected, where)
-        key = row * window.first.shape[1] + col
-        order = np.argsort(key, kind="stable")
-        ordered = key[order]
-        again = np.zeros(len(key), dtype=bool)
+            k = int(np.argmin(np.where(differs, rows.sequence[index], np.iinfo(np.int64).max)))
+            self._note("altered", rows, int(index[k]), window.describe(int(place[k])), where)
+        order = np.argsort(place, kind="stable")
+        ordered = place[order]
+        again = np.zeros(len(place), dtype=bool)
         again[order[1:]] = ordered[1:] == ordered[:-1]
-        again |= window.seen[row, col]
-        window.seen[row, col] = True
+        again |= window.seen[place]
+        window.seen[place] = True
         self._repeated(rows, index[again], where)
 
-    def _close(self, window: _Window) -> None:
-        absent = np.argwhere(~window.seen)
+    def _close(self, window: Window) -> None:
+        absent = np.flatnonzero(~window.seen)
         self._tally.missing += len(absent)
         if len(absent):
-            row, col = absent[0]
+            first = int(absent[0])
+            step, number = window.key(first)
             self._tally.note(
                 Difference(
                     stage=self._stage,
                     kind="missing",
-                    what=self._series.what,
+                    what=self._kind.name,
+                    of=self._kind.key.value,
                     market=self._market.name,
-                    symbol=self._names[int(self._instruments[col])],
-                    step=window.first_step + int(row),
-                    expected=self._series.describe(window.time[row], window.first[row, col], window.second[row, col]),
+                    symbol=self._names[number],
+                    step=step,
+                    expected=window.describe(first),
                     found="nothing",
-                    where=f"no such {self._series.what}",
+                    where=f"no such {self._kind.name}",
                 )
             )
         self._closed = window.last_step
 
-    def _repeated(self, rows: TickColumns, index: NDArray[np.int64], where: Callable[[int], str]) -> None:
+    def _repeated(self, rows: Columns, index: NDArray[np.int64], where: Callable[[int], str]) -> None:
         self._tally.repeated += len(index)
         if len(index):
             first = int(index[np.argmin(rows.sequence[index])])
-            self._note("repeated", rows, first, f"this {self._series.what} once", where)
+            self._note("repeated", rows, first, f"this {self._kind.name} once", where)
 
-    def _unexpected(self, rows: TickColumns, index: NDArray[np.int64], where: Callable[[int], str]) -> None:
+    def _unexpected(self, rows: Columns, index: NDArray[np.int64], where: Callable[[int], str]) -> None:
         self._tally.unexpected += len(index)
         if len(index):
             steps = rows.sequence[index]
             first = int(index[np.argmin(np.where(steps >= 0, steps, np.iinfo(np.int64).max))])
-            self._note("unexpected", rows, first, f"no such {self._series.what}", where)
+            self._note("unexpected", rows, first, f"no such {self._kind.name}", where)
 
-    def _note(self, kind: str, rows: TickColumns, i: int, expected: str, where: Callable[[int], str]) -> None:
-        number, sequence = int(rows.instrument[i]), int(rows.sequence[i])
+    def _note(self, what: str, rows: Columns, i: int, expected: str, where: Callable[[int], str]) -> None:
+        number, sequence = int(rows.number[i]), int(rows.sequence[i])
         names = self._names
         self._tally.note(
             Difference(
                 stage=self._stage,
-                kind=kind,
-                what=self._series.what,
+                kind=what,
+                what=self._kind.name,
+                of=self._kind.key.value,
                 market=self._market.name,
                 symbol=names[number] if 0 <= number < len(names) else f"number {number}",
                 step=sequence if sequence >= 0 else None,
                 expected=expected,
-                found=self._series.describe(int(rows.time[i]), float(rows.price[i]), float(rows.variance[i])),
+                found=describe_row(rows, i),
                 where=where(i),
             )
         )
-
-
-def _factor_blocks(market: Market, first_step: int, steps: int, block_steps: int) -> Iterator[TickBlock]:
-    """The factors' steps from `first_step` on; those before it are walked through."""
-    levels = np.zeros(len(market.factors.names))
-    for block in stream_factors(market, start_step=1, steps=first_step - 1, block_steps=block_steps, levels=levels):
-        levels = block.factor_levels[-1]
-    yield from stream_factors(market, start_step=first_step, steps=steps, block_steps=block_steps, levels=levels)

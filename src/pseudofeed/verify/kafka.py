@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.bus.reader import TopicReader
 from pseudofeed.bus.topics import describe
-from pseudofeed.consume.stream import Stream, factor_stream, tick_stream
-from pseudofeed.encode import instrument_partitions, peek_factor_block, peek_ticks
+from pseudofeed.consume.stream import Stream, stream_of
+from pseudofeed.encode import partitions_of
 from pseudofeed.errors import MalformedMessage
+from pseudofeed.records import Kind
 from pseudofeed.settings import Connections
-from pseudofeed.verify import compare
 from pseudofeed.verify.compare import Comparison
 from pseudofeed.verify.report import Difference, StageTally
 
-__all__ = ["compare_kafka", "compare_kafka_factors", "newest_kafka"]
+__all__ = ["compare_kafka", "newest_kafka"]
 
 _STAGE = "kafka"
 # Messages that are decoded at once: a call's overhead vanishes, and their ticks stay within some tens of MB.
@@ -28,57 +28,36 @@ _MESSAGES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class _Header:
-    """Of one message. partition: None in JSON. rows: entries of the columns that it is decoded to."""
-
-    fingerprint: int
-    partition: int | None
-    first_step: int
-    last_step: int
-    rows: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Topic:
     """A topic and what is compared in it. members: the numbers in each partition."""
 
     stream: Stream
-    series: compare.Series
-    peek: Callable[[bytes], _Header]
     members: list[NDArray[np.int64]]
 
-
-def _tick_topic(record: MarketRecord) -> _Topic:
-    def peek(message: bytes) -> _Header:
-        header = peek_ticks(message)
-        return _Header(header.fingerprint, header.partition, header.first_step, header.last_step, header.ticks)
-
-    of = instrument_partitions(record.market.symbols, record.partitions)
-    members = [np.flatnonzero(of == partition) for partition in range(record.partitions)]
-    return _Topic(tick_stream(record), compare.TICKS, peek, members)
+    @classmethod
+    def of(cls, record: MarketRecord, kind: Kind) -> _Topic:
+        stream = stream_of(record, kind)
+        partitions = partitions_of(kind, record.market, record.partitions)
+        return cls(stream, [np.flatnonzero(partitions == partition) for partition in range(stream.partitions)])
 
 
-def _factor_topic(record: MarketRecord) -> _Topic:
-    def peek(message: bytes) -> _Header:
-        header = peek_factor_block(message)
-        rows = header.steps * header.factors
-        return _Header(header.fingerprint, header.partition, header.first_step, header.last_step, rows)
-
-    return _Topic(factor_stream(record), compare.FACTORS, peek, [np.arange(len(record.market.factors.names))])
-
-
-def newest_kafka(record: MarketRecord, connections: Connections) -> int:
-    """The newest step of any partition; 0 where the topics are empty.
+def newest_kafka(record: MarketRecord, connections: Connections, kinds: Sequence[Kind]) -> int:
+    """The newest step of any partition of these kinds; 0 where the topics are empty. Raises TopicError where none of
+    the topics is there.
 
     Looked for in the last messages, not only the last: what stands there may be damaged, repeated, or of no feed of
     this market, and that is for `compare_kafka` to say.
     """
-    return max(_newest(topic, connections) for topic in (_tick_topic(record), _factor_topic(record)))
+    kafka = connections.require_kafka()
+    topics = [_Topic.of(record, kind) for kind in kinds]
+    if all(_held(kafka, topic) is None for topic in topics):
+        describe(kafka, topics[0].stream.topic)  # says that there is none
+    return max(_newest(kafka, topic) for topic in topics)
 
 
-def _newest(topic: _Topic, connections: Connections) -> int:
-    kafka, back = connections.require_kafka(), _MESSAGES
-    held = _held(kafka, topic)
+def _newest(kafka: Mapping[str, str], topic: _Topic) -> int:
+    back = _MESSAGES
+    held = _held(kafka, topic) or []
     most = max((high - low for low, high in held), default=0)
     with TopicReader(kafka) as reader:
         while True:
@@ -89,13 +68,11 @@ def _newest(topic: _Topic, connections: Connections) -> int:
             back *= 8
 
 
-def _held(kafka: Mapping[str, str], topic: _Topic) -> list[tuple[int, int]]:
-    """Of each partition the first offset that is there, and its end; none where there is no topic of factors, all of
-    which are missing then. Raises TopicError where there is none of ticks."""
-    if topic.series is compare.FACTORS:
-        with TopicReader(kafka) as reader:
-            if reader.partitions(topic.stream.topic) == 0:
-                return []
+def _held(kafka: Mapping[str, str], topic: _Topic) -> list[tuple[int, int]] | None:
+    """Of each partition the first offset that is there, and its end; None where there is no such topic."""
+    with TopicReader(kafka) as reader:
+        if reader.partitions(topic.stream.topic) == 0:
+            return None
     state = describe(kafka, topic.stream.topic)
     return list(zip(state.low.tolist(), state.high.tolist(), strict=True))
 
@@ -103,27 +80,21 @@ def _held(kafka: Mapping[str, str], topic: _Topic) -> list[tuple[int, int]]:
 def _last_step(topic: _Topic, message: Message) -> int:
     """0 where it has nothing of this market and partition."""
     try:
-        header = topic.peek(message.value() or b"")
+        header = topic.stream.codec.peek(message.value() or b"")
     except MalformedMessage:
         return 0
     ours = header.fingerprint == topic.stream.fingerprint and header.partition in (None, message.partition())
     return header.last_step if ours else 0
 
 
-def compare_kafka(record: MarketRecord, connections: Connections, tally: StageTally, last_step: int) -> None:
-    """Compare all that the topic of ticks holds. Steps before a partition's oldest message, deleted by retention, are
-    not missing."""
-    _compare(record, connections, _tick_topic(record), tally, last_step)
-
-
-def compare_kafka_factors(record: MarketRecord, connections: Connections, tally: StageTally, last_step: int) -> None:
-    """The same of the topic of factors."""
-    _compare(record, connections, _factor_topic(record), tally, last_step)
-
-
-def _compare(record: MarketRecord, connections: Connections, topic: _Topic, tally: StageTally, last_step: int) -> None:
+def compare_kafka(
+    record: MarketRecord, connections: Connections, kind: Kind, tally: StageTally, last_step: int
+) -> None:
+    """Compare all that the topic of a kind holds; where there is no such topic, all of it is missing. Steps before a
+    partition's oldest message, deleted by retention, are not missing."""
     kafka = connections.require_kafka()
-    held = _held(kafka, topic)
+    topic = _Topic.of(record, kind)
+    held = _held(kafka, topic) or []
     with TopicReader(kafka) as reader:
         for partition in range(topic.stream.partitions):
             check = _Partition(record, topic, partition, tally, last_step)
@@ -166,8 +137,9 @@ class _Partition:
         self._comparing(1).finish()
 
     def _compare(self, values: list[bytes], offsets: list[int], retained_from: int) -> None:
-        columns = self._topic.stream.decode(values, self._partition)
-        headers = [self._topic.peek(value) for value in values]
+        codec = self._topic.stream.codec
+        columns = codec.decode(values, self._partition)
+        headers = [codec.peek(value) for value in values]
         first_step = headers[0].first_step if retained_from > 0 else 1
         ends = np.cumsum([header.rows for header in headers])
         self._comparing(first_step).add(columns, self._place(offsets, ends))
@@ -182,7 +154,7 @@ class _Partition:
                 tally=self._tally,
                 first_step=first_step,
                 last_step=self._last_step,
-                series=self._topic.series,
+                kind=self._topic.stream.kind,
             )
         return self._comparison
 
@@ -196,17 +168,18 @@ class _Partition:
         return f"{self._topic.stream.topic} partition {self._partition} offset {offset}"
 
     def _reject(self, offset: int, problem: MalformedMessage) -> None:
-        what = self._topic.series.what
+        own = self._topic.stream.kind
         self._tally.unexpected += 1
         self._tally.note(
             Difference(
                 stage=_STAGE,
                 kind="unexpected",
-                what=what,
+                what=own.name,
+                of=own.key.value,
                 market=self._record.name,
                 symbol=None,
                 step=None,
-                expected=f"{what}s",
+                expected=own.topic,
                 found=str(problem),
                 where=self._at(offset),
             )

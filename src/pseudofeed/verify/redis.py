@@ -67,6 +67,7 @@ def compare_redis(record: MarketRecord, connections: Connections, tally: StageTa
                 stage=_STAGE,
                 kind=kind,
                 what="tick",
+                of="instrument",
                 market=market.name,
                 symbol=symbol,
                 step=last_step,

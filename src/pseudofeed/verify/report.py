@@ -10,17 +10,18 @@ __all__ = ["Difference", "StageTally", "VerifyReport"]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One tick, or what a factor did in one step, that is not as it must be.
+    """A record that is not as it must be.
 
-    kind: "missing", "repeated", "altered" or "unexpected" (one that the market does not have). what: "tick" or
-    "factor". symbol: the instrument's, or the factor's name; it and step are None where what was found names none.
-    expected and found: what the simulation says and what stands there, to the last digit. where: the place in the
-    stage.
+    kind: "missing", "repeated", "altered" or "unexpected" (one that the market does not have). what: the kind of
+    record, such as "tick". of: what it is of, such as "instrument". symbol: the instrument's, or the factor's name; it
+    and step are None where what was found names none. expected and found: what the simulation says and what stands
+    there, to the last digit. where: the place in the stage.
     """
 
     stage: str
     kind: str
     what: str
+    of: str
     market: str
     symbol: str | None
     step: int | None
@@ -29,9 +30,8 @@ class Difference:
     where: str
 
     def __str__(self) -> str:
-        of = "factor" if self.what == "factor" else "instrument"
         return (
-            f"{self.stage}: {self.kind} {self.what}: market {self.market}, {of} {self.symbol or '?'}, "
+            f"{self.stage}: {self.kind} {self.what}: market {self.market}, {self.of} {self.symbol or '?'}, "
             f"step {'?' if self.step is None else self.step}, {self.where}: "
             f"expected {self.expected}, found {self.found}"
         )
@@ -39,7 +39,7 @@ class Difference:
 
 @dataclass(slots=True)
 class StageTally:
-    """Counts of one stage. ticks: those looked at (of factors: a tick is a factor and step); expected: those that
+    """Counts of one kind of record in one stage. ticks: those looked at, of whatever kind; expected: those that
     must be there. quarantined: messages that could not be read and are kept aside (the store's). backfilled: ranges of
     steps, first to last, that were compared beside those of the stream; unfinished: steps that a backfill has claimed
     and not written yet.
@@ -69,8 +69,8 @@ class StageTally:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """The whole comparison of a market's steps 1 to `steps`. stages: by name; the factors that a stage holds have a
-    tally of their own, under its name and "_factors"."""
+    """The whole comparison of a market's steps 1 to `steps`. stages: by name; a stage's name alone stands for its
+    ticks, other kinds of record have a tally under its name and theirs, such as "kafka_factors"."""
 
     market: str
     steps: int

@@ -1,6 +1,7 @@
 import java.io.PrintStream;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.zip.CRC32;
@@ -10,7 +11,9 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import pseudofeed.wire.FactorBlockDecoder;
+import pseudofeed.test.ProbeBlockDecoder;
 import pseudofeed.wire.MessageHeaderDecoder;
+import pseudofeed.wire.StatePartDecoder;
 import pseudofeed.wire.TickBlockDecoder;
 import pseudofeed.wire.TickDecoder;
 
@@ -53,7 +56,40 @@ public final class ReadTopics {
             case TickBlockDecoder.TEMPLATE_ID -> DocumentedBlock.read(message);
             case TickDecoder.TEMPLATE_ID -> DocumentedTick.read(message);
             case FactorBlockDecoder.TEMPLATE_ID -> readFactors(buffer);
+            case StatePartDecoder.TEMPLATE_ID -> readState(buffer);
+            case ProbeBlockDecoder.TEMPLATE_ID -> readProbes(buffer);
             default -> throw new IllegalStateException("an unknown message");
+        }
+    }
+
+    private static void readProbes(UnsafeBuffer message) {
+        ProbeBlockDecoder block = new ProbeBlockDecoder();
+        block.wrapAndApplyHeader(message, 0, new pseudofeed.test.MessageHeaderDecoder());
+        long first = block.firstSequence();
+        System.out.println("block " + first + " " + block.steps() + " " + block.firstEvent() + " " + block.more());
+        for (ProbeBlockDecoder.EventsDecoder event : block.events()) {
+            System.out.println((first + event.step()) + " " + event.number() + " " + event.eventNumber() + " " + event.time()
+                + " " + event.level() + " " + event.size() + " " + event.side() + " " + event.label());
+        }
+    }
+
+    private static void readState(UnsafeBuffer message) {
+        StatePartDecoder state = new StatePartDecoder();
+        state.wrapAndApplyHeader(message, 0, new MessageHeaderDecoder());
+        System.out.println("state " + state.sequence() + " " + state.stateVersion() + " " + state.keySet() + " "
+            + state.part() + " " + state.parts());
+        for (StatePartDecoder.OffsetsDecoder place : state.offsets()) {
+            long partition = place.topicPartition(), offset = place.offset();
+            System.out.println("offset " + place.topic() + " " + partition + " " + offset);
+        }
+        for (StatePartDecoder.ArraysDecoder array : state.arrays()) {
+            String type = array.arrayType().name();
+            long length = array.length(), first = array.first();
+            String name = array.arrayName();
+            byte[] values = new byte[array.valuesLength()];
+            array.getValues(values, 0, values.length);
+            System.out.println("array " + name + " " + type + " " + length + " " + first + " "
+                + HexFormat.of().formatHex(values));
         }
     }
 

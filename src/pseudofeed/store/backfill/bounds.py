@@ -17,7 +17,8 @@ _STEP = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 def steps_between(market: Market, begin: str | None, end: str | None, *, now_ns: int | None = None) -> tuple[int, int]:
     """The first and the last step. A whole number is a step and belongs to the range; any other text is a moment:
-    begin <= time < end, as `Client.ticks` has it. begin: None is step 1. end: None is the newest step at this moment.
+    begin <= time < end, as `Client.ticks` has it. begin: None is step 1. end: None is the market's last step, or the
+    newest one at this moment where the market has no end.
 
     Raises SettingsError saying what is wrong with which of them, SimulationError where a time leaves the calendar.
     """
@@ -33,6 +34,10 @@ def steps_between(market: Market, begin: str | None, end: str | None, *, now_ns:
         if begin_ns < clock.start_ns:
             raise SettingsError(f"--from is {begin}, but {start}, and there is nothing before")
         first = max(1, clock.step_at(begin_ns - 1) + 1)
+    if end is None and clock.last_step is not None:
+        if clock.last_step < first:
+            raise SettingsError(f"--from is {begin}, but market {market.name} ends with step {clock.last_step}")
+        return first, clock.last_step
     if end is None:
         last = clock.step_at(time.time_ns() if now_ns is None else now_ns)
         if last < first:
@@ -43,6 +48,7 @@ def steps_between(market: Market, begin: str | None, end: str | None, *, now_ns:
         last = int(end)
         if last < 1:
             raise SettingsError(f"--to is step {last}; the first step is 1 (step 0 is the start, and no tick)")
+        clock.times(last, 1)  # a step that the market does not have
     else:
         last = clock.step_at(_moment(end, "--to") - 1)
         if last < 1:

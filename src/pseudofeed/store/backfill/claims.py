@@ -9,7 +9,7 @@ partition is new makes its row of sink_offset under the same lock as a claim.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,10 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
-from pseudofeed.encode import instrument_partitions
+from pseudofeed.encode import partitions_of
+from pseudofeed.records import Columns, Kind, Shape, stored_kinds
 from pseudofeed.store.backfill.steps import Ranges, intersect, merge, subtract
 from pseudofeed.store.registry import StoredMarket
-from pseudofeed.store.series import FACTORS, TICKS, Series
 
 __all__ = ["CLAIM_LOCK", "Claim", "Held", "claim_steps", "claimed_steps", "read_claims"]
 
@@ -31,31 +31,37 @@ CLAIM_LOCK = 73_641
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Held:
-    """What a series' stream had stored when a range was claimed: of instrument (or factor) i the steps first[i] to
-    last[i], int64; none where last < first."""
+    """What a kind's stream had stored when a range was claimed: of instrument (or factor) i the steps first[i] to
+    last[i], int64; none where last < first. begun: of an event kind, per partition that was left in the middle of a
+    step: its members (bool, by number), that step, and how many of its events are there.
+    """
 
     first: NDArray[np.int64]
     last: NDArray[np.int64]
+    begun: tuple[tuple[NDArray[np.bool_], int, int], ...] = ()
 
-    def lacks(self, steps: NDArray[np.int64], numbers: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Which of these ticks the stream had not stored, one entry each."""
+    def lacks(self, columns: Columns) -> NDArray[np.bool_]:
+        """Which of these rows the stream had not stored, one entry each. Events of one step come together, and in
+        order."""
+        steps, numbers = columns.sequence, columns.number
         lacking: NDArray[np.bool_] = (steps < self.first[numbers]) | (steps > self.last[numbers])
+        for members, step, events in self.begun:
+            lacking[np.flatnonzero((steps == step) & members[numbers])[:events]] = False
         return lacking
 
     @property
     def any(self) -> bool:
-        return bool((self.first <= self.last).any())
+        return bool((self.first <= self.last).any()) or bool(self.begun)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Claim:
-    """The steps first to last are a backfill's; `done` of them are written. ticks, factors: what it leaves out."""
+    """The steps first to last are a backfill's; `done` of them are written. held: what it leaves out, by kind."""
 
     first: int
     last: int
     done: Ranges
-    ticks: Held
-    factors: Held
+    held: Mapping[Kind, Held]
 
     def left(self, first: int, last: int) -> Ranges:
         """What is to be written yet of the steps first to last."""
@@ -71,8 +77,9 @@ def read_claims(connection: psycopg.Connection, market: StoredMarket) -> list[Cl
         "SELECT first_step, last_step, done, held FROM backfill WHERE market_id = %s ORDER BY first_step",
         (market.market_id,),
     ).fetchall()
+    kinds = stored_kinds(market.record.market)
     return [
-        Claim(first, last, _ranges(done), _held(market, TICKS, held), _held(market, FACTORS, held))
+        Claim(first, last, _ranges(done), {kind: _held(market, kind, held) for kind in kinds})
         for first, last, done, held in rows
     ]
 
@@ -94,8 +101,8 @@ def claim_steps(connection: psycopg.Connection, market: StoredMarket, first: int
         # A worker in the middle of a batch is waited for, and the next one waits for us: so every row is locked, also
         # one that seems to have nothing yet.
         rows = connection.execute(
-            """SELECT stream, partition, coalesce(first_sequence, 1), last_sequence, last_number FROM sink_offset
-               WHERE market_id = %s ORDER BY stream, partition FOR UPDATE""",
+            """SELECT kind, partition, coalesce(first_sequence, 1), last_sequence, last_number FROM sink_offset
+               WHERE market_id = %s ORDER BY kind, partition FOR UPDATE""",
             (market.market_id,),
         ).fetchall()
         held = [row for row in rows if row[3]]
@@ -114,26 +121,29 @@ def claim_steps(connection: psycopg.Connection, market: StoredMarket, first: int
 
 def _held_by_all(market: StoredMarket, rows: Sequence[Sequence[Any]]) -> tuple[int, int]:
     """The steps, first to last, of which the stream has everything; an empty range where there is none."""
-    parts = [_held(market, TICKS, rows)]
-    if len(market.factor_ids):
-        parts.append(_held(market, FACTORS, rows))
+    parts = [_held(market, kind, rows) for kind in stored_kinds(market.record.market)]
     return max(int(part.first.max()) for part in parts), min(int(part.last.min()) for part in parts)
 
 
-def _held(market: StoredMarket, series: Series, rows: Sequence[Sequence[Any]]) -> Held:
-    count = len(series.ids(market))
-    if series is TICKS:
-        partitions = instrument_partitions(market.record.market.symbols, market.record.partitions)
-    else:
-        partitions = np.zeros(count, np.int32)
-    first, last = np.ones(count, np.int64), np.zeros(count, np.int64)
-    for stream, partition, first_step, last_step, number in rows:
-        if stream == series.stream:
-            members = np.flatnonzero(partitions == partition)
-            first[members] = first_step
+def _held(market: StoredMarket, kind: Kind, rows: Sequence[Sequence[Any]]) -> Held:
+    """rows: kind's name, partition, first step, last step and number of the newest batches, as in sink_offset."""
+    partitions = partitions_of(kind, market.record.market, market.record.partitions)
+    first, last = np.ones(len(partitions), np.int64), np.zeros(len(partitions), np.int64)
+    begun = []
+    for name, partition, first_step, last_step, number in rows:
+        if name != kind.name:
+            continue
+        members = partitions == partition
+        first[members] = first_step
+        if kind.shape is Shape.EVENTS:
+            last[members] = last_step if number is None else last_step - 1
+            if number is not None:
+                begun.append((members, int(last_step), int(number)))
+        else:
             # Of single ticks the newest step may be there in part: up to the instrument of that number.
-            last[members] = np.where(number is None or members <= number, last_step, last_step - 1)
-    return Held(first, last)
+            numbers = np.flatnonzero(members)
+            last[members] = np.where(number is None or numbers <= number, last_step, last_step - 1)
+    return Held(first, last, tuple(begun))
 
 
 def _ranges(multirange: Any) -> Ranges:

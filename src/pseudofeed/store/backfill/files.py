@@ -1,7 +1,7 @@
 """A backfill's Parquet files: day=2026-03-02/<market>.parquet, a row a tick as `Paths.to_parquet` writes them.
 
-A file is written beside its place and renamed into it when it is complete, and its metadata says whose steps it has: so
-what is there is complete, and a file that has the day's wanted steps already is kept.
+A file appears in its place when it is complete, and its metadata says whose steps it has: so a file that has the steps
+that are wanted of its day is kept.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ import numpy as np
 
 from pseudofeed.errors import SettingsError
 from pseudofeed.market import Market
-from pseudofeed.simulate.files import arrow_modules, write_parquet
-from pseudofeed.simulate.paths import MarketState, TickBlock
-from pseudofeed.store.backfill.rows import walk
+from pseudofeed.records.arrow import arrow_library
+from pseudofeed.simulate.files.names import portable_name
+from pseudofeed.simulate.files.parquet import ROW_GROUP, parquet_file
+from pseudofeed.simulate.files.walk import write_blocks
+from pseudofeed.simulate.paths import TickBlock
+from pseudofeed.simulate.state import MarketState
+from pseudofeed.simulate.stream import advance
 
 __all__ = ["DayFile", "day_files", "write_day_files"]
 
 _DAY_NS = 86_400_000_000_000
-# Rows that are made and written at once; pyarrow's own largest row group.
-_ROW_GROUP = 1_048_576
 _KEY = b"pseudofeed"
 
 
@@ -41,13 +43,13 @@ class DayFile:
 def day_files(market: Market, directory: Path, first: int, last: int) -> list[DayFile]:
     """The files of the steps first to last, by day. One that has other steps of its day keeps them: it will have all
     between. Raises LibraryError without pyarrow, SettingsError naming a file that is not this market's."""
-    arrow_modules()
+    arrow_library("pyarrow.parquet", needed_for="Parquet")
     files = []
     step = first
     while step <= last:
         day = int(market.clock.times(step, 1)[0]) // _DAY_NS
         end = min(last, market.clock.step_at((day + 1) * _DAY_NS - 1))
-        path = directory / f"day={np.datetime64(day, 'D')}" / f"{market.name}.parquet"
+        path = directory / f"day={np.datetime64(day, 'D')}" / f"{portable_name(market.name)}.parquet"
         known = _known_steps(market, path)
         if known is None:
             files.append(DayFile(path, step, end, complete=False))
@@ -68,7 +70,7 @@ def write_day_files(market: Market, files: Sequence[DayFile], going_on: Callable
             continue
         if state is not None and state.step >= file.first:  # a day that has more steps than were asked for
             state = None
-        state = walk(market, state, file.first - 1, going_on)
+        state = advance(market, state, file.first - 1, threads=1, going_on=lambda _step: going_on())
         if not going_on():
             break
         try:
@@ -85,33 +87,21 @@ class _StoppedError(Exception):
 
 
 def _write(market: Market, file: DayFile, state: MarketState | None, going_on: Callable[[], bool]) -> MarketState:
-    reached: list[MarketState] = []
-
     def blocks() -> Iterator[TickBlock]:
-        steps = max(1, _ROW_GROUP // len(market.symbols))
+        steps = max(1, ROW_GROUP // len(market.symbols))
         for block in market.stream(
             start_step=file.first, steps=file.last - file.first + 1, block_steps=steps, state=state
         ):
             if not going_on():
                 raise _StoppedError
-            reached[:] = [block.state]
             yield block
 
-    partial = file.path.with_name(f".{file.path.name}.partial")
-    try:
-        text = json.dumps(_description(market) | {"first_step": file.first, "last_step": file.last})
-        write_parquet(
-            blocks(),
-            partial,
-            symbols=market.symbols,
-            total=(file.last - file.first + 1) * len(market.symbols),
-            metadata={_KEY.decode(): text},
-        )
-        partial.replace(file.path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    return reached[0]
+    text = json.dumps(_description(market) | {"first_step": file.first, "last_step": file.last})
+    target = parquet_file(
+        file.path, symbols=market.symbols, grain_ns=market.clock.grain_ns, metadata={_KEY.decode(): text}
+    )
+    ticks = (file.last - file.first + 1) * len(market.symbols)
+    return write_blocks(blocks(), [target], what=f"writing {file.path.name}", total=ticks).state
 
 
 def _description(market: Market) -> dict[str, Any]:
@@ -122,7 +112,8 @@ def _known_steps(market: Market, path: Path) -> tuple[int, int] | None:
     """The steps, first to last, of a file that is there. Raises SettingsError where it is not this market's."""
     if not path.exists():
         return None
-    pa, parquet = arrow_modules()
+    pa = arrow_library(needed_for="Parquet")
+    parquet = arrow_library("pyarrow.parquet", needed_for="Parquet")
     try:
         found = json.loads((parquet.read_schema(path).metadata or {})[_KEY])
         ours = {key: found[key] for key in ("market", "fingerprint")} == _description(market)

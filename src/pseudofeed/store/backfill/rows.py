@@ -3,22 +3,22 @@ whatever order and on whatever machine, gets the same bits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pseudofeed.encode import TickColumns
 from pseudofeed.market import Market
-from pseudofeed.simulate.paths import MarketState, TickBlock
+from pseudofeed.records import Columns, Kind, stored_kinds
+from pseudofeed.simulate.rows import block_rows
+from pseudofeed.simulate.state import MarketState
 
-__all__ = ["Shard", "ShardRows", "shard_rows", "walk"]
+__all__ = ["Shard", "ShardRows", "shard_rows"]
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The steps first to last of all instruments and factors, in batches of `batch_steps`."""
+    """The steps first to last of all kinds and members, in batches of `batch_steps`."""
 
     first: int
     last: int
@@ -27,13 +27,11 @@ class Shard:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShardRows:
-    """The steps first to last. factors: their number in `instrument`, increment and level in `price` and `variance`, as
-    a sink gets them. state: the simulation's after `last`."""
+    """The steps first to last. rows: all, of each kind that is stored. state: the simulation's after `last`."""
 
     first: int
     last: int
-    ticks: TickColumns
-    factors: TickColumns
+    rows: Mapping[Kind, Columns]
     state: MarketState
 
 
@@ -47,36 +45,7 @@ def shard_rows(market: Market, shard: Shard, *, state: MarketState | None = None
         state=state,
         threads=1,
     )
+    members = {kind: np.arange(len(kind.key.names(market))) for kind in stored_kinds(market)}
     for block in blocks:
-        yield ShardRows(
-            block.first_step,
-            block.last_step,
-            _columns(block, block.prices, block.variances),
-            _columns(block, block.factor_increments, block.factor_levels),
-            block.state,
-        )
-
-
-def _columns(block: TickBlock, first: NDArray[np.float64], second: NDArray[np.float64]) -> TickColumns:
-    """The two values of each step and number, (T, n) each, step after step."""
-    steps, count = first.shape
-    return TickColumns(
-        time=np.repeat(block.time, count),
-        sequence=np.repeat(np.arange(block.first_step, block.last_step + 1), count),
-        instrument=np.tile(np.arange(count, dtype=np.int32), steps),
-        price=np.ascontiguousarray(first).ravel(),
-        variance=np.ascontiguousarray(second).ravel(),
-    )
-
-
-# Ticks that are walked through at once, a few tenths of a second: so a long way can be interrupted.
-_WALK_TICKS = 10_000_000
-
-
-def walk(market: Market, state: MarketState | None, step: int, going_on: Callable[[], bool]) -> MarketState | None:
-    """The state at `step`, from an earlier one (None: the start), or the last one reached before `going_on` said no."""
-    hop = max(1, _WALK_TICKS // len(market.symbols))
-    while (reached := 0 if state is None else state.step) < step and going_on():
-        block = next(market.stream(start_step=min(step, reached + hop), steps=1, state=state, threads=1))
-        state = block.state
-    return state
+        rows = {kind: block_rows(kind, block, numbers) for kind, numbers in members.items()}
+        yield ShardRows(block.first_step, block.last_step, rows, block.state)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,14 +20,16 @@ import psycopg
 from pseudofeed.errors import StoreError
 from pseudofeed.market import Market
 from pseudofeed.operate.control import Control, Progress
+from pseudofeed.records import TICK, Kind
 from pseudofeed.settings import Connections
-from pseudofeed.simulate.paths import MarketState
+from pseudofeed.simulate.state import MarketState
+from pseudofeed.simulate.stream import advance
 from pseudofeed.store.backfill.bounds import steps_between
 from pseudofeed.store.backfill.claims import Claim, read_claims
 from pseudofeed.store.backfill.files import day_files, write_day_files
-from pseudofeed.store.backfill.rows import Shard, shard_rows, walk
+from pseudofeed.store.backfill.rows import Shard, shard_rows
 from pseudofeed.store.backfill.steps import intersect, merge
-from pseudofeed.store.backfill.writer import BackfillWriter
+from pseudofeed.store.backfill.writer import BackfillWriter, Committed
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.registry import StoredMarket, register_without_kafka
 from pseudofeed.store.schema import Tier, migrate
@@ -45,9 +48,9 @@ REPORT_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class BackfillSummary:
-    """ticks, factor_levels: rows committed in this run. seconds: from the beginning to the last commit. first_step:
-    where the range begins; last_step: up to which it is complete (0: not begun). steps_left: of the range, when it was
-    asked to stop. files: of Parquet, written or found complete.
+    """ticks: committed in this run; rows: the same of every kind, by its name. seconds: from the beginning to the last
+    commit. first_step: where the range begins; last_step: up to which it is complete (0: not begun). steps_left: of the
+    range, when it was asked to stop. files: of Parquet, written or found complete.
     """
 
     ticks: int
@@ -56,7 +59,7 @@ class BackfillSummary:
     first_step: int
     last_step: int
     steps_left: int = 0
-    factor_levels: int = 0
+    rows: Mapping[str, int] = field(default_factory=dict)
     files: int | None = None
 
 
@@ -79,11 +82,13 @@ def backfill_market(
     lanes: int = CONNECTIONS,
     batch_rows: int = BATCH_ROWS,
     directory: Path | None = None,
+    on_market: Callable[[Market], None] | None = None,
 ) -> BackfillSummary:
-    """Write the market's ticks and factor levels into the store, from `begin` to `end` (see `steps_between`), as far
+    """Write the market's records into the store, from `begin` to `end` (see `steps_between`), as far
     as they are not there yet: what a backfill has done, and what the stream had stored, is left as it is.
 
-    directory: where Parquet files are written, too, after the store (files.py).
+    directory: where Parquet files are written, too, after the store (files.py). on_market: called with the market as
+    the store has it.
     lanes: connections, each with a thread; memory is some 100 bytes for each of `batch_rows` ticks of each. Ends early
     when `control.stopping`, with the batches in hand committed. Raises SettingsError for a range that the market does
     not have or a file in the way, ServerError, StoreError, MarketChanged, SimulationError, LibraryError.
@@ -95,6 +100,8 @@ def backfill_market(
         with open_connection(connections, application="pseudofeed backfill", writer=True) as connection:
             tier = migrate(connection)
             stored = register_without_kafka(connection, market)
+            if on_market is not None:
+                on_market(stored.record.market)
             first, last = steps_between(stored.record.market, begin, end)
             files = [] if directory is None else day_files(stored.record.market, directory, first, last)
         run = _Run(connections, stored, tier, control, batch_rows)
@@ -108,12 +115,12 @@ def backfill_market(
     complete, _ = write_day_files(stored.record.market, files, lambda: not control.stopping)
     return BackfillSummary(
         ticks=run.tally.ticks,
+        rows={kind.name: rows for kind, rows in run.tally.rows.items()},
         seconds=run.tally.seconds,
         ticks_per_second=run.tally.ticks / run.tally.seconds if run.tally.seconds else 0.0,
         first_step=first,
         last_step=within[0][1] if within and within[0][0] == first else 0,
         steps_left=last - first + 1 - sum(end - begin + 1 for begin, end in within),
-        factor_levels=run.tally.factor_levels,
         files=None if directory is None else complete,
     )
 
@@ -158,11 +165,14 @@ def shared_out(stretches: Sequence[Stretch], lanes: int) -> list[list[Stretch]]:
 
 @dataclass(slots=True)
 class _Tally:
-    ticks: int = 0
-    factor_levels: int = 0
+    rows: Counter[Kind] = field(default_factory=Counter)
     newest_step: int = 0
     began: float = field(default_factory=time.monotonic)
     ended: float = 0.0
+
+    @property
+    def ticks(self) -> int:
+        return self.rows[TICK]
 
     @property
     def seconds(self) -> float:
@@ -248,7 +258,7 @@ class _Run:
     def _fill(self, writer: BackfillWriter, stretch: Stretch, state: MarketState | None) -> MarketState | None:
         """Write a stretch; the state at its end, or where it was asked to stop."""
         market = self._market.record.market
-        state = walk(market, state, stretch.first - 1, self._going_on)
+        state = advance(market, state, stretch.first - 1, threads=1, going_on=lambda _step: self._going_on())
         if not self._going_on():
             return state
         shard = Shard(stretch.first, stretch.last, self._batch_steps)
@@ -258,17 +268,16 @@ class _Run:
                 for part in writer.left(stretch.claim, rows.first, rows.last):
                     self._fill(writer, Stretch(stretch.claim, *part), state)
             else:
-                self._count(*added, rows.last)
+                self._count(added, rows.last)
                 writer.index(self._time(stretch.first), self._time(rows.last), whole=True)
             state = rows.state
             if not self._going_on():
                 break
         return state
 
-    def _count(self, ticks: int, factor_levels: int, step: int) -> None:
+    def _count(self, added: Committed, step: int) -> None:
         with self._lock:
-            self.tally.ticks += ticks
-            self.tally.factor_levels += factor_levels
+            self.tally.rows.update(added)
             self.tally.newest_step = max(self.tally.newest_step, step)
             self.tally.ended = time.monotonic()
 

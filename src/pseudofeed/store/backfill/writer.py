@@ -1,6 +1,6 @@
 """One connection of a backfill: each batch of rows, and the mark that covers it, in one transaction.
 
-    BEGIN; COPY tick; COPY factor_level; UPDATE backfill SET done = done + <steps> WHERE NOT done && <steps>; COMMIT
+    BEGIN; COPY tick; COPY ...; UPDATE backfill SET done = done + <steps> WHERE NOT done && <steps>; COMMIT
 
 The update must hit the claim's row. If another backfill of the same market, or we ourselves in a COMMIT whose answer
 was lost, have written any of these steps, it hits none, and the batch is dropped: so to try again is always right. It
@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import psycopg
 
-from pseudofeed.encode import TickColumns, encode_copy_rows
+from pseudofeed.encode import encode_copy_rows
 from pseudofeed.errors import ServerError, StoreError
+from pseudofeed.records import Columns, Kind, stored_kinds
 from pseudofeed.settings import Connections
 from pseudofeed.store.backfill.claims import Claim, Held, claim_steps, read_claims
 from pseudofeed.store.backfill.rows import ShardRows
@@ -27,8 +28,8 @@ from pseudofeed.store.chunks import Chunks
 from pseudofeed.store.connection import WriterConnection, may_pass, store_error
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import Tier
-from pseudofeed.store.series import FACTORS, TICKS, Series
 from pseudofeed.store.settings import kept_from
+from pseudofeed.store.tables import copy_statement
 from pseudofeed.times import to_datetime
 
 __all__ = ["OUTAGE_SECONDS", "BackfillWriter", "Committed"]
@@ -52,11 +53,8 @@ class _Dropped(Exception):
     """Retention has dropped what is as old as this since we looked."""
 
 
-class Committed(NamedTuple):
-    """Rows that a batch has added."""
-
-    ticks: int
-    factor_levels: int
+Committed = Mapping[Kind, int]
+"""How many rows of each kind a batch has added."""
 
 
 class BackfillWriter:
@@ -67,7 +65,7 @@ class BackfillWriter:
     ) -> None:
         self._connections, self._market, self._going_on = connections, market, going_on
         self._tier = tier
-        self._chunks = {series: Chunks(tier, series, market) for series in (TICKS, FACTORS)}
+        self._chunks = {kind: Chunks(tier, kind, market) for kind in stored_kinds(market.record.market)}
         self._connection = WriterConnection(connections, f"pseudofeed backfill {market.record.name}")
 
     def write(self, claim: Claim, rows: ShardRows) -> Committed | None:
@@ -98,12 +96,15 @@ class BackfillWriter:
         begin, end = to_datetime(begin_ns), to_datetime(end_ns)
 
         def make(connection: psycopg.Connection) -> bool:
-            chunks = unindexed_chunks(connection, self._tier)
-            if whole:
-                due = [chunk for chunk in chunks if begin <= chunk.begin and chunk.end <= end]
-            else:
-                due = [chunk for chunk in chunks if begin < chunk.end and chunk.begin < end]
-            return sum(make_index(connection, chunk) for chunk in due) > 0
+            made = 0
+            for kind in self._chunks:
+                if kind.table is None or not kind.table.index_by_chunk:
+                    continue
+                for chunk in unindexed_chunks(connection, self._tier, kind):
+                    inside = begin <= chunk.begin and chunk.end <= end
+                    if inside if whole else begin < chunk.end and chunk.begin < end:
+                        made += make_index(connection, chunk, kind)
+            return made > 0
 
         return self._persist(make)
 
@@ -113,16 +114,13 @@ class BackfillWriter:
     def _write(self, connection: psycopg.Connection, claim: Claim, rows: ShardRows) -> Committed | None:
         for attempt in range(_ATTEMPTS):
             kept_ns = kept_from(connection, self._market)
-            parts = {
-                TICKS: _wanted(rows.ticks, claim.ticks, kept_ns),
-                FACTORS: _wanted(rows.factors, claim.factors, kept_ns),
-            }
-            for series, columns in parts.items():
-                self._chunks[series].make(connection, columns.time, indexed=False)
+            parts = {kind: _wanted(columns, claim.held[kind], kept_ns) for kind, columns in rows.rows.items()}
+            for kind, columns in parts.items():
+                self._chunks[kind].make(connection, columns.time, indexed=False)
             try:
                 with connection.transaction():
-                    for series, columns in parts.items():
-                        self._copy(connection, series, columns)
+                    for columns in parts.values():
+                        self._copy(connection, columns)
                     self._mark(connection, claim, rows, kept_ns)
             except _Overtaken:
                 return None
@@ -133,13 +131,13 @@ class BackfillWriter:
                 for chunks in self._chunks.values():
                     chunks.forget()
                 continue
-            return Committed(len(parts[TICKS]), len(parts[FACTORS]))
+            return {kind: len(columns) for kind, columns in parts.items()}
         raise StoreError("retention drops ticks as fast as they are backfilled: start the backfill again later")
 
-    def _copy(self, connection: psycopg.Connection, series: Series, columns: TickColumns) -> None:
+    def _copy(self, connection: psycopg.Connection, columns: Columns) -> None:
         if len(columns):
-            with connection.cursor().copy(series.copy.encode()) as copy:
-                copy.write(memoryview(encode_copy_rows(columns, series.ids(self._market))))
+            with connection.cursor().copy(copy_statement(columns.kind)) as copy:
+                copy.write(memoryview(encode_copy_rows(columns, self._market.ids_of(columns.kind))))
 
     def _mark(self, connection: psycopg.Connection, claim: Claim, rows: ShardRows, kept_ns: int | None) -> None:
         key = (self._market.market_id, claim.first)
@@ -180,8 +178,8 @@ class BackfillWriter:
                 back_off = min(back_off * 2, _LONGEST_BACK_OFF)
 
 
-def _wanted(columns: TickColumns, held: Held, kept_ns: int | None) -> TickColumns:
+def _wanted(columns: Columns, held: Held, kept_ns: int | None) -> Columns:
     """Without what the stream had stored and what is too old to be kept."""
     if held.any and len(columns):
-        columns = columns.where(held.lacks(columns.sequence, columns.instrument))
+        columns = columns.where(held.lacks(columns))
     return columns if kept_ns is None else columns.where(columns.time >= kept_ns)

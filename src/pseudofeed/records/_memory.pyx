@@ -1,0 +1,75 @@
+# cython: language_level=3
+"""Memory for arrays that are made again and again: no page is asked of the system twice."""
+
+from cpython.buffer cimport PyBuffer_FillInfo
+from libc.stdlib cimport free, malloc
+
+import numpy as np
+
+cdef size_t ALIGNMENT = 64
+
+
+cdef class Block:
+    """Bytes that know how many buffers look at them. NumPy's arrays hold theirs until they go."""
+
+    cdef char* _data
+    cdef readonly size_t size
+    cdef readonly Py_ssize_t views
+
+    def __cinit__(self, size_t size):
+        self._data = <char*> malloc(size)
+        if self._data is NULL:
+            raise MemoryError(f"no memory for columns of {size} bytes")
+        self.size = size
+        self.views = 0
+
+    def __dealloc__(self):
+        free(self._data)
+
+    def __getbuffer__(self, Py_buffer* buffer, int flags):
+        PyBuffer_FillInfo(buffer, self, self._data, <Py_ssize_t> self.size, 0, flags)
+        self.views += 1
+
+    def __releasebuffer__(self, Py_buffer* buffer):
+        self.views -= 1
+
+
+cdef class ColumnMemory:
+    """Gives out columns in memory that nobody looks at any longer, or else in new memory.
+
+    Safe by construction: as long as an array of `arrays`, or a view of one, is there, its memory is not given out again.
+    So whoever keeps columns costs memory, and never sees others' values in them. For one thread at a time.
+    """
+
+    cdef list _blocks
+
+    def __init__(self):
+        self._blocks = []
+
+    def arrays(self, size_t length, dtypes):
+        """A tuple of writable one-dimensional arrays of that length, one for each of `dtypes`. Values are not set."""
+        types = [np.dtype(dtype) for dtype in dtypes]
+        sizes = [(length * dtype.itemsize + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT for dtype in types]
+        block = self._block(sum(sizes))
+        found = []
+        offset = 0
+        for dtype, size in zip(types, sizes):
+            found.append(np.frombuffer(block, dtype, length, offset))
+            offset += size
+        return tuple(found)
+
+    @property
+    def size(self):
+        """Bytes that are held, in use or not."""
+        return sum(block.size for block in self._blocks)
+
+    cdef Block _block(self, size_t size):
+        idle = [block for block in self._blocks if block.views == 0]
+        best = min((block for block in idle if block.size >= size), key=lambda block: block.size, default=None)
+        if best is not None:
+            return best
+        # All that are idle are too small. Some room more, so that slightly larger batches find enough.
+        self._blocks = [block for block in self._blocks if block.views > 0]
+        best = Block(size + size // 4 + ALIGNMENT)
+        self._blocks.append(best)
+        return best

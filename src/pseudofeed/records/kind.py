@@ -1,0 +1,183 @@
+"""What a kind of record is: a declaration, from which every stage takes what it has to know.
+
+Wire layout, NumPy arrays, COPY rows, tables, views, Arrow schemas and docs follow from it or are tested against it. So
+a new kind is one declaration, and whatever computes its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from pseudofeed.records.types import FieldType
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pseudofeed.market import Market
+    from pseudofeed.records.columns import Columns
+
+__all__ = ["EVENT_HEAD", "Field", "Key", "Kind", "RowColumn", "RowTable", "Shape"]
+
+
+class Key(Enum):
+    """What a row is of. The value is the word for it in tables, comments and messages.
+
+    Rows of instruments are in the partition of their symbol; the topics of the other kinds have one partition.
+    """
+
+    INSTRUMENT = "instrument"
+    FACTOR = "factor"
+    MARKET = "market"
+
+    def names(self, market: Market) -> tuple[str, ...]:
+        """Of what there are rows, by number."""
+        if self is Key.INSTRUMENT:
+            return market.symbols
+        return market.factors.names if self is Key.FACTOR else (market.name,)
+
+
+class Shape(Enum):
+    """How rows lie in steps, and so in messages.
+
+    DENSE: a row of every member in every step. EVENTS: any number of rows in a step. WINDOWS: a row a window of time.
+    CHECKPOINT: named arrays after a step, of which only the newest count.
+    """
+
+    DENSE = "dense"
+    EVENTS = "events"
+    WINDOWS = "windows"
+    CHECKPOINT = "checkpoint"
+
+
+EVENT_HEAD = (("time", "<i8"), ("number", "<u4"), ("step", "<u2"), ("event", "<u2"))
+"""What every entry of an event block begins with, as NumPy has it: 16 bytes. step: counted from the block's first;
+event: counts the events of this number in this step, from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A value of each row. unit: "" where it has none. array: of a dense kind, where its values stand in a simulated
+    block, (T, members)."""
+
+    name: str
+    type: FieldType
+    doc: str
+    unit: str = ""
+    array: str = ""
+
+    @property
+    def comment(self) -> str:
+        return f"{self.doc}, {self.unit}" if self.unit else self.doc
+
+
+@dataclass(frozen=True, slots=True)
+class RowTable:
+    """The table that has a row a record. view: the same by name, for people. doc: its comment.
+    index_by_chunk: its index is made chunk by chunk, behind rows that come in bulk (store/chunk_index.py)."""
+
+    name: str
+    view: str
+    doc: str
+    index_by_chunk: bool = False
+
+
+class RowColumn(NamedTuple):
+    """A column of a row table. array: the rows' array that it is filled from; encoding: how (encode/rows.py)."""
+
+    name: str
+    sql: str
+    array: str
+    encoding: str
+    comment: str
+
+
+def _always(market: Market) -> bool:
+    del market
+    return True
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Kind:
+    """A kind of record.
+
+    name: of one record. topic: the topic is <topic>.<market>. doc: what a row is. template: the id of its SBE message.
+    table: None where it is not stored. cached: Redis has its newest. exported: files have it. verified: compared with
+    the simulation. retained: the store's retention drops what is old; without it all is kept. exists: whether a
+    market has such records. events: of an event kind, its rows of a simulated block, of the members with these
+    numbers, ascending by step, number and event.
+    """
+
+    name: str
+    topic: str
+    key: Key
+    shape: Shape
+    doc: str
+    template: int
+    fields: tuple[Field, ...] = ()
+    table: RowTable | None = None
+    cached: bool = False
+    exported: bool = False
+    verified: bool = True
+    retained: bool = True
+    exists: Callable[[Market], bool] = _always
+    events: Callable[[Any, NDArray[np.int64]], Columns] | None = None
+
+    def __post_init__(self) -> None:
+        if self.shape is Shape.DENSE and [field.type.numpy for field in self.fields] != ["<f8", "<f8"]:
+            raise ValueError(f"kind {self.name}: a dense block has two float64 a row, and so has its kind")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its arrays: `time`, `sequence`, `number`, of events `event`, and its fields."""
+        head = ("time", "sequence", "number") + (("event",) if self.shape is Shape.EVENTS else ())
+        return head + tuple(field.name for field in self.fields)
+
+    @property
+    def dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """Of its arrays, in the machine's byte order."""
+        head = ["i8", "i8", "i4"] + (["u2"] if self.shape is Shape.EVENTS else [])
+        return tuple(np.dtype(text).newbyteorder("=") for text in [*head, *(field.type.numpy for field in self.fields)])
+
+    @property
+    def entry(self) -> np.dtype[Any]:
+        """An entry of its event block, packed: what the SBE group has, byte for byte."""
+        return np.dtype([*EVENT_HEAD, *((field.name, field.type.numpy) for field in self.fields)])
+
+    @property
+    def row_bytes(self) -> int:
+        """Of a message, for each row that it holds; headers come on top."""
+        return 16 if self.shape is Shape.DENSE else self.entry.itemsize
+
+    @property
+    def key_column(self) -> str:
+        """Of its table."""
+        return f"{self.key.value}_id"
+
+    @property
+    def row_columns(self) -> tuple[RowColumn, ...]:
+        """Of its table. An event's time is cut to the microseconds that PostgreSQL keeps, and the rest has a column."""
+        owner = f"{self.key.value}.{self.key_column}"
+        fields = [RowColumn(f.name, f.type.sql, f.name, f.type.copy, f.comment) for f in self.fields]
+        if self.shape is Shape.DENSE:
+            time = "The end of the step, UTC; whole microseconds, exactly the market's"
+            return (
+                RowColumn("time", "timestamptz", "time", "time", time),
+                RowColumn(self.key_column, "int4", "number", "id", owner),
+                *fields,
+            )
+        return (
+            RowColumn("time", "timestamptz", "time", "microseconds", "When, UTC, without the last three digits"),
+            RowColumn(self.key_column, "int4", "number", "id", owner),
+            RowColumn("step", "int8", "sequence", "i8", "The step in which it happened"),
+            RowColumn("event", "int4", "event", "u2", f"Its number among those of the {self.key.value} in the step"),
+            RowColumn("nanosecond", "int2", "time", "nanoseconds", "The last three digits of its time, 0 to 999"),
+            *fields,
+        )
+
+    def topic_of(self, market: str) -> str:
+        return f"{self.topic}.{market}"

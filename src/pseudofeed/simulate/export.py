@@ -1,0 +1,58 @@
+"""A market's ticks into files, in one walk, whatever is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pseudofeed.simulate.files.block import Write
+from pseudofeed.simulate.files.csv import csv_folder
+from pseudofeed.simulate.files.parquet import parquet_file
+from pseudofeed.simulate.files.walk import write_blocks
+from pseudofeed.simulate.plot import Curves, picture_file
+
+if TYPE_CHECKING:
+    from pseudofeed.market import Market
+    from pseudofeed.simulate.paths import TickBlock
+
+__all__ = ["export_market"]
+
+
+def export_market(
+    market: Market,
+    steps: int,
+    *,
+    csv: Path | None = None,
+    parquet: Path | None = None,
+    plot: Path | None = None,
+    symbols: Sequence[str] | None = None,
+    title: str = "",
+) -> TickBlock:
+    """Simulate the steps 1 to `steps` of a market into a folder of CSV files, a Parquet file and a picture, as far as
+    they are named; the last block of the walk.
+
+    symbols: the instruments whose CSV files are written, and that are drawn; without them all are written and the first
+    six drawn. Each file, and the folder as a whole, appears in its place when all are complete. Raises as `csv_folder`,
+    `parquet_file` and `picture_file` do, and as `Market.stream`.
+    """
+    names, factors, grain_ns = market.symbols, market.factors.names, market.clock.grain_ns
+    files: list[AbstractContextManager[Write]] = []
+    if csv is not None:
+        files.append(csv_folder(csv, symbols=names, factor_names=factors, grain_ns=grain_ns, keep=symbols))
+    if parquet is not None:
+        files.append(parquet_file(parquet, symbols=names, grain_ns=grain_ns))
+    if plot is not None:
+        start = Curves(
+            names,
+            factors,
+            market.clock.times(0, 1),
+            market.instruments.initial_price[np.newaxis],
+            market.instruments.initial_variance[np.newaxis],
+            np.zeros((1, len(factors))),
+        )
+        files.append(picture_file(plot, start, steps=steps, symbols=symbols, title=title))
+    return write_blocks(market.stream(steps=steps), files, what="simulating", total=steps * len(names))
