@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import signal
 import threading
 import time
 from collections import Counter
@@ -12,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from live.feeder import sample, start_feeder
+from live.feeder import PLACES, sample, start_feeder
 from live.own_servers import own_broker
 from live.topic import assert_topic_holds
 from pseudofeed.operate.control import Progress, SignalControl
 from pseudofeed.publish.ends import read_ends
 from pseudofeed.publish.feed import feed
+from pseudofeed.publish.resume import find_beginning
 from pseudofeed.publish.run import FeedSummary
 from pseudofeed.records import TICK
 from pseudofeed.settings import Connections
@@ -52,6 +54,22 @@ def test_killed_50_times_every_step_is_there_once(
     assert seen["apart"] > 5, "no kill left the partitions at different steps: it proves little"
     assert seen["within a step"] > 5, "no kill left a step cut in the middle: it proves little"
     steps = ends.newest + 1_000
+    feed(market, connections, SignalControl(), steps=steps)
+    assert_topic_holds(connections, market, steps=steps)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_killed_between_acknowledgement_and_state_it_goes_on(
+    connections: Connections, market_name: str, place: str
+) -> None:
+    market, kafka = sample(market_name), connections.require_kafka()
+    for _ in range(2):
+        with start_feeder(connections, market_name, dies=place) as feeder:
+            feeder.process.join(60)
+            assert feeder.process.exitcode == -signal.SIGKILL
+    beginning = find_beginning(kafka, market, 4)
+    assert beginning.state.step > 0
+    steps = beginning.ends.newest + 1_000
     feed(market, connections, SignalControl(), steps=steps)
     assert_topic_holds(connections, market, steps=steps)
 
