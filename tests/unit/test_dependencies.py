@@ -32,9 +32,14 @@ def names(requirements: list[str]) -> set[str]:
 
 
 def imported() -> Iterator[tuple[str, str]]:
-    """(file, top-level module) of every import in the package that is neither ours nor the standard library's."""
+    """(file, top-level module) of every import that the package may run, neither ours nor the standard library's."""
     for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text())
+        for_types = [
+            node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        ]
+        never_run = {inner for node in for_types for statement in node.body for inner in ast.walk(statement)}
+        for node in set(ast.walk(tree)) - never_run:
             modules: list[str] = []
             if isinstance(node, ast.Import):
                 modules = [alias.name for alias in node.names]

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
-
-from typing_extensions import Buffer
+from typing import TYPE_CHECKING, Protocol
 
 from pseudofeed.encode._blocks import (
     decode_event_blocks,
@@ -19,6 +17,9 @@ from pseudofeed.encode._encode import decode_ticks, peek_ticks
 from pseudofeed.encode.header import MessageHeader
 from pseudofeed.market import Market
 from pseudofeed.records import ColumnMemory, Columns, Key, Kind, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = ["Codec", "Decode", "codec_of"]
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Buffer
 
 from pseudofeed.encode._encode import crc32
 from pseudofeed.errors import MalformedMessage
 from pseudofeed.records import STATE
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = ["MAXIMUM_PART", "StatePart", "StateRecord", "decode_state", "encode_state", "peek_state"]
 
