@@ -66,7 +66,7 @@ echo "installing ${wheel##*/} where there is neither compiler nor source"
     install environment --only-binary :all: "$wheel[embedded,plot]"
     pseudofeed demo
 )
-install "$trial/environment" --only-binary :all: 'pytest>=8.3' 'hypothesis>=6.115'
+install "$trial/environment" --only-binary :all: "$wheel[calendar]" 'pytest>=8.3'
 mkdir "$trial/source"
 cp -r pyproject.toml tests "$trial/source"
 cp wheels/check.py "$trial"
