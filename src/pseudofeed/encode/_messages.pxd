@@ -27,6 +27,8 @@ cdef class Messages:
     cdef size_t count
     cdef size_t exported
 
+    cdef int _export(self, size_t m, object message) except -1
+
 cdef object int32_array(object values, str name)
 cdef byte* room_in(unsigned char[::1] buffer, size_t offset, size_t* capacity) except? NULL
 cdef int check_batch(const Status& status, size_t failed) except -1

@@ -2,7 +2,7 @@
 """What the modules that encode and decode messages share."""
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AsString, PyBytes_CheckExact, PyBytes_Size
+from cpython.object cimport PyObject
 from libc.stddef cimport size_t
 from libc.stdlib cimport calloc, free
 
@@ -10,6 +10,13 @@ import numpy as np
 
 from pseudofeed._status cimport Status, check
 from pseudofeed.errors import MalformedMessage
+
+
+# As cpython.tuple and cpython.bytes have them, but with borrowed references: no count goes up and down for each message.
+cdef extern from "Python.h":
+    PyObject* PyTuple_GetItem(object batch, Py_ssize_t at) except NULL
+    bint PyBytes_CheckExact(PyObject* message)
+    int PyBytes_AsStringAndSize(PyObject* message, char** data, Py_ssize_t* size) except -1
 
 
 cdef class Messages:
@@ -23,28 +30,35 @@ cdef class Messages:
         self.batch = tuple(messages)
         self.count = len(self.batch)
         self.exported = 0
-        cdef size_t others = 0
-        for message in self.batch:
-            if not PyBytes_CheckExact(message):
-                others += 1
         # One more than needed: calloc(0) may answer NULL.
-        self.buffers = <Py_buffer*> calloc(others + 1, sizeof(Py_buffer))
         self.messages = <Bytes*> calloc(self.count + 1, sizeof(Bytes))
-        if self.buffers is NULL or self.messages is NULL:
-            raise MemoryError(f"no memory for the buffers of {self.count} messages")
-        cdef size_t m = 0
-        cdef Py_buffer* buffer
-        for message in self.batch:
+        if self.messages is NULL:
+            raise MemoryError(f"no memory for {self.count} messages")
+        cdef size_t m
+        cdef PyObject* message
+        cdef char* data
+        cdef Py_ssize_t size
+        for m in range(self.count):
+            message = PyTuple_GetItem(self.batch, <Py_ssize_t> m)
             if PyBytes_CheckExact(message):
-                self.messages[m].data = <const byte*> PyBytes_AsString(message)
-                self.messages[m].size = <size_t> PyBytes_Size(message)
+                PyBytes_AsStringAndSize(message, &data, &size)
+                self.messages[m].data = <const byte*> data
+                self.messages[m].size = <size_t> size
             else:
-                buffer = &self.buffers[self.exported]
-                PyObject_GetBuffer(message, buffer, PyBUF_SIMPLE)
-                self.exported += 1
-                self.messages[m].data = <const byte*> buffer.buf
-                self.messages[m].size = <size_t> buffer.len
-            m += 1
+                self._export(m, <object> message)
+
+    cdef int _export(self, size_t m, object message) except -1:
+        """Message m by the buffer protocol; the first such one makes room for all that follow."""
+        if self.buffers is NULL:
+            self.buffers = <Py_buffer*> calloc(self.count - m, sizeof(Py_buffer))
+            if self.buffers is NULL:
+                raise MemoryError(f"no memory for the buffers of {self.count - m} messages")
+        cdef Py_buffer* buffer = &self.buffers[self.exported]
+        PyObject_GetBuffer(message, buffer, PyBUF_SIMPLE)
+        self.exported += 1
+        self.messages[m].data = <const byte*> buffer.buf
+        self.messages[m].size = <size_t> buffer.len
+        return 0
 
     def __dealloc__(self):
         cdef size_t i
