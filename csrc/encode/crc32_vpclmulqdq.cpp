@@ -9,7 +9,10 @@
 #include "encode/crc32.h"
 
 // For our own functions alone: those of the standard headers are shared with code for other processors.
-#if defined(__clang__)
+#if defined(__clang__) && __clang_major__ >= 18 && __clang_major__ <= 20
+// Where a whole program is compiled without evex512, as `zig c++` does, these releases want it by name.
+#pragma clang attribute push(__attribute__((target("avx512f,evex512,vpclmulqdq"))), apply_to = function)
+#elif defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx512f,vpclmulqdq"))), apply_to = function)
 #else
 #pragma GCC push_options

@@ -47,7 +47,7 @@ std::unique_ptr<Producer> make(std::size_t instruments, encode::Shape shape, std
     options.factors = 1;
     for (std::size_t i = 0; i < instruments; ++i) {
         options.partitions.push_back(static_cast<std::int32_t>(i % 2));
-        options.symbols.push_back("S" + std::to_string(i));
+        options.symbols.push_back(std::to_string(i));
     }
     std::unique_ptr<Producer> producer;
     const Status status = Producer::create(test::fake_library(), {}, std::move(options), &producer);

@@ -17,7 +17,7 @@ from pseudofeed.encode import decode_quotes
 def read(texts: list[str]) -> list[float] | None:
     """The numbers, or None where one of them is none."""
     integers, doubles = np.zeros((3, len(texts)), np.int64), np.zeros((5, len(texts)))
-    answers = [["1", "1", "1", text, text, None, None, None] for text in texts]
+    answers: list[object] = [["1", "1", "1", text, text, None, None, None] for text in texts]
     if not decode_quotes(answers, integers, doubles):
         return None
     assert doubles[0].tobytes() == doubles[1].tobytes()
