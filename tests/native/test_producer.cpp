@@ -1,5 +1,5 @@
 // The producer's threads and its patience, on a fake librdkafka: closing while another thread is in a call, and calls
-// that end in time however large the block. CI runs it under the thread and the address sanitizer as well.
+// that end in time however large the block. Build it with -DPSEUDOFEED_SANITIZE=thread, and address, after a change.
 #include <atomic>
 #include <chrono>
 #include <cstring>
