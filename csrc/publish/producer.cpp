@@ -146,6 +146,8 @@ void Producer::close() {
     library_.destroy(client_);
     client_ = nullptr;
     topic_ = factor_topic_ = nullptr;
+    // Whose reports had not come yet: given up as well.
+    counts_.failed_messages += unreported();
 }
 
 Status Producer::check_open() const {
