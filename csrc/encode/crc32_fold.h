@@ -33,11 +33,11 @@ inline constexpr std::array kFoldFactors = {
 };
 
 template <std::size_t distance>
-constexpr FoldFactors fold_factors() {
+consteval FoldFactors fold_factors() {
     for (const FoldFactors& factors : kFoldFactors) {
         if (factors.distance == distance) return factors;
     }
-    throw "there are no factors for this distance";  // while compiling
+    throw "there are no factors for this distance";
 }
 
 // A Register has `size` bytes, in lanes of 16:

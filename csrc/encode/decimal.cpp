@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "encode/byte_order.h"
+
 namespace pseudofeed::encode {
 namespace {
 
@@ -21,11 +23,21 @@ constexpr std::array kPowersOfFive = [] {
     return powers;
 }();
 
+// floor(2^(63 + bits of 5^k) / 5^k), so that the highest bit is set.
+constexpr std::array kReciprocals = [] {
+    std::array<std::uint64_t, kLargestPower + 1> reciprocals{};
+    for (std::size_t k = 1; k <= kLargestPower; ++k) {
+        reciprocals[k] =
+            static_cast<std::uint64_t>((Wide{1} << (63 + std::bit_width(kPowersOfFive[k]))) / kPowersOfFive[k]);
+    }
+    return reciprocals;
+}();
+
 constexpr int kMantissaBits = 53;
 constexpr std::uint64_t kInfinity = 0x7FF0'0000'0000'0000;
 
 // No double, and no middle between two, has more digits than 767: of the rest it only counts whether they are zero.
-constexpr std::size_t kDigits = 800;
+constexpr std::int64_t kDigits = 800;
 
 // The bits of the double next to value x 2^exponent, which is no subnormal number. `sticky`: the true value is larger,
 // by less than one in the last bit of `value`, which has more than 54 bits then.
@@ -52,9 +64,20 @@ std::uint64_t rounded(Wide value, int exponent, bool sticky) {
 // digits x 10^exponent, where both are small enough.
 std::uint64_t from_small(std::uint64_t digits, int exponent) {
     if (exponent >= 0) return rounded(Wide{digits} * kPowersOfFive[std::size_t(exponent)], exponent, false);
-    // 10^-k = 5^-k 2^-k. Shifted so far that the quotient has at least 64 bits.
+    // 10^-k = 5^-k 2^-k. The product with the reciprocal, cut off after its first word, is less than two too small, and
+    // never exact. That tells how to round, unless it is just below a half: once in some hundreds. A division takes
+    // 40 ns on processors of 2020 and before.
     const std::uint64_t divisor = kPowersOfFive[std::size_t(-exponent)];
-    const int shift = 64 + std::countl_zero(digits);
+    const int zeros = std::countl_zero(digits);
+    const auto high = static_cast<std::uint64_t>((Wide{digits << zeros} * kReciprocals[std::size_t(-exponent)]) >> 64);
+    const int drop = std::bit_width(high) - kMantissaBits;
+    const std::uint64_t half = std::uint64_t{1} << (drop - 1);
+    const std::uint64_t rest = high & (2 * half - 1);
+    if (rest >= half || rest + 2 < half) {
+        return rounded(high, exponent + 1 - static_cast<int>(std::bit_width(divisor)) - zeros, true);
+    }
+    // Shifted so far that the quotient has at least 64 bits.
+    const int shift = 64 + zeros;
     const Wide dividend = Wide{digits} << shift;
     const Wide quotient = dividend / divisor;
     return rounded(quotient, exponent - shift, quotient * divisor != dividend);
@@ -158,6 +181,50 @@ std::uint64_t by_bisection(const Comparison& number) {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
+// Eight digits at once: pairs, then fours, then all, a multiplication each (Lemire, "Quickly parsing eight digits",
+// 2018). False where one of them is none.
+bool take_eight(const char* at, std::uint64_t* value) {
+    const auto word = load_little<std::uint64_t>(reinterpret_cast<const std::byte*>(at));
+    constexpr std::uint64_t high = 0xF0F0'F0F0'F0F0'F0F0, zeros = 0x3030'3030'3030'3030, six = 0x0606'0606'0606'0606;
+    if ((word & high) != zeros || ((word + six) & high) != zeros) return false;
+    const std::uint64_t pairs = ((word & ~high) * (1 + (10 << 8))) >> 8 & 0x00FF'00FF'00FF'00FF;
+    const std::uint64_t fours = (pairs * (1 + (100 << 16))) >> 16 & 0x0000'FFFF'0000'FFFF;
+    *value = *value * 100'000'000 + ((fours * (1 + (std::uint64_t{10'000} << 32))) >> 32);
+    return true;
+}
+
+// Puts the digits from `at` on behind those of *value, modulo 2^64; returns where they end.
+std::size_t take_digits(std::string_view text, std::size_t at, std::uint64_t* value) {
+    while (at + 8 <= text.size() && take_eight(text.data() + at, value)) at += 8;
+    for (; at < text.size() && is_digit(text[at]); ++at) {
+        *value = *value * 10 + static_cast<std::uint64_t>(text[at] - '0');
+    }
+    return at;
+}
+
+// The bits of the nearest double, 0 or kInfinity where that is none. `digits`: `count` of them, with at most one point
+// among them; exponent: of the last one.
+std::uint64_t from_large(std::string_view digits, std::int64_t count, std::int64_t exponent) {
+    Big big(0);
+    std::int64_t taken = 0;
+    bool more = false;
+    for (const char digit : digits) {
+        if (digit == '.') continue;
+        if (taken == kDigits) {
+            more = more || digit != '0';
+        } else {
+            big.multiply(10, static_cast<std::uint32_t>(digit - '0'));
+            ++taken;
+        }
+    }
+    exponent += count - taken;
+    if (more) {
+        big.multiply(10, 1);
+        --exponent;
+    }
+    return by_bisection(Comparison(std::move(big), exponent));
+}
+
 // "e-12" and the like at `at`, or 0 with `*at` left where it is.
 std::int64_t take_exponent(std::string_view text, std::size_t* at) {
     std::size_t i = *at;
@@ -177,57 +244,32 @@ std::int64_t take_exponent(std::string_view text, std::size_t* at) {
 }  // namespace
 
 std::size_t read_double(std::string_view text, double* number) {
-    std::size_t at = 0;
     const bool negative = !text.empty() && text[0] == '-';
-    if (negative) ++at;
-    std::size_t first = 0;   // of the significant digits
-    std::size_t digits = 0;  // significant ones
-    std::int64_t places = 0;
-    std::uint64_t small = 0;  // the first 19 of them
-    bool any = false, point = false;
-    for (; at < text.size(); ++at) {
-        if (text[at] == '.' && !point) {
-            point = true;
-            continue;
-        }
-        if (!is_digit(text[at])) break;
-        any = true;
-        places += point;
-        if (digits == 0 && text[at] == '0') continue;
-        if (digits == 0) first = at;
-        if (++digits <= 19) small = small * 10 + static_cast<std::uint64_t>(text[at] - '0');
+    const std::size_t begin = negative;
+    std::uint64_t small = 0;  // right if there are at most 19 digits
+    const std::size_t whole_end = take_digits(text, begin, &small);
+    std::size_t end = whole_end;
+    std::size_t places = 0;
+    if (end < text.size() && text[end] == '.') {
+        end = take_digits(text, whole_end + 1, &small);
+        places = end - whole_end - 1;
     }
-    if (!any) return 0;
-    const std::size_t end = at;
+    if (places == 0 && whole_end == begin) return 0;
+    std::size_t first = begin;  // of the significant digits
+    while (first < end && (text[first] == '0' || text[first] == '.')) ++first;
+    const auto count = static_cast<std::int64_t>(end - first - (first < whole_end && end > whole_end));
+    std::size_t at = end;
     // Of the last digit. A text is shorter than 2^62.
-    const std::int64_t exponent = take_exponent(text, &at) - places;
-    const auto count = static_cast<std::int64_t>(digits);
+    const std::int64_t exponent = take_exponent(text, &at) - static_cast<std::int64_t>(places);
     std::uint64_t bits = 0;
-    if (digits == 0) {
+    if (count == 0) {
         // 0, whatever the exponent.
-    } else if (digits <= 19 && exponent >= -kLargestPower && exponent <= kLargestPower) {
+    } else if (count <= 19 && exponent >= -kLargestPower && exponent <= kLargestPower) {
         bits = from_small(small, static_cast<int>(exponent));
     } else if (exponent + count > 310 || exponent + count < -325) {
         return 0;
     } else {
-        Big big(0);
-        std::size_t taken = 0;
-        bool more = false;
-        for (std::size_t i = first; i < end; ++i) {
-            if (text[i] == '.') continue;
-            if (taken == kDigits) {
-                more = more || text[i] != '0';
-            } else {
-                big.multiply(10, static_cast<std::uint32_t>(text[i] - '0'));
-                ++taken;
-            }
-        }
-        std::int64_t last = exponent + count - static_cast<std::int64_t>(taken);
-        if (more) {
-            big.multiply(10, 1);
-            --last;
-        }
-        bits = by_bisection(Comparison(std::move(big), last));
+        bits = from_large(text.substr(first, end - first), count, exponent);
         if (bits == 0 || bits == kInfinity) return 0;
     }
     *number = std::bit_cast<double>(bits | static_cast<std::uint64_t>(negative) << 63);
