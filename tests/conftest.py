@@ -16,10 +16,11 @@ from typing import NoReturn
 import pytest
 from hypothesis import HealthCheck, settings
 
+from soak import SOAK
+
 pytest_plugins = ["live_servers"]
 
 REQUIRE_LIVE = os.environ.get("PSEUDOFEED_REQUIRE_LIVE") == "1"
-SOAK = int(os.environ.get("PSEUDOFEED_SOAK") or 1)
 TIME_LIMIT = 120.0  # seconds, unless a mark says otherwise
 GRACE = 30.0  # what a test stuck in native code gets on top, before the whole run is ended
 

@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from conftest import SOAK
+from soak import SOAK
 from pseudofeed.errors import MarketFileError
 from pseudofeed.market.clock import Clock
 from pseudofeed.market.exchange import resolve_timetable

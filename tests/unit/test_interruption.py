@@ -15,7 +15,7 @@ import numpy as np
 import pseudofeed
 market = pseudofeed.Market.loads('''
 market = {{ name = "x", seed = 1 }}
-clock = {{ start = 2026-03-02T14:30:00Z, step = "1d" }}
+clock = {{ start = 2026-03-02T14:30:00Z, step = "1s" }}
 simulation = {{ substeps = {substeps} }}
 factors = {{ names = ["f"], volatilities = [0.1] }}
 instruments = {{ count = 100 }}

@@ -159,8 +159,9 @@ def stream(
         steps = integer("steps", steps, low=0)
     elif market.last_step is not None:
         steps = max(0, market.last_step - start_step + 1)
-    if steps:
-        market.clock.times(start_step + steps - 1, 1)  # beyond the market's end or its timetable: said before walking
+    if steps != 0:
+        # Beyond the market's end, its timetable or 64-bit time: said before walking.
+        market.clock.times(start_step + (steps or 1) - 1, 1)
     numbers = _numbers(market, instruments)
     threads = thread_count(threads)
     if block_steps is None:
@@ -176,6 +177,8 @@ def _block_steps(instruments: int, threads: int) -> int:
 
 
 def _blocks(market: Market, run: _Run, start_step: int, steps: int | None, block_steps: int) -> Iterator[TickBlock]:
+    if steps == 0:
+        return
     run.walk_to(start_step - 1, block_steps)
     end = None if steps is None else start_step - 1 + steps
     while end is None or run.step < end:
