@@ -11,12 +11,12 @@ from functools import cache
 import numpy as np
 import pytest
 
-from soak import SOAK
 from pseudofeed.errors import MarketFileError
 from pseudofeed.market.clock import Clock
 from pseudofeed.market.exchange import resolve_timetable
 from pseudofeed.market.timetable import DAY_NS, Timetable
 from pseudofeed.times import parse_step, parse_time
+from soak import SOAK
 
 calendars = pytest.importorskip("exchange_calendars")
 
