@@ -1,24 +1,41 @@
 #include "isa.h"
 
 #include <cstdlib>
+#include <string>
 #include <string_view>
+#include <utility>
 
 namespace pseudofeed {
 
-Status allowed_isa(Isa* most) {
+namespace {
+
+constexpr std::pair<std::string_view, Isa> kNames[] = {
+#if defined(__x86_64__)
+    {"avx512", Isa::avx512},
+    {"avx2", Isa::avx2},
+#endif
+    {"baseline", Isa::baseline},
+};
+
+}  // namespace
+
+Status allowed_isa(AllowedIsa* allowed) {
     const char* const asked = std::getenv("PSEUDOFEED_ISA");
-    const std::string_view name = asked == nullptr ? "" : asked;
-    if (name == "baseline") {
-        *most = Isa::baseline;
-    } else if (name == "avx2") {
-        *most = Isa::avx2;
-    } else if (name.empty() || name == "avx512") {
-        *most = Isa::avx512;
-    } else {
-        return failure(Code::invalid_argument, "PSEUDOFEED_ISA is \"%.40s\"; it must be baseline, avx2 or avx512",
-                       asked);
+    if (asked == nullptr || *asked == 0) {
+        *allowed = {};
+        return {};
     }
-    return {};
+    std::string all;
+    for (const auto& [name, set] : kNames) {
+        if (name == asked) {
+            *allowed = {set, true};
+            return {};
+        }
+        all.append(all.empty() ? "" : ", ").append(name);
+    }
+    return failure(Code::bad_setting,
+                   "PSEUDOFEED_ISA is \"%.60s\"; allowed on this architecture are %s, or leave it unset", asked,
+                   all.c_str());
 }
 
 }  // namespace pseudofeed

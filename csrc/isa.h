@@ -1,16 +1,21 @@
-// Which instruction sets may be used: one place that reads the environment.
+// Which instruction sets may be used: the one place that reads PSEUDOFEED_ISA.
 #pragma once
 
 #include "status.h"
 
 namespace pseudofeed {
 
-// Weakest first. On processors other than x86-64 all but baseline stand for whatever the processor has.
+// Weakest first. Elsewhere than on x86-64 all but baseline stand for whatever the processor has.
 enum class Isa : int { baseline, avx2, avx512 };
 
-// The strongest set that may be used: what PSEUDOFEED_ISA names ("baseline", "avx2" or "avx512"), avx512 where it is
-// unset or empty. Failure: invalid_argument for another name, with *most untouched. Whether the processor has the set
-// is for the caller to ask.
-Status allowed_isa(Isa* most);
+struct AllowedIsa {
+    Isa most = Isa::avx512;  // the strongest set that may be used
+    bool named = false;      // by the environment: where a kernel has it, the processor must have it too
+};
+
+// What PSEUDOFEED_ISA in the environment allows; everything where it is unset or empty. Failure: bad_setting for a name
+// that this architecture does not know, with *allowed untouched. Whether the processor has the set is for the caller to
+// ask.
+Status allowed_isa(AllowedIsa* allowed);
 
 }  // namespace pseudofeed

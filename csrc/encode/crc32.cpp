@@ -54,11 +54,11 @@ std::vector<Crc32Kernel> crc32_kernels() {
 
 const Crc32Kernel& crc32_kernel() {
     static const Crc32Kernel chosen = [] {
-        // A name that is none is told where there are errors (the simulation); here it allows what is always there.
-        Isa most = Isa::baseline;
-        (void)allowed_isa(&most);
+        // An unknown name is reported by the simulation; here it allows what every processor has.
+        AllowedIsa allowed{Isa::baseline, false};
+        (void)allowed_isa(&allowed);
         for (const Candidate& candidate : candidates()) {
-            if (candidate.available && candidate.set <= most) return candidate.kernel;
+            if (candidate.available && candidate.set <= allowed.most) return candidate.kernel;
         }
         return Crc32Kernel{"tables", crc32_tables};
     }();

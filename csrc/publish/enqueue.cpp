@@ -69,7 +69,6 @@ Status Producer::publish(const Ticks& block, int timeout_ms, bool* done) {
     const std::int64_t deadline_ns = now_ns() + std::int64_t{timeout_ms} * 1'000'000;
     for (std::int32_t p = 0; p < options_.partition_count; ++p) {
         if (partitions_[std::size_t(p)].numbers.empty()) continue;
-        if (block.partition != kAllPartitions && block.partition != p) continue;
         bool finished = false;
         if (Status status = publish_partition(block, p, deadline_ns, &finished); !status.ok()) return status;
         if (!finished) return {};
@@ -184,8 +183,7 @@ Status Producer::encode_factors(const Factors& block, std::size_t row, Pending* 
 
 Status Producer::encode_block(const Ticks& block, std::int32_t number, std::size_t row, Pending* pending) const {
     const Partition& partition = partitions_[std::size_t(number)];
-    const bool all = block.partition == kAllPartitions;
-    const std::size_t row_length = all ? options_.partitions.size() : partition.numbers.size();
+    const std::size_t row_length = options_.partitions.size();
     encode::TickBlockSource source;
     source.fingerprint = options_.fingerprint;
     source.partition = static_cast<std::uint32_t>(number);
@@ -197,7 +195,7 @@ Status Producer::encode_block(const Ticks& block, std::int32_t number, std::size
     source.prices = block.prices + row * row_length;
     source.variances = block.variances + row * row_length;
     source.row_length = row_length;
-    source.columns = all ? partition.numbers.data() : nullptr;
+    source.columns = partition.numbers.data();
 
     if (Status status = pending->make_room(encode::tick_block_size(source.steps, source.instruments)); !status.ok())
         return status;
@@ -208,8 +206,7 @@ Status Producer::encode_block(const Ticks& block, std::int32_t number, std::size
 Status Producer::publish_step(const Ticks& block, std::int32_t number, std::size_t row, std::int64_t deadline_ns,
                               bool* accepted) {
     Partition& partition = partitions_[std::size_t(number)];
-    const bool all = block.partition == kAllPartitions;
-    const std::size_t row_length = all ? options_.partitions.size() : partition.numbers.size();
+    const std::size_t row_length = options_.partitions.size();
     encode::Tick tick{};
     tick.fingerprint = options_.fingerprint;
     tick.sequence = block.first_step + static_cast<std::int64_t>(row);
@@ -218,9 +215,9 @@ Status Producer::publish_step(const Ticks& block, std::int32_t number, std::size
     const std::int64_t timestamp_ms = std::max(tick.time / 1'000'000, oldest_timestamp_ms());
     for (; partition.ahead < partition.numbers.size(); ++partition.ahead) {
         tick.number = partition.numbers[partition.ahead];
-        const std::size_t column = all ? std::size_t(tick.number) : partition.ahead;
-        tick.price = block.prices[row * row_length + column];
-        tick.variance = block.variances[row * row_length + column];
+        const std::size_t place = row * row_length + std::size_t(tick.number);
+        tick.price = block.prices[place];
+        tick.variance = block.variances[place];
         std::size_t size = encode::tick_size;
         if (options_.shape != encode::Shape::json) {
             encode::encode_tick(tick, scratch_.data());

@@ -28,8 +28,6 @@
 
 namespace pseudofeed::publish {
 
-inline constexpr std::int32_t kAllPartitions = -1;
-
 using Properties = std::vector<std::pair<std::string, std::string>>;  // librdkafka's names and values
 
 struct ProducerOptions {
@@ -54,8 +52,6 @@ struct Ticks {
     const std::int64_t* times = nullptr;  // (T), ns since the epoch
     const double* prices = nullptr;       // (T, N)
     const double* variances = nullptr;    // (T, N)
-    // Whose instruments alone the columns are, ascending; kAllPartitions: the columns are all instruments.
-    std::int32_t partition = kAllPartitions;
 };
 
 // Rows of a stream of factors; row j is step first_step + j. Borrows.

@@ -1,8 +1,6 @@
 #include "simulate/kernels.h"
 
-#include <cstdlib>
-#include <cstring>
-
+#include "isa.h"
 #include "processor.h"
 #include "simulate/heston.h"
 
@@ -15,14 +13,9 @@ namespace {
 
 struct Choice {
     Kernels kernels;
-    bool present;
+    Isa set;
+    bool present;  // in this processor
 };
-
-#if defined(PSEUDOFEED_X86_DISPATCH)
-constexpr const char* all_names = "avx512, avx2, baseline";
-#else
-constexpr const char* all_names = "baseline";
-#endif
 
 struct Chosen {
     Kernels kernels{};
@@ -34,32 +27,29 @@ Chosen choose() {
     const Processor has = processor();
     const bool avx512 = has.avx512f && has.avx512dq && has.avx512vl && has.avx512bw;
     // From the best to the least.
-    const Choice choices[] = {{PSEUDOFEED_KERNELS(avx512), avx512},
-                              {PSEUDOFEED_KERNELS(avx2), has.avx2},
-                              {PSEUDOFEED_KERNELS(baseline), true}};
+    const Choice choices[] = {{PSEUDOFEED_KERNELS(avx512), Isa::avx512, avx512},
+                              {PSEUDOFEED_KERNELS(avx2), Isa::avx2, has.avx2},
+                              {PSEUDOFEED_KERNELS(baseline), Isa::baseline, true}};
 #else
-    const Choice choices[] = {{PSEUDOFEED_KERNELS(baseline), true}};
+    const Choice choices[] = {{PSEUDOFEED_KERNELS(baseline), Isa::baseline, true}};
 #endif
-    const char* asked = std::getenv("PSEUDOFEED_ISA");
-    if (asked != nullptr && *asked == 0) asked = nullptr;
     Chosen chosen;
+    AllowedIsa allowed;
+    chosen.status = allowed_isa(&allowed);
     for (const Choice& choice : choices) {
-        if (asked != nullptr && std::strcmp(asked, choice.kernels.name) != 0) continue;
+        if (choice.set > allowed.most) continue;
         if (choice.present) {
             chosen.kernels = choice.kernels;
-            return chosen;
+            break;
         }
-        if (asked != nullptr) {
+        if (allowed.named) {
             chosen.status = failure(Code::bad_setting,
                                     "PSEUDOFEED_ISA is \"%s\", an instruction set that this processor lacks; leave the "
                                     "variable unset for the best that it has",
-                                    asked);
-            return chosen;
+                                    choice.kernels.name);
+            break;
         }
     }
-    chosen.status = failure(Code::bad_setting,
-                            "PSEUDOFEED_ISA is \"%.60s\"; allowed on this architecture are %s, or leave it unset",
-                            asked, all_names);
     return chosen;
 }
 

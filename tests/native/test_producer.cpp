@@ -32,7 +32,7 @@ struct Block {
     Block(std::int64_t first_step, std::size_t steps, std::size_t instruments)
         : times(steps), prices(steps * instruments, 100.0), variances(steps * instruments, 0.04) {
         for (std::size_t j = 0; j < steps; ++j) times[j] = (first_step + static_cast<std::int64_t>(j)) * 1'000'000'000;
-        ticks = {first_step, steps, times.data(), prices.data(), variances.data(), kAllPartitions};
+        ticks = {first_step, steps, times.data(), prices.data(), variances.data()};
     }
 };
 

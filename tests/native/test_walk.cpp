@@ -101,7 +101,7 @@ void test_interruption() {
             CHECK(ended.code == Code::interrupted && ended.untouched && context.count == 2);
         }
     }
-    const std::size_t many = 3'000'000;
+    const std::size_t many = 12'000'000;  // 0.2 s; it is asked after 50 ms
     const Doubles root{1.0}, drift{0.0}, dt(many, 1.0);
     Doubles level{5.0}, increments(many), levels(many);
     const simulate::Interruption now = {[](void*) { return true; }, nullptr};

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import json
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from pseudofeed.bus.markets import MarketRecord
+from pseudofeed.cache.reader import parse_quote
+from pseudofeed.cache.subscriber import read_message
 from pseudofeed.market import Market
 from pseudofeed.random import _random
 from pseudofeed.simulate.factor_model import simulate_factor_returns
@@ -86,7 +90,14 @@ def everything() -> list[bytes]:
     arrays = [paths.prices, paths.variances, paths.factor_increments, paths.factor_levels, block.prices]
     arrays += [increments, levels, prices, variances, parameters.initial_price, parameters.factor_loadings]
     arrays += [_random.exp(x), _random.expm1(x), _random.cholesky(np.array([[0.3, 0.1], [0.1, 0.7]]))]
-    return [array.tobytes() for array in arrays]
+    record = MarketRecord("hostile", dict(market.specification), 4, 1, market.fingerprint).to_json()
+    specification = json.dumps(MarketRecord.from_json("hostile", record).specification).encode()
+    quote = parse_quote("quote:x:A", ["1", "2", "3", "0.3", "0.1225", None, None, None])
+    message = (
+        '{"epoch":1,"quotes":[{"symbol":"A","sequence":2,"time":"2026-03-02T14:30:00Z","price":0.3,"variance":0.1225}]}'
+    )
+    arrays += [np.array(quote), read_message("quotes:x", message, {"A": 0}).price]
+    return [*(array.tobytes() for array in arrays), record, specification]
 
 
 def test_the_callers_floating_point_environment_changes_no_bit_and_stays() -> None:

@@ -185,15 +185,13 @@ def test_a_step_that_is_held_in_part_is_completed_tick_by_tick_then_blocks_go_on
         assert columns["price"].tobytes() == block.prices[:, numbers].tobytes()[8 * ahead :]
 
 
-def test_the_ticks_of_one_partition_alone(cluster: MockCluster) -> None:
+def test_a_block_of_other_instruments_is_refused(cluster: MockCluster) -> None:
     block = make_block(1, 10)
-    with make_producer(cluster) as producer:
-        prices, variances = (np.ascontiguousarray(of[:, numbers_of(1)]) for of in (block.prices, block.variances))
-        producer.publish(replace(block, prices=prices, variances=variances), partition=1)
-        with pytest.raises(ValueError, match=r"prices has the shape \(10, 20\), not \(10, 7\)"):
-            producer.publish(block, partition=1)
-        producer.publish(block)
-    assert_holds(read_ticks(cluster), [block])
+    with (
+        make_producer(cluster) as producer,
+        pytest.raises(ValueError, match=r"prices has the shape \(10, 7\), not \(10, 20\)"),
+    ):
+        producer.publish(replace(block, prices=np.ascontiguousarray(block.prices[:, :7])))
 
 
 def test_json_has_no_infinite_numbers(cluster: MockCluster) -> None:

@@ -14,7 +14,7 @@ import pytest
 from pseudofeed.errors import PublishError
 from pseudofeed.publish._publish import MockCluster
 from pseudofeed.publish.producer import Producer
-from unit.test_producer import MSG_SIZE_TOO_LARGE, PRODUCE, cluster, make_block, make_producer
+from unit.test_producer import MSG_SIZE_TOO_LARGE, PRODUCE, cluster, each, make_block, make_producer
 
 __all__ = ["cluster"]
 
@@ -30,6 +30,12 @@ def one_request_a_message(cluster: MockCluster, mode: str) -> Producer:
     properties |= {"retry.backoff.ms": "2000", "retry.backoff.max.ms": "2000"}
     cluster.delay_answers(300)
     return make_producer(cluster, properties, block_ticks=10 * MEMBERS, mode=mode)
+
+
+def publish_to_the_first(producer: Producer, steps: int) -> None:
+    """To partition 0 alone: the others hold the steps already."""
+    producer.begin(steps=each(0, steps, steps))
+    producer.publish(make_block(1, steps))
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -51,7 +57,7 @@ def test_a_step_counts_as_acknowledged_once_all_before_it_are(
 ) -> None:
     with one_request_a_message(cluster, mode) as producer:
         cluster.fail_requests(PRODUCE, [REQUEST_TIMED_OUT, NO_ERROR, REQUEST_TIMED_OUT])
-        producer.publish(make_block(1, steps, MEMBERS), partition=0)
+        publish_to_the_first(producer, steps)
         until(lambda: producer.delivered.messages == messages - 2)
         assert producer.delivered.in_flight == 2
         assert producer.delivered.ticks == steps * MEMBERS - late_ticks
@@ -67,7 +73,7 @@ def test_a_failure_among_them_is_named_and_nothing_behind_it_counts_as_held(clus
     written."""
     producer = one_request_a_message(cluster, "block")
     cluster.fail_requests(PRODUCE, [NO_ERROR, MSG_SIZE_TOO_LARGE, REQUEST_TIMED_OUT])
-    producer.publish(make_block(1, 50, MEMBERS), partition=0)
+    publish_to_the_first(producer, 50)
     until(lambda: producer.delivered.messages == 3)
     assert (producer.delivered.failed, producer.delivered.in_flight) == (1, 1)
     with pytest.raises(PublishError, match=r"partition 0 of ticks.test, steps 11 to 20: .*Message size too large"):

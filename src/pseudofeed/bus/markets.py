@@ -28,6 +28,7 @@ from pseudofeed.bus.clients import TIMEOUT, server_error, silent_logger
 from pseudofeed.bus.reader import TopicReader
 from pseudofeed.bus.topics import MARKETS_TOPIC, MARKETS_TOPIC_CONFIG, RECORD_BYTES, ensure_topic
 from pseudofeed.errors import MalformedMessage, MarketChanged, TopicError, UnknownMarket
+from pseudofeed.random._random import default_floating_point
 
 if TYPE_CHECKING:
     from pseudofeed.market import Market
@@ -55,6 +56,7 @@ class MarketRecord:
 
         return Market.from_specification(self.specification)
 
+    @default_floating_point
     def to_json(self) -> bytes:
         # The fingerprint is text because many JSON readers keep only 53 bits of a number.
         fields = {
@@ -67,6 +69,7 @@ class MarketRecord:
         return json.dumps(fields, separators=(",", ":"), ensure_ascii=True).encode()
 
     @classmethod
+    @default_floating_point
     def from_json(cls, name: str, value: bytes) -> MarketRecord:
         """MalformedMessage says what is wrong with it, e.g. a fingerprint that is not the specification's."""
         try:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pseudofeed.cache.connection import exchange, packed_words
 from pseudofeed.encode import decode_quotes
 from pseudofeed.errors import DamagedQuote
+from pseudofeed.random._random import default_floating_point
 
 __all__ = ["QUOTE_FIELDS", "CachedQuotes", "QuoteReader", "parse_quote", "parse_quotes"]
 
@@ -152,6 +153,7 @@ def _columns(index: Sequence[int], rows: Sequence[Row]) -> CachedQuotes:
     )
 
 
+@default_floating_point
 def parse_quote(key: str, answer: object) -> Row | None:
     """One answer; None where there is no quote."""
     if isinstance(answer, list):

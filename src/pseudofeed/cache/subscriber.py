@@ -19,6 +19,7 @@ import redis.asyncio
 
 from pseudofeed.cache.reader import CachedQuotes, QuoteReader
 from pseudofeed.errors import DamagedQuote
+from pseudofeed.random._random import default_floating_point
 
 __all__ = ["IDLE_SECONDS", "Wanted", "pushed_quotes", "pushed_quotes_async", "read_message"]
 
@@ -126,6 +127,7 @@ class Wanted:
         return reader.held(np.unique(np.concatenate([np.empty(0, np.intp), *changed])))
 
 
+@default_floating_point
 def read_message(channel: str, text: str, numbers: Mapping[str, int]) -> CachedQuotes:
     """The quotes of a published message whose symbols are in `numbers`. Raises DamagedQuote."""
     nan = float("nan")

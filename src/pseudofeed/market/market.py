@@ -6,8 +6,8 @@ fingerprint have the same ticks. Parameters are drawn when it is made; nothing i
 
 from __future__ import annotations
 
+import copy
 import difflib
-import json
 import os
 import time
 import warnings
@@ -196,8 +196,7 @@ class Market:
     @property
     def specification(self) -> Specification:
         """A copy of the specification, JSON-able: every default filled in, distributions not drawn."""
-        copy: Specification = json.loads(json.dumps(self._specification))
-        return copy
+        return copy.deepcopy(self._specification)
 
     @property
     def fingerprint(self) -> int:

@@ -25,6 +25,7 @@ from pseudofeed.market.correlations import repaired
 from pseudofeed.market.file import ClockTable, Factors, Instruments, MarketFile, Parameters
 from pseudofeed.market.parameters import DRIFTS, LOADING, PARAMETERS, Value, default_loadings
 from pseudofeed.market.timetable import Timetable
+from pseudofeed.random._random import default_floating_point
 
 __all__ = [
     "PARTS",
@@ -84,6 +85,7 @@ def hashed_form(specification: Specification) -> dict[str, object]:
     return {"model": _MODEL} | {name: value for name, (value, neutral) in parts.items() if value != neutral}
 
 
+@default_floating_point  # the text of floats
 def fingerprint_of(specification: Specification) -> int:
     """The first 8 bytes, big-endian, of the SHA-256 of the hashed form's canonical JSON."""
     text = canonical_json(hashed_form(specification))

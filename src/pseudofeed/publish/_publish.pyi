@@ -47,7 +47,6 @@ class NativeProducer:
         times: NDArray[np.int64],
         prices: NDArray[np.float64],
         variances: NDArray[np.float64],
-        partition: int,
         timeout_ms: int,
     ) -> bool: ...
     def begin_factors(self, step: int, next_offset: int) -> None: ...

@@ -8,8 +8,6 @@ Python's signal handlers run while a producer waits for room in its queue.
 
 import json
 
-import numpy as np
-
 from libc.stdint cimport int16_t, int32_t, int64_t, uint64_t
 from libcpp cimport bool as cbool
 from libcpp.memory cimport unique_ptr
@@ -75,7 +73,6 @@ cdef extern from "publish/producer.h" namespace "pseudofeed::publish" nogil:
         const int64_t* times
         const double* prices
         const double* variances
-        int32_t partition
 
     cdef cppclass Counts:
         int64_t accepted_messages
@@ -197,7 +194,6 @@ cdef class NativeProducer:
     cdef Py_ssize_t _instruments
     cdef Py_ssize_t _partitions
     cdef Py_ssize_t _factors
-    cdef int64_t[::1] _members  # instruments of each partition
 
     def __init__(self, properties, str topic, *, symbols, const int32_t[::1] partitions, int32_t partition_count,
                  uint64_t fingerprint, str shape, size_t block_ticks, str factor_topic, size_t factors):
@@ -227,7 +223,6 @@ cdef class NativeProducer:
             status = CProducer.create(table[0], native_properties, move(options), &self._producer)
         check(status)
         self._instruments = partitions.shape[0]
-        self._members = np.bincount(partitions, minlength=partition_count)
         self._partitions = partition_count
         self._factors = factors
 
@@ -266,18 +261,15 @@ cdef class NativeProducer:
         check(status)
 
     def publish(self, int64_t first_step, const int64_t[::1] times, const double[:, ::1] prices,
-                const double[:, ::1] variances, int32_t partition, int timeout_ms):
-        """Enqueue; False where that was not done within `timeout_ms`, and the same call again goes on. partition: whose
-        instruments alone the columns are, or -1."""
+                const double[:, ::1] variances, int timeout_ms):
+        """Enqueue; False where that was not done within `timeout_ms`, and the same call again goes on."""
         cdef CProducer* producer = self._open()
         cdef Py_ssize_t steps = times.shape[0]
-        if not -1 <= partition < self._partitions:
-            raise ValueError(f"partition {partition} is not one of {self._partitions}")
-        cdef Py_ssize_t columns = self._instruments if partition < 0 else self._members[partition]
+        cdef Py_ssize_t columns = self._instruments
         for name, array in (("prices", prices), ("variances", variances)):
             if array.shape[0] != steps or array.shape[1] != columns:
                 raise ValueError(f"{name} has the shape {(array.shape[0], array.shape[1])}, not {(steps, columns)}")
-        if steps == 0 or columns == 0:
+        if steps == 0:
             return True
         cdef Ticks ticks
         ticks.first_step = first_step
@@ -285,7 +277,6 @@ cdef class NativeProducer:
         ticks.times = &times[0]
         ticks.prices = &prices[0, 0]
         ticks.variances = &variances[0, 0]
-        ticks.partition = partition
         cdef Status status
         cdef cbool done = False
         with nogil:

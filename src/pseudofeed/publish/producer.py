@@ -227,19 +227,16 @@ class Producer:
             None if offsets is None else np.ascontiguousarray(offsets, dtype=np.int64),
         )
 
-    def publish(
-        self, block: Ticks, *, partition: int | None = None, stopping: Callable[[], bool] = lambda: False
-    ) -> bool:
+    def publish(self, block: Ticks, *, stopping: Callable[[], bool] = lambda: False) -> bool:
         """Enqueue the ticks of a block that come after what each partition holds and this producer has enqueued.
 
-        partition: the columns are the instruments of this partition alone; None: all instruments. Waits while the queue
-        is full; False if `stopping()` said so meanwhile: then a part of the block, the first ticks of each partition,
-        may be enqueued. Raises ValueError where a partition would get a gap, or JSON can't hold a value.
+        Waits while the queue is full; False if `stopping()` said so meanwhile: then a part of the block, the first
+        ticks of each partition, may be enqueued. Raises ValueError where a partition would get a gap, or JSON can't
+        hold a value.
         """
         if self.delivered.in_flight == 0:
             self._last_sign = time.monotonic()
-        number = -1 if partition is None else partition
-        while not self._native.publish(block.first_step, block.time, block.prices, block.variances, number, SLICE_MS):
+        while not self._native.publish(block.first_step, block.time, block.prices, block.variances, SLICE_MS):
             if stopping():
                 return False
             self.check_moving()

@@ -13,6 +13,7 @@ from pseudofeed.bus.markets import DEFAULT_PARTITIONS, MarketRecord
 from pseudofeed.errors import MarketChanged, StoreError, TopicError, UnknownMarket
 from pseudofeed.market import Market
 from pseudofeed.market.parameters import PARAMETERS
+from pseudofeed.random._random import default_floating_point
 from pseudofeed.records import Key, Kind
 from pseudofeed.store.schema import SCHEMA_LOCK
 
@@ -90,6 +91,7 @@ def read_stored_market(connection: psycopg.Connection, name: str) -> StoredMarke
     return stored
 
 
+@default_floating_point  # PostgreSQL's JSON is read here
 def find_stored_market(connection: psycopg.Connection, name: str) -> StoredMarket | None:
     row = connection.execute(
         """SELECT market_id, specification, partitions, epoch, fingerprint,
