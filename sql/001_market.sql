@@ -62,6 +62,14 @@ COMMENT ON COLUMN factor.volatility IS 'Per square root of a year';
 COMMENT ON COLUMN factor.drift IS 'Per year';
 COMMENT ON COLUMN factor.correlations IS 'Correlation with each factor of the market, in the order of number';
 
+CREATE TABLE IF NOT EXISTS market_close (
+    market_id int4 NOT NULL REFERENCES market,
+    time      timestamptz NOT NULL,
+    PRIMARY KEY (market_id, time)
+);
+COMMENT ON TABLE market_close IS 'When trading ends on an exchange''s calendar: the closes of its sessions and the beginnings of its lunch breaks. A tick at that time belongs to the bar before it.';
+COMMENT ON COLUMN market_close.time IS 'Of the market''s timetable, as far as that reaches';
+
 CREATE TABLE IF NOT EXISTS sink_offset (
     market_id      int4 NOT NULL REFERENCES market,
     kind           text NOT NULL,

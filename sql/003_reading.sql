@@ -8,6 +8,7 @@ COMMENT ON COLUMN factor.factor_id IS 'Unique in this store; what the tables of 
 COMMENT ON COLUMN factor.market_id IS 'The market that it belongs to';
 COMMENT ON COLUMN factor.number IS 'The number in the market, from 0';
 COMMENT ON COLUMN factor.name IS 'Its name, unique in its market';
+COMMENT ON COLUMN market_close.market_id IS 'The market whose trading it is';
 COMMENT ON COLUMN sink_offset.market_id IS 'The market whose topic it is';
 COMMENT ON COLUMN sink_offset.partition IS 'The partition of the topic';
 COMMENT ON COLUMN sink_offset.updated_at IS 'When it last moved, by the server''s clock';

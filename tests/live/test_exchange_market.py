@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psycopg
 import pytest
 
 from pseudofeed.market import Market
@@ -33,6 +34,9 @@ volatilities = [0.2]
 [instruments]
 count = 3
 """
+
+DOCUMENTATION = Path(__file__).parents[2] / "docs/store.md"
+DOCUMENTED_BARS = DOCUMENTATION.read_text().split("-- one-minute bars")[1].split("\n", 1)[1].split(";", 1)[0]
 
 WITHOUT_LIBRARY = "import sys; sys.modules['exchange_calendars'] = None; from pseudofeed.cli import main; main()"
 
@@ -96,5 +100,11 @@ def test_one_day_of_tokyo(plain_connections: Connections, market_name: str, tmp_
         cut = "2026-03-02T02:30Z"
         pieces = [client.bars(symbol, "1min", None, cut), client.bars(symbol, "1min", cut, "2026-03-02T06:30Z")]
         pd.testing.assert_frame_equal(pd.concat(pieces), bars, check_freq=False)
+        # So it does in people's own SQL, by what the documentation shows.
+        query = DOCUMENTED_BARS.replace("demo", market_name).replace("ALFA", symbol)
+        query = query.replace("15:00+00", "00:00+00").replace("16:00+00", "07:00+00")
+        with psycopg.connect(plain_connections.require_postgres()) as connection:
+            rows = connection.execute(query.encode()).fetchall()
+        assert [(row[0], row[4]) for row in rows] == list(zip(bars.index, bars["Close"], strict=True))
         table = client.bars(symbol, "1min", arrow=True)
         assert table.column("close").to_pylist() == bars["Close"].tolist()

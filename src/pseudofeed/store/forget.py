@@ -61,7 +61,7 @@ def forget_market(connection: psycopg.Connection, name: str) -> Forgotten:
                 whole, deleted = _empty(connection, tier, table.name, key, chunk.begin, chunk.end, *ids)
                 chunks += whole
                 rows += deleted
-        for holder in ("quarantine", "sink_offset", "backfill", "instrument", "factor", "market"):
+        for holder in ("quarantine", "sink_offset", "backfill", "instrument", "factor", "market_close", "market"):
             query = sql.SQL("DELETE FROM {} WHERE market_id = %s").format(sql.Identifier(holder))
             rows += connection.execute(query, found).rowcount
     return Forgotten(chunks, rows)

@@ -15,6 +15,7 @@ from pseudofeed.market import Market
 from pseudofeed.market.parameters import PARAMETERS
 from pseudofeed.random._random import default_floating_point
 from pseudofeed.records import Key, Kind
+from pseudofeed.store.history import time_bound
 from pseudofeed.store.schema import SCHEMA_LOCK
 
 __all__ = ["StoredMarket", "find_stored_market", "read_stored_market", "register_in_store", "register_without_kafka"]
@@ -169,6 +170,10 @@ def _insert(connection: psycopg.Connection, record: MarketRecord) -> StoredMarke
                 for number, name in enumerate(factors.names)
             ],
         )  # fmt: skip
+        closes = [time_bound(close, "") for close in market.clock.closes(None, None).tolist()]
+        cursor.execute(
+            "INSERT INTO market_close SELECT %s, time FROM unnest(%s::timestamptz[]) AS time", (market_id, closes)
+        )
     ids = _run(first_instrument, len(market.symbols))
     return StoredMarket(market_id, record, ids, _run(first_factor, len(factors.names)))
 

@@ -31,7 +31,7 @@ __all__ = ["READER", "Tier", "applied_files", "find_tier", "migrate", "schema_fi
 SCHEMA_LOCK = 7_364_110_401
 
 READER = "pseudofeed_reader"
-_READABLE = ("market", "instrument", "factor", "sink_offset", "backfill", "quarantine", "migration")
+_READABLE = ("market", "instrument", "factor", "market_close", "sink_offset", "backfill", "quarantine", "migration")
 
 _log = logging.getLogger("pseudofeed.store")
 
