@@ -268,13 +268,14 @@ def test_queries_touch_one_chunk_by_its_index(
             "id": 7,
             "ids": [3, 7],
             "every": 60_000_000,
-            "closes": "{}",
+            "market": market.market_id,
             "start": "2027-01-07 05:00+00",
             "end": "2027-01-07 06:00+00",
         }
         for query in (TICKS, BARS):
             plan = "\n".join(line for (line,) in connection.execute(f"EXPLAIN {query}".encode(), values))
             tables = {found for found in re.findall(r" on (\w+)", plan) if not found.endswith("_idx")}
+            tables.discard("market_close")
             assert len(tables) == 1, plan
             assert "instrument_id_time_idx" in plan
             assert "Seq Scan" not in plan

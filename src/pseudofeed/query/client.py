@@ -243,8 +243,8 @@ class Client:
         start_ns, end_ns = (
             None if moment is None else -(-moment // every_ns) * every_ns for moment in _moments(start, end)
         )
-        instrument_id = int(self._in_store().instrument_ids[number])
-        values = bars_window(self._market.clock, instrument_id, every_ns, start_ns, end_ns)
+        stored = self._in_store()
+        values = bars_window(stored, int(stored.instrument_ids[number]), every_ns, start_ns, end_ns)
         if arrow:
             return self._arrow.read(BARS, values)
         opening, *prices, ticks = self._from_store(lambda connection: read_bars(connection, values))

@@ -15,8 +15,8 @@ from pseudofeed.market import Market
 from pseudofeed.market.parameters import PARAMETERS
 from pseudofeed.random._random import default_floating_point
 from pseudofeed.records import Key, Kind
-from pseudofeed.store.history import time_bound
 from pseudofeed.store.schema import SCHEMA_LOCK
+from pseudofeed.times import format_time
 
 __all__ = ["StoredMarket", "find_stored_market", "read_stored_market", "register_in_store", "register_without_kafka"]
 
@@ -170,7 +170,7 @@ def _insert(connection: psycopg.Connection, record: MarketRecord) -> StoredMarke
                 for number, name in enumerate(factors.names)
             ],
         )  # fmt: skip
-        closes = [time_bound(close, "") for close in market.clock.closes(None, None).tolist()]
+        closes = [format_time(close) for close in market.clock.closes(None, None).tolist()]
         cursor.execute(
             "INSERT INTO market_close SELECT %s, time FROM unnest(%s::timestamptz[]) AS time", (market_id, closes)
         )
