@@ -14,7 +14,6 @@ import psycopg
 from numpy.typing import NDArray
 
 from pseudofeed.errors import StoreError
-from pseudofeed.market.clock import Clock
 from pseudofeed.records import FACTOR, TICK, Kind
 from pseudofeed.store.history import read_columns, time_bound
 from pseudofeed.store.registry import StoredMarket
