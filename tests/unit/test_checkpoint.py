@@ -155,8 +155,9 @@ def test_a_state_that_does_not_do_is_passed_over_for_an_older_one(
 def test_without_any_state_the_market_is_walked_from_its_start(
     kafka: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoint, "WALK_SECONDS", 1e9)
-    feed_to(kafka, 40)
+    with monkeypatch.context() as without:
+        without.setattr(checkpoint.StateSender, "propose", lambda *_: None)
+        feed_to(kafka, 40)
     beginning = find_beginning(kafka, MARKET, PARTITIONS)
     assert (beginning.state.step, beginning.key_set) == (0, 0)
     feed_to(kafka, 60)
