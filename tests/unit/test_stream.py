@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pseudofeed.errors import SimulationError
 from pseudofeed.market import Market
 from pseudofeed.simulate.paths import TickBlock
 from pseudofeed.simulate.state import MarketState
@@ -177,3 +178,34 @@ instruments = { count = 10_000 }
         stop.set()
         assert blocks.result() == []
     assert time.monotonic() - begin < 4.0  # 0.5 s on an idle machine
+
+
+@pytest.mark.parametrize("block_steps", [1, 7, 40])
+def test_without_an_end_the_stream_goes_as_far_as_the_clock(block_steps: int) -> None:
+    market = Market.loads("""
+market = { name = "short", seed = 1 }
+factors = { names = ["f"], volatilities = [0.1] }
+instruments = { count = 3 }
+[clock]
+start = 2026-03-02T14:30:00Z
+step = "1h"
+calendar = "OWN"
+[clock.timetable]
+regular_session = "360min"
+until = "2026-03-04T00:00:00Z"
+weekdays = "Mon Tue Wed Thu Fri"
+hours = ["2026-03-02 14:30/20:30"]
+""")
+    assert market.clock.last_known_step == 12
+    seen: list[TickBlock] = []
+    with pytest.raises(
+        SimulationError, match="step 13 of a market from 2026-03-02T14:30:00Z lies beyond its timetable"
+    ):
+        seen.extend(market.stream(block_steps=block_steps))
+    assert sum(len(block.time) for block in seen) == seen[-1].last_step == 12
+
+
+def test_a_stream_that_cannot_begin_says_so_before_it_walks() -> None:
+    days = Market.sample(step="1d")
+    with pytest.raises(SimulationError, match="64-bit nanoseconds end"):
+        days.stream(start_step=10**9)

@@ -38,6 +38,7 @@ def check_form(name: str, matrix: Floats, *, unit_diagonal: bool) -> None:
             raise ValueError(f"{name}[{i}, {i}] is {float(matrix[i, i])!r}; the diagonal must be 1")
 
 
+@_random.default_floating_point
 def repaired(matrix: Floats, *, unit_diagonal: bool) -> Floats:
     """The matrix (K, K) without what rounding did to it: symmetric to the bit, by the mean of an entry and its mirror
     image, and for correlations with 1 on the diagonal and no entry beyond -1 and 1. One that needs no repair keeps its
@@ -49,6 +50,7 @@ def repaired(matrix: Floats, *, unit_diagonal: bool) -> Floats:
     return result
 
 
+@_random.default_floating_point
 def factor_covariance(volatilities: Floats, correlations: Floats) -> Floats:
     """diag(volatilities) C diag(volatilities), (K, K), element by element and never by BLAS: its bits decide every
     tick's."""

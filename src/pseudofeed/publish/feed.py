@@ -18,6 +18,7 @@ import numpy as np
 from pseudofeed.bus.markets import register_market
 from pseudofeed.bus.topics import check_broker, ensure_market_topics
 from pseudofeed.encode.partitions import instrument_partitions
+from pseudofeed.errors import SimulationError
 from pseudofeed.operate.control import Control
 from pseudofeed.publish.checkpoint import StateSender
 from pseudofeed.publish.producer import Producer
@@ -133,7 +134,11 @@ def feed(
                 block_steps=block_steps,
                 state=reached,
             )
-            run.publish_all(simulate, Pace(len(market.symbols), rate, speed, live))
+            try:
+                run.publish_all(simulate, Pace(len(market.symbols), rate, speed, live))
+            except SimulationError:  # the timetable ends here, for example: all that came before it is published
+                run.drain()
+                raise
         run.drain()
         return run.summary()
 

@@ -202,8 +202,10 @@ def _blocks(market: Market, run: _Run, start_step: int, steps: int | None, block
     with contextlib.suppress(WalkStopped):
         run.walk_to(start_step - 1, block_steps)
         while end is None or run.step < end:
-            count = block_steps if end is None else min(block_steps, end - run.step)
             first_step = run.step + 1
+            # Where the timetable ends, its last step is the last of a block; behind it the clock raises.
+            last_step = max(market.clock.last_known_step if end is None else end, first_step)
+            count = min(block_steps, last_step - run.step)
             prices = np.empty((count, run.state.shape[1]))
             variances = np.empty_like(prices)
             walked = run.walk(count, prices, variances)
