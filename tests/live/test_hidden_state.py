@@ -1,5 +1,5 @@
-"""A scheme with a number of each instrument that no tick shows (tests/hidden_scheme.py): feed, resuming, store, backfill,
-verify and client work with it, and nothing but the simulation knows of it."""
+"""A scheme with a number of each instrument that no tick shows (tests/hidden_scheme.py): feed, resuming, store,
+backfill, verify and client work with it, and nothing but the simulation knows of it."""
 
 from __future__ import annotations
 
