@@ -1,7 +1,8 @@
 """Every calendar of exchange_calendars: it works from any start, or one message names it and the library.
 
 `make soak` takes all calendars and all years; by itself the test takes some of each kind: with and without a lunch
-break, with sessions that open the day before, without nights, with other weekdays, known to a certain year only.
+break, with sessions that open the day before (New Zealand's half days end then, too), without nights, with other
+weekdays, known to a certain year only.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ calendars = pytest.importorskip("exchange_calendars")
 ALL = SOAK > 1
 NAMES = sorted({*calendars.get_calendar_names(include_aliases=False)} - {"24/7"})
 if not ALL:
-    NAMES = ["24/5", "CMES", "XASX", "XNYS", "XSAU", "XSHG", "XTKS"]
+    NAMES = ["24/5", "CMES", "XASX", "XNYS", "XNZE", "XSAU", "XSHG", "XTKS"]
 YEARS = range(2001, 2028) if ALL else (2001, 2024, 2026)
 STEPS = ("30min", "45min", "1h", "4h", "1d")
 
