@@ -51,7 +51,8 @@ def simulate_heston_paths(
         dS / S = μ dt + β·(dF − μ_F dt) + s dW_e + √v dW_S,   corr(dW_S, dW_v) = ρ
 
     Scalars broadcast over the instruments. All rates are per year. pandas' Series and DataFrames are taken by position,
-    so those that have labels must have the same ones in the same order.
+    so those that have labels must have the same ones in the same order. The default index 0, 1, 2, ... is no label,
+    unless another argument has numbers as labels.
 
     Parameters
     ----------
