@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pseudofeed.market.timetable import Timetable
 from pseudofeed.times import format_time
@@ -132,3 +135,28 @@ def test_sessions_that_share_a_day_move_to_the_next_and_too_many_are_refused() -
     close = opens + 7 * hour
     with pytest.raises(ValueError, match=r"session from 2024-10-\S+ and those before it are more than one a day"):
         Timetable(opens, close, close, close, 7 * hour, int(close[-1]))
+
+
+any_day = st.dates(date(1, 1, 1), date(9999, 12, 31)) | st.dates(date(2262, 3, 20)) | st.dates(date(1970, 1, 1))
+any_time = st.from_regex(r"-?\d\d:\d\d(:\d\d(\.\d{1,9})?)?", fullmatch=True) | st.sampled_from(["00:00", "24:00"])
+pair = st.tuples(any_time, any_time).map("/".join)
+any_hours = pair | st.tuples(pair, pair).map(" ".join)
+
+
+@given(
+    st.lists(st.tuples(any_day, any_hours), min_size=1, max_size=3),
+    st.lists(st.tuples(any_day, any_hours | st.just("closed")), max_size=3),
+    st.datetimes(datetime(1970, 1, 2), datetime(2262, 4, 11)) | st.just(datetime(2262, 4, 11, 23, 47, 16)),
+)
+@settings(max_examples=60)
+def test_any_table_is_a_timetable_that_reads_back_or_says_why_it_is_none(
+    hours: list[tuple[date, str]], days: list[tuple[date, str]], until: datetime
+) -> None:
+    lines = {
+        key: [f"{day} {times}" for day, times in sorted(found)] for key, found in (("hours", hours), ("days", days))
+    }
+    try:
+        timetable = Timetable.of_table({**TABLE, **lines, "until": f"{until.isoformat()[:19]}Z"})
+    except ValueError:
+        return
+    assert Timetable.of_table(timetable.to_table()) == timetable
