@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from pseudofeed.times import LAST_NS, parse_step
 __all__ = ["Every", "Moment", "bar_length", "nanoseconds"]
 
 FIRST_NS = -LAST_NS
+
+_BELOW_MICROSECONDS = re.compile(r"\.\d{6}(\d+)", re.ASCII)
 
 Moment = str | datetime.datetime | pd.Timestamp | np.datetime64 | int
 Every = str | datetime.timedelta
@@ -28,19 +31,34 @@ def nanoseconds(moment: Moment, name: str) -> int:
         return min(max(int(moment), FIRST_NS), LAST_NS)
     if isinstance(moment, str | datetime.datetime | np.datetime64):
         try:
-            stamp = pd.Timestamp(moment)
+            stamp, below_ns = _stamp(moment)
             stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
         except (ValueError, OverflowError) as problem:
             raise ValueError(f"{name} is {moment!r}, which is no moment: {problem}") from None
         if pd.isna(stamp):
             raise ValueError(f"{name} is {moment!r}, which is no moment")
         try:
-            return int(stamp.as_unit("ns").value)
+            return min(int(stamp.as_unit("ns").value) + below_ns, LAST_NS)
         except pd.errors.OutOfBoundsDatetime:  # beyond all ticks: the end of time, or its beginning
             return LAST_NS if stamp.year > 1970 else FIRST_NS
     raise ValueError(
         f"{name} is a {type(moment).__name__}; it must be a text, a datetime, a Timestamp, or ns as an int"
     )
+
+
+def _stamp(moment: str | datetime.datetime | np.datetime64) -> tuple[pd.Timestamp, int]:
+    """The moment, and the ns that are to be added to it. Raises as pandas does."""
+    try:
+        return pd.Timestamp(moment), 0
+    except pd.errors.OutOfBoundsDatetime:
+        if isinstance(moment, np.datetime64):  # beyond even the seconds of 64 bits
+            return pd.Timestamp(datetime.datetime.max if moment.astype(np.int64) > 0 else datetime.datetime.min), 0
+        # A text with more than six digits is taken as ns, though its moment may lie beyond those, or its local time.
+        digits = _BELOW_MICROSECONDS.search(moment) if isinstance(moment, str) else None
+        if digits is None or not isinstance(moment, str):
+            raise
+        shorter = moment[: digits.start(1)] + moment[digits.end(1) :]
+        return pd.Timestamp(shorter), int(digits[1][:3].ljust(3, "0"))
 
 
 def bar_length(every: Every) -> int:

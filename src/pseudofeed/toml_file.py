@@ -1,4 +1,4 @@
-"""Reading TOML for people: a file's syntax errors as `file, line L, column C: what is wrong`.
+"""Reading TOML for people, and writing its strings. Syntax errors read `file, line L, column C: what is wrong`.
 
 tomllib (Python 3.11) puts the place into its message only; it is taken out here, once, for market files and for
 pseudofeed.toml.
@@ -12,9 +12,18 @@ from pathlib import Path
 
 from pseudofeed.errors import PseudofeedError
 
-__all__ = ["parse_toml", "read_toml"]
+__all__ = ["parse_toml", "read_toml", "toml_string"]
 
 _PLACE = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$", re.DOTALL)
+
+# What a basic string of TOML 1.0 may not hold as it is: the quotation mark, the backslash, and control characters.
+_ESCAPED = {number: f"\\u{number:04X}" for number in (*range(0x20), 0x7F)}
+_ESCAPED |= {ord(letter): f"\\{name}" for letter, name in zip('"\\\b\t\n\f\r', '"\\btnfr', strict=True)}
+
+
+def toml_string(text: str) -> str:
+    """The text as a basic string of TOML, in one line. JSON's strings are other ones: TOML has no surrogate pairs."""
+    return f'"{text.translate(_ESCAPED)}"'
 
 
 def read_toml(path: Path, error: type[PseudofeedError]) -> dict[str, object]:

@@ -138,6 +138,44 @@ def test_labels_in_another_order_are_refused() -> None:
         pf.simulate_heston_paths(**arguments | {"factor_covariance": (correlations * 0.01)[["b", "a"]]})
 
 
+@pytest.mark.parametrize("nearest", [False, True])
+def test_labels_are_compared_before_anything_drops_them(nearest: bool) -> None:
+    correlations = pd.DataFrame([[1.0, 0.5], [0.5, 1.0]], index=["a", "b"], columns=["a", "b"])
+    volatilities = pd.Series([0.3, 0.1], index=["b", "a"])
+    with pytest.raises(ValueError, match=r"correlations \(its index\): labels of the factors are a, b, but those of v"):
+        pf.simulate_factor_returns(2, volatilities, correlations, dt=0.01, seed=1, nearest=nearest)
+    with pytest.raises(ValueError, match="drifts: labels of the factors are b, a"):
+        pf.simulate_factor_returns(2, [0.1, 0.3], correlations, dt=0.01, seed=1, drifts=volatilities, nearest=nearest)
+
+
+@pytest.mark.parametrize(
+    "sorted_ones",
+    [
+        pd.Series([0.1, 0.3]).sort_values(ascending=False),
+        pd.Series([0.1, 0.3]).iloc[::-1],
+        pd.Series([0.1, 0.3], index=pd.Index([1, 0], dtype=object)),
+        pd.Series([0.1, 0.3], index=[1.0, 0.0]),
+        pd.Series([0.2, 0.1, 0.3])[[True, False, True]],
+    ],
+)
+def test_a_default_index_is_compared_with_numbers_that_sorting_or_filtering_left(sorted_ones: pd.Series) -> None:
+    frame = pd.DataFrame([[1.0, 0.5], [0.5, 1.0]])
+    with pytest.raises(
+        ValueError, match=r"correlations \(its index\): labels of the factors are 0, 1, but those of vol"
+    ):
+        pf.simulate_factor_returns(2, sorted_ones, frame, dt=0.01, seed=1)
+    with pytest.raises(ValueError, match="kappa: labels of the instruments are 0, 1, but those of drift are"):
+        pf.simulate_heston_paths(**heston(2) | {"drift": sorted_ones, "kappa": pd.Series([1.0, 2.0])})
+    pf.simulate_factor_returns(2, sorted_ones, frame.to_numpy(), dt=0.01, seed=1)
+    pf.simulate_factor_returns(2, sorted_ones.sort_index().set_axis([0, 1]), frame, dt=0.01, seed=1)
+
+
+def test_a_default_index_however_it_is_stored_is_no_label_beside_names() -> None:
+    for index in (pd.RangeIndex(2), pd.Index([0, 1], dtype="int64"), pd.Index([0, 1], dtype=object)):
+        named = pd.DataFrame([[1.0, 0.5], [0.5, 1.0]], index=["a", "b"], columns=["a", "b"])
+        pf.simulate_factor_returns(2, pd.Series([0.1, 0.3], index=index), named, dt=0.01, seed=1)
+
+
 def test_nothing_here_warns() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

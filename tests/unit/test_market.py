@@ -210,3 +210,22 @@ def test_a_sample_that_cannot_be_is_refused() -> None:
     ):
         with pytest.raises(MarketFileError, match=r"Market\.sample: "):
             Market.sample(**arguments)
+
+
+def test_numpys_integers_are_integers() -> None:
+    one: Any = np.int64(1)
+    two: Any = np.uint8(2)
+    sample = Market.sample(instruments=two, factors=two, seed=one)
+    assert sample == Market.sample(instruments=2, factors=2, seed=1)
+    assert json.loads(json.dumps(sample.specification)) == sample.specification
+    assert (sample.simulate(two, path=one).prices == sample.simulate(2, path=1).prices).all()
+    assert sample.with_path(two) == sample.with_path(2)
+    assert sample.with_start(one) == sample.with_start(1)
+
+
+@pytest.mark.parametrize("factors", ["3", 0, 65, True, 2.0, None])
+def test_a_number_of_factors_that_is_none_is_named(factors: Any) -> None:
+    with pytest.raises(
+        MarketFileError, match=r"^Market\.sample: factors: found .*; must be a whole number from 1 to 64"
+    ):
+        Market.sample(factors=factors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,9 @@ UNIFORM = {"distribution": "uniform", "low": 0.0, "high": 1.0}
         ("instruments.defaults.rho", True, "instruments.defaults.rho: found true; must be a number from -1 to 1, or a"),
         ("instruments.defaults.xi", -0.1, "instruments.defaults.xi: found -0.1; must be a number from 0 to"),
         ("instruments.defaults.theta", {"distribution": "gamma"}, 'theta.distribution: found "gamma"; must be one of'),
+        ("instruments.defaults.kappa", [1, 2], "defaults.kappa: found a list of 2; must be a number from 0"),
+        ("instruments.list[1].rho", ["x"], "instruments.list[1].rho: found a list of 1; must be a number from -1"),
+        ("instruments.list[1].factor_loadings", [[1], 1], "factor_loadings[0]: found a list of 1; must be a number"),
         ("instruments.defaults.theta", {"low": 1.0}, "instruments.defaults.theta.distribution: is missing"),
         ("instruments.defaults.theta.deviation", -1.0, "theta.deviation: found -1.0; must be a number, 0 or more"),
         ("instruments.defaults.theta.high", 0.05, "low is 0.1 and high is 0.05; low must not be above high"),
@@ -242,3 +246,16 @@ def test_the_example_and_the_reference_are_true() -> None:
     for model in [*TABLES.values(), *DISTRIBUTIONS.values()]:
         for key in model.model_fields:
             assert f"`{key}`" in reference or f"`[{key}]`" in reference, key
+
+
+def test_distributions_beyond_all_doubles_are_clamped_or_refused_without_a_warning() -> None:
+    tables = copy.deepcopy(GOOD)
+    widest = {"mean": 1e308, "deviation": 1e308}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tables["instruments"]["defaults"]["kappa"] = {"distribution": "normal", **widest, "low": 0.0, "high": 1.0}
+        assert set(Market._read(tables, file="m.toml", ask_library=False).instruments.kappa) <= {0.0, 1.0}
+        tables["instruments"]["defaults"]["kappa"] = {"distribution": "normal", **widest}
+        assert "instruments.defaults.kappa: drawn " in mistakes(tables)
+        tables["instruments"]["defaults"]["kappa"] = {"distribution": "lognormal", "median": 1e3, "deviation": 1e308}
+        assert "instruments.defaults.kappa: drawn inf" in mistakes(tables)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pickle
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +24,7 @@ from pseudofeed.market.freeze import market_file_text
 from pseudofeed.market.settle import reach, start_notes
 from pseudofeed.market.timetable import Timetable
 from pseudofeed.publish._publish import MockCluster
+from pseudofeed.simulate.heston_model import simulate_heston_paths
 from pseudofeed.times import parse_time
 
 pytest.importorskip("exchange_calendars")
@@ -125,6 +129,28 @@ def test_without_a_library_a_registered_market_goes_on_and_a_new_one_says_what_t
         Market.load(tmp_path / "m.toml")
 
 
+def test_a_library_that_breaks_at_its_import_is_one_message(tmp_path: Path) -> None:
+    """exchange_calendars and pyarrow that were built or written for another numpy or pandas."""
+    for name in ("exchange_calendars", "pyarrow"):
+        (tmp_path / f"{name}.py").write_text("raise AttributeError('module numpy has no attribute bool8')")
+    program = """
+from pseudofeed.errors import LibraryError
+from pseudofeed.market.exchange import resolve_timetable
+from pseudofeed.records.arrow import arrow_library
+for call in (lambda: resolve_timetable("XNYS", 0), lambda: arrow_library(needed_for="this")):
+    try:
+        call()
+    except LibraryError as problem:
+        print(problem)
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, timeout=120, text=True, env={"PYTHONPATH": str(tmp_path)}
+    )
+    calendars, arrow = found.stdout.splitlines()
+    assert calendars.startswith("exchange_calendars can't be imported: AttributeError: module numpy has no attribute")
+    assert arrow.startswith("this needs pyarrow, which can't be imported: AttributeError: module numpy")
+
+
 def test_a_process_without_the_library_makes_the_same_ticks() -> None:
     market = Market.loads(TEXT)
     record = MarketRecord("tokyo", market.specification, 4, 1, market.fingerprint).to_json()
@@ -218,6 +244,25 @@ def test_hardly_meant_markets_warn() -> None:
     with pytest.warns(MarketWarning, match=r"euler with kappa dt = \d"):
         Market.loads(text)
     Market.loads(text.replace("[factors]", "[simulation]\nscheme = 'qe'\n[factors]"))
+    for start in ("2024-05-02T00:00:00Z", "now"):
+        with pytest.warns(
+            MarketWarning, match=r"^Market\.sample: simulation\.scheme: euler with kappa dt = \d"
+        ) as caught:
+            Market.sample(step="366d", start=start)
+        assert caught[0].filename == __file__
+    heston: dict[str, Any] = {
+        **{"initial_prices": [1.0, 1.0], "initial_variances": 0.04, "drift": 0.0, "kappa": [1.0, 4.0], "theta": 0.04},
+        **{"xi": 0.1, "rho": 0.0, "dt": 1.0, "factor_increments": [[0.0]], "factor_loadings": [[1.0], [1.0]]},
+        **{"idiosyncratic_volatility": 0.0, "seed": 1},
+    }
+    with pytest.warns(MarketWarning, match=r"^scheme: euler with kappa dt = 4 \(instrument 1\); above 1") as caught:
+        simulate_heston_paths(**heston)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        simulate_heston_paths(**heston, scheme="qe")
+        simulate_heston_paths(**heston, substeps=4)
+        Market.sample()
     unnamed = Market.loads(TEXT.replace("seed = 5\n", ""))
     assert "names no market.seed" in start_notes(unnamed, unnamed)[0]
     with pytest.raises(MarketFileError, match=r"clock\.step: found \"2d\"; must be at most 1d with an exchange"):
@@ -232,6 +277,24 @@ def test_a_specification_is_complete() -> None:
         del cut[table][key]
         with pytest.raises(MarketFileError, match=rf"not complete: {table}\.{key} is missing"):
             Market.from_specification(cut)
+    places = (
+        ("factors", "correlations"),
+        ("factors", "drifts"),
+        ("instruments", "defaults", "kappa"),
+        ("instruments", "defaults", "factor_loadings"),
+        ("clock", "timetable", "days"),
+        ("clock", "timetable", "source"),
+    )
+    for *above, key in places:
+        for null in (False, True):
+            cut = json.loads(json.dumps(specification))
+            table = functools.reduce(dict.__getitem__, above, cut)
+            if null and above[-1] != "timetable":
+                table[key] = None
+            else:
+                del table[key]
+            with pytest.raises(MarketFileError, match=rf"not complete: {'.'.join(above)}\.{key} is missing"):
+                Market.from_specification(cut)
     cut = json.loads(json.dumps(specification))
     del cut["instruments"]["defaults"]["kappa"]
     with pytest.raises(MarketFileError, match=r"not complete: instruments\.defaults\.kappa"):

@@ -14,13 +14,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pseudofeed.errors import SimulationError
+from pseudofeed.errors import MarketWarning, SimulationError
 from pseudofeed.market import Market
+from pseudofeed.query.simulated import simulated_factors, simulated_ticks
 from pseudofeed.simulate.paths import TickBlock
 from pseudofeed.simulate.state import MarketState
 from pseudofeed.simulate.stream import advance, stream
 
 STEPS = 60
+LARGE = """
+market = { name = "m" }
+clock = { start = "2026-03-02T14:30:00Z", step = "366d" }
+factors = { names = ["a"], volatilities = [0.1] }
+[instruments]
+count = 2
+[[instruments.list]]
+symbol = "CALM"
+[[instruments.list]]
+symbol = "WILD"
+idiosyncratic_volatility = 100.0
+"""
 MARKET = Market.sample(instruments=150, factors=3, seed=11, step="1min")
 WHOLE = MARKET.simulate(STEPS)
 WORK = 150 + 4 * 3  # substeps that a step counts for
@@ -209,3 +222,39 @@ def test_a_stream_that_cannot_begin_says_so_before_it_walks() -> None:
     days = Market.sample(step="1d")
     with pytest.raises(SimulationError, match="64-bit nanoseconds end"):
         days.stream(start_step=10**9)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint64, np.int8])
+def test_numbers_of_instruments_ascend_whatever_their_type(kind: type) -> None:
+    for wrong in ([2, 0], [1, 1], [0, 150]):
+        with pytest.raises(ValueError, match="instruments: expected ascending numbers from 0 to 149"):
+            MARKET.stream(instruments=np.array(wrong).astype(kind))
+    (block,) = MARKET.stream(instruments=np.array([0, 2], dtype=kind), steps=STEPS, block_steps=STEPS)
+    assert equal(block, np.array([0, 2]))
+
+
+def test_an_instrument_that_leaves_its_range_is_named_by_its_symbol() -> None:
+    with pytest.warns(MarketWarning):
+        market = Market.loads(LARGE)
+    for instruments in (None, [1], [0, 1]):
+        with pytest.raises(SimulationError, match=r"^instrument WILD left its range at step \d+: price "):
+            list(market.stream(steps=200, instruments=instruments))
+    with pytest.raises(SimulationError, match=r"^instrument WILD left its range"):
+        market.simulate(200)
+
+
+def test_a_history_from_the_simulation_is_the_market_and_is_refused_where_it_does_not_fit() -> None:
+    start, end = (int(WHOLE.time[step]) for step in (7, STEPS))
+    ticks = simulated_ticks(MARKET, 3, start, end)
+    assert ticks.time.tolist() == WHOLE.time[7:STEPS].tolist()
+    assert ticks.price.tobytes() == np.ascontiguousarray(WHOLE.prices[7:STEPS, 3]).tobytes()
+    assert ticks.variance.tobytes() == np.ascontiguousarray(WHOLE.variances[7:STEPS, 3]).tobytes()
+    times, increments, levels = simulated_factors(MARKET, start, end)
+    assert times.tolist() == ticks.time.tolist()
+    assert increments.tobytes() == WHOLE.factor_increments[6 : STEPS - 1].tobytes()
+    assert levels.tobytes() == WHOLE.factor_levels[7:STEPS].tobytes()
+    assert len(simulated_ticks(MARKET, 3, start, start).time) == 0
+    endless = Market.sample(instruments=1, step="1ns")
+    for ask in (lambda: simulated_ticks(endless, 0, None, 2**63 - 1), lambda: simulated_factors(endless, 0, 2**63 - 1)):
+        with pytest.raises(ValueError, match=r"end: the [\d,]{20,} steps before it do not fit in memory"):
+            ask()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pseudofeed.market.timetable import Timetable
 from pseudofeed.times import format_time
@@ -68,9 +71,28 @@ def test_the_first_day_that_differs() -> None:
         ({"hours": ["2026-03-02 closed"]}, r"hours\[0\]: hours can't be closed"),
         ({"days": ["2026-02-30 closed"]}, r"days\[0\]: there is no day 2026-02-30"),
         ({"days": ["2026-03-04 closed", "2026-03-04 closed"]}, r"days\[1\]: 2026-03-04 does not come after"),
-        ({"hours": ["2026-03-02 10:00/09:00"]}, "session from 2026-03-02T10:00:00Z does not end before the next"),
+        ({"hours": ["2026-03-02 14:99/21:00"]}, r'hours\[0\]: found "2026-03-02 14:99/21:00"; must be like'),
+        ({"hours": ["2026-03-02 14:30:60/21:00"]}, r"hours\[0\]: found .* must be like"),
+        ({"hours": ["1600-01-01 14:30/21:00"]}, r"hours\[0\]: 1600-01-01 is not within 1677-09-22 to 2262-04-11"),
+        ({"days": ["0001-01-01 closed"]}, r"days\[0\]: 0001-01-01 is not within 1677-09-22 to 2262-04-11"),
+        (
+            {"hours": ["1677-09-22 -24:00/01:00"]},
+            "its session of 1677-09-22 is not within 1677-09-21T00:12:43.145224193Z",
+        ),
+        (
+            {"until": "2262-04-11T23:47:16.854775807Z", "hours": ["2262-04-07 14:30/24:00"]},
+            "its session of 2262-04-11 is not within .* until come before it",
+        ),
+        *(
+            ({"hours": [f"2026-03-02 {hours}"]}, "session from 2026-03-02T10:00:00Z does not go forward")
+            for hours in (
+                *("10:00/09:00", "10:00/10:00"),
+                *("10:00/10:00 11:00/12:00", "10:00/11:00 12:00/12:00", "10:00/11:00 11:00/12:00"),
+                *("10:00/11:00 09:00/12:00", "10:00/10:00 10:00/12:00", "10:00/10:00 10:00/10:00"),
+            )
+        ),
         ({"hours": ["2026-03-02 10:00/35:00"]}, "session from 2026-03-02T10:00:00Z does not end before the next"),
-        ({"hours": ["2026-03-02 00:00/03:00 02:00/05:00"]}, "does not end before the next"),
+        ({"hours": ["2026-03-02 00:00/03:00 02:00/05:00"]}, "does not go forward"),
         ({"until": "2026-01-01T00:00:00Z"}, "it has no session"),
         ({"regular_session": "3d"}, "must be from 1ns to 2d"),
     ],
@@ -89,3 +111,52 @@ def test_sessions_of_other_weekdays_are_single_days() -> None:
     assert table["days"] == ["2026-03-06 08:00/12:00"]
     assert Timetable.of_table(table) == given
     assert (np.diff(given.opens)[:12] // 86_400_000_000_000).tolist() == [1, 1, 1, 1, 1, 2, 1, 1, 1, 1, 3, 1]
+
+
+def test_every_session_has_a_day_of_its_own() -> None:
+    """New Zealand's half day before Christmas ends on the day, in UTC, on which the whole one before it ended."""
+    days = ["2024-12-23 -03:00/03:45", "2024-12-24 -03:00/-00:15"]
+    hours = ["2024-12-20 -03:00/03:45"]
+    change = {"regular_session": "405min", "until": "2024-12-24T12:00:00Z", "hours": hours, "days": days}
+    given = Timetable.of_table({**TABLE, **change})
+    table = given.to_table()
+    assert table["hours"] == hours
+    assert table["days"] == ["2024-12-24 -03:00/-00:15"]
+    assert Timetable.of_table(table) == given
+
+
+def test_sessions_that_share_a_day_move_to_the_next_and_too_many_are_refused() -> None:
+    hour = 3600 * 10**9
+    opens = np.arange(6) * 8 * hour + 20_000 * 24 * hour
+    close = opens + 7 * hour
+    given = Timetable(opens, close, close, close, 7 * hour, int(close[-1]))
+    assert Timetable.of_table(given.to_table()) == given
+    opens = np.arange(12) * 8 * hour + 20_000 * 24 * hour
+    close = opens + 7 * hour
+    with pytest.raises(ValueError, match=r"session from 2024-10-\S+ and those before it are more than one a day"):
+        Timetable(opens, close, close, close, 7 * hour, int(close[-1]))
+
+
+any_day = st.dates(date(1, 1, 1), date(9999, 12, 31)) | st.dates(date(2262, 3, 20)) | st.dates(date(1970, 1, 1))
+any_time = st.from_regex(r"-?\d\d:\d\d(:\d\d(\.\d{1,9})?)?", fullmatch=True) | st.sampled_from(["00:00", "24:00"])
+pair = st.tuples(any_time, any_time).map("/".join)
+any_hours = pair | st.tuples(pair, pair).map(" ".join)
+
+
+@given(
+    st.lists(st.tuples(any_day, any_hours), min_size=1, max_size=3),
+    st.lists(st.tuples(any_day, any_hours | st.just("closed")), max_size=3),
+    st.datetimes(datetime(1970, 1, 2), datetime(2262, 4, 11)) | st.just(datetime(2262, 4, 11, 23, 47, 16)),
+)
+@settings(max_examples=60)
+def test_any_table_is_a_timetable_that_reads_back_or_says_why_it_is_none(
+    hours: list[tuple[date, str]], days: list[tuple[date, str]], until: datetime
+) -> None:
+    lines = {
+        key: [f"{day} {times}" for day, times in sorted(found)] for key, found in (("hours", hours), ("days", days))
+    }
+    try:
+        timetable = Timetable.of_table({**TABLE, **lines, "until": f"{until.isoformat()[:19]}Z"})
+    except ValueError:
+        return
+    assert Timetable.of_table(timetable.to_table()) == timetable

@@ -97,6 +97,7 @@ def market_freeze(
     from pseudofeed.errors import MarketFileError
     from pseudofeed.market import Market
     from pseudofeed.market.freeze import market_file_text
+    from pseudofeed.simulate.files.place import new_file
 
     if market.endswith(".toml") or Path(market).is_file():
         found = Market.load(Path(market))
@@ -107,11 +108,12 @@ def market_freeze(
             )
     else:
         found = stored_or_registered(Connections.resolve(kafka=kafka, postgres=postgres), market).market
-    text = market_file_text(found.specification)
+    content = market_file_text(found.specification).encode("utf-8")  # as TOML must be, whatever the locale
     if output is None:
-        sys.stdout.write(text)
+        typer.echo(content, nl=False)
     else:
-        output.write_text(text, encoding="utf-8")
+        with new_file(output) as place:
+            place.write_bytes(content)
 
 
 @market_app.command("drop")

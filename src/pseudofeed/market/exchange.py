@@ -113,6 +113,11 @@ def _library() -> ModuleType:
             "a market with an exchange's calendar needs exchange_calendars: pip install 'pseudofeed[calendar]'; a file "
             "that `pseudofeed market freeze` wrote needs it no longer"
         ) from None
+    except Exception as problem:  # a library beside it that it can't work with: what it raises, it raises
+        raise LibraryError(
+            f"exchange_calendars can't be imported: {type(problem).__name__}: {str(problem)[:200]}; install it again, "
+            "pip install --force-reinstall 'pseudofeed[calendar]', or use a file that `pseudofeed market freeze` wrote"
+        ) from None
 
 
 class _Known(NamedTuple):

@@ -3,11 +3,11 @@ everywhere."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from pseudofeed.market.specification import Specification
+from pseudofeed.toml_file import toml_string
 
 __all__ = ["market_file_text"]
 
@@ -42,7 +42,7 @@ def _value(value: object) -> str:
         case bool():
             return str(value).lower()
         case str():
-            return json.dumps(value)
+            return toml_string(value)
         case int() | float():
             return repr(value)
         case list():

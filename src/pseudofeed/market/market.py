@@ -16,13 +16,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from pseudofeed.errors import MarketFileError, MarketWarning, UnknownSymbol
 from pseudofeed.market.clock import Clock
 from pseudofeed.market.drawing import draw_instruments
 from pseudofeed.market.exchange import ALWAYS_OPEN
-from pseudofeed.market.file import MOST_FACTORS, MOST_PATHS, NOW
+from pseudofeed.market.file import MOST_PATHS, NOW
 from pseudofeed.market.mistakes import read_market_file
 from pseudofeed.market.parameters import FactorParameters, InstrumentParameters, SimulationParameters
 from pseudofeed.market.sample import sample_tables
@@ -94,12 +95,10 @@ class Market:
     ) -> Market:
         """A market with sensible annual values: shares move about 2 % a day. `start` may be "now".
 
-        Raises MarketFileError if an argument is not what the market file allows for its key.
+        Raises MarketFileError if an argument is not what the market file allows for its key. Warns as `load` does.
         """
-        if not 1 <= factors <= MOST_FACTORS:
-            raise MarketFileError(f"Market.sample: factors: found {factors}; must be from 1 to {MOST_FACTORS}")
         tables = sample_tables(instruments=instruments, factors=factors, seed=seed, name=name, step=step, start=start)
-        return cls._read(tables, file="Market.sample", ask_library=False)
+        return cls._read(tables, file="Market.sample", ask_library=True)
 
     @classmethod
     @default_floating_point
@@ -269,7 +268,7 @@ class Market:
         It is rounded down to whole microseconds if the step is a whole number of them, for the store's sake. An
         exchange's calendar is resolved from there on, but for a timetable that came with the file. Raises as `settled`.
         """
-        whole_ns = start_ns - start_ns % 1000 if self.step_ns % 1000 == 0 else start_ns
+        whole_ns = int(start_ns) - int(start_ns) % 1000 if self.step_ns % 1000 == 0 else int(start_ns)
         timetable = self._specification["clock"]["timetable"] if self._frozen else None
         return self._with("clock", start=format_time(whole_ns), timetable=timetable).settled()
 
@@ -297,9 +296,9 @@ class Market:
     def with_path(self, path: int) -> Market:
         """Path `path` of the same market, 0 to 2^32 - 1: the same parameters, independent shocks. To be fed, it needs a
         name of its own. Raises ValueError."""
-        if isinstance(path, bool) or not isinstance(path, int) or not 0 <= path <= MOST_PATHS:
+        if isinstance(path, bool) or not isinstance(path, int | np.integer) or not 0 <= path <= MOST_PATHS:
             raise ValueError(f"path: found {path!r}, must be a whole number from 0 to {MOST_PATHS}")
-        return self._with("simulation", path=path)
+        return self._with("simulation", path=int(path))
 
     def number_of(self, symbol: str) -> int:
         """The instrument's number. Raises UnknownSymbol with the symbols close to it."""

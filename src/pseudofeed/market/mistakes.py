@@ -87,7 +87,7 @@ def _reworded(error: ErrorDetails) -> tuple[Key, str]:
             parent = re.sub(r"\[\d+\]", "[]", key_text(key[:-1]))
             table = DISTRIBUTIONS[kinds[-1].strip("<>")] if kinds else TABLES[parent]
             return key, _unknown_key(str(key[-1]), list(table.model_fields))
-        case "union_tag_not_found" | "union_tag_invalid":
+        case "union_tag_not_found" | "union_tag_invalid" if isinstance(error["input"], Mapping):
             return (*key, "distribution"), _unknown_distribution(error["input"])
         case "mistake":
             return key, f"found {_found(error['input'])}; {error['msg']}"
@@ -100,9 +100,9 @@ def _unknown_key(key: str, known: list[str]) -> str:
     return f"there is no such key; {hint}"
 
 
-def _unknown_distribution(table: object) -> str:
+def _unknown_distribution(table: Mapping[str, object]) -> str:
     names = ", ".join(f'"{name}"' for name in DISTRIBUTIONS)
-    if not isinstance(table, Mapping) or "distribution" not in table:
+    if "distribution" not in table:
         return f"is missing; must be one of {names}"
     return f"found {_found(table['distribution'])}; must be one of {names}"
 

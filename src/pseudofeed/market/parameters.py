@@ -185,11 +185,12 @@ def draw(
             continue
         first, second, low, high = table[:, ids]
         words = ids.astype(np.uint32)
-        if kind == "uniform":
-            drawn = first + (second - first) * _random.uniforms(seed, words, number, _random.PARAMETER_PURPOSE)[0]
-        else:
-            normals = _random.standard_normals(seed, words, number, _random.PARAMETER_PURPOSE)[0]
-            drawn = first + second * normals if kind == "normal" else first * _random.exp(second * normals)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is no number any more is not allowed, or clamped
+            if kind == "uniform":
+                drawn = first + (second - first) * _random.uniforms(seed, words, number, _random.PARAMETER_PURPOSE)[0]
+            else:
+                normals = _random.standard_normals(seed, words, number, _random.PARAMETER_PURPOSE)[0]
+                drawn = first + second * normals if kind == "normal" else first * _random.exp(second * normals)
         values[ids] = np.minimum(np.maximum(drawn, low), high)
     allowed = (values >= parameter.lowest) & (values <= parameter.highest)
     return Drawn(values=values, outside=np.flatnonzero(~allowed))

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import numpy as np
+
+from pseudofeed.errors import MarketFileError
+from pseudofeed.market.file import MOST_FACTORS
+
 __all__ = ["drawn_symbols", "sample_tables"]
 
 # Volatilities a year in the order of size of what factor-portfolio research reports: the market's 16 %, style factors'
@@ -32,6 +37,13 @@ _WORDS = [
 def sample_tables(
     *, instruments: int, factors: int, seed: int, name: str, step: str, start: str | datetime
 ) -> dict[str, object]:
+    """The tables, in which numpy's integers have become Python's. Raises MarketFileError where `factors` is no number
+    of them; all else is judged as a market file's."""
+    instruments, factors, seed = (int(n) if isinstance(n, np.integer) else n for n in (instruments, factors, seed))
+    if isinstance(factors, bool) or not isinstance(factors, int) or not 1 <= factors <= MOST_FACTORS:
+        raise MarketFileError(
+            f"Market.sample: factors: found {factors!r}; must be a whole number from 1 to {MOST_FACTORS}"
+        )
     names = list(_FACTORS)[:factors] + [f"factor{number}" for number in range(len(_FACTORS) + 1, factors + 1)]
     return {
         "market": {"name": name, "seed": seed},

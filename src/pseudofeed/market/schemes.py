@@ -27,6 +27,15 @@ class Scheme:
     hidden: tuple[str, ...] = ()
     state_version: int = 1
 
+    def coarse(self, reversion: float, of: str) -> str | None:
+        """What is to be said of a step with this kappa dt, which is `of` an instrument; None if it is short enough."""
+        if self.most_reversion is None or reversion <= self.most_reversion:
+            return None
+        return (
+            f"{self.name} with kappa dt = {reversion:.3g} ({of}); above {self.most_reversion:g} its variance "
+            "overshoots and may stay below zero: take qe, more substeps (a night has one), or a shorter step"
+        )
+
 
 _DECLARED = (
     Scheme("euler", least_variance=float("-inf"), most_reversion=1.0),

@@ -100,17 +100,9 @@ def _early_end(clock: Clock) -> list[str]:
 
 def _coarse_steps(market: Market) -> list[str]:
     scheme = SCHEMES[market.simulation.scheme]
-    if scheme.most_reversion is None:
-        return []
     clock = market.clock
     longest = max(clock.longest_dt / market.simulation.substeps, clock.night_dt)
     kappa = market.instruments.kappa
     worst = int(kappa.argmax())
-    reversion = float(kappa[worst]) * longest
-    if reversion <= scheme.most_reversion:
-        return []
-    return [
-        f"simulation.scheme: {scheme.name} with kappa dt = {reversion:.3g} (instrument {market.symbols[worst]}); above "
-        f"{scheme.most_reversion:g} its variance overshoots and may stay below zero: take qe, more substeps (a night "
-        "has one), or a shorter step"
-    ]
+    note = scheme.coarse(float(kappa[worst]) * longest, f"instrument {market.symbols[worst]}")
+    return [] if note is None else [f"simulation.scheme: {note}"]

@@ -107,16 +107,22 @@ def specification_of(file: MarketFile) -> Specification:
     }
 
 
-def missing_keys(given: Mapping[str, object], complete: Specification) -> list[str]:
-    """The keys that a specification lacks: those that reading it as a market file would fill in."""
-    missing: list[str] = []
-    for name, table in complete.items():
-        own = given.get(name)
-        missing += [f"{name}.{key}" for key in table if not isinstance(own, Mapping) or key not in own]
-    instruments: Any = given.get("instruments")
-    known = instruments.get("defaults", {}) if isinstance(instruments, Mapping) else {}
-    names = [parameter.name for parameter in (*PARAMETERS, LOADING)]
-    return missing + [f"instruments.defaults.{name}" for name in names if name not in known]
+def missing_keys(given: object, complete: object, key: str = "") -> list[str]:
+    """The keys that a specification lacks, or has as null: those that reading it as a market file fills in."""
+    if isinstance(complete, Mapping):
+        own = given if isinstance(given, Mapping) else {}
+        missing: list[str] = []
+        for name, value in complete.items():
+            inner = f"{key}.{name}" if key else name
+            if name not in own or (own[name] is None and value is not None):
+                missing += [inner] if key else [f"{inner}.{each}" for each in value]
+            else:
+                missing += missing_keys(own[name], value, inner)
+        return missing
+    if isinstance(complete, list) and isinstance(given, list):
+        pairs = enumerate(zip(given, complete, strict=False))
+        return [line for number, pair in pairs for line in missing_keys(*pair, f"{key}[{number}]")]
+    return []
 
 
 def differences(old: object, new: object, key: str = "") -> list[str]:

@@ -12,7 +12,8 @@ people can read and change:
 
 From each day of `hours` on, the sessions of the weekdays have these hours; `days` are single days with others. Times
 are UTC, counted from the midnight at which the day begins: -01:00 is an hour before it, 25:00 an hour after its end. A
-session with a lunch break has two pairs. Sessions go on up to `until`: the last one opens before it.
+session with a lunch break has two pairs, and both the break and the trading on either side of it have a length.
+Sessions go on up to `until`: the last one opens before it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pseudofeed.times import format_step, format_time, parse_step, parse_time
+from pseudofeed.times import LAST_NS, format_step, format_time, parse_step, parse_time
 
 __all__ = ["DAY_NS", "SESSIONS_A_YEAR", "Timetable"]
 
@@ -42,7 +43,11 @@ _CLOSED = "closed"
 # So many of the next sessions must have new hours for them to be hours and not single days.
 _AHEAD, _MOST = 5, 3
 
-_TIME = r"-?\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?"
+# A session's times lie so far from its day at most: -99:59:59.999999999 to 99:59:59.999999999.
+_FARTHEST_NS = 100 * 3_600_000_000_000 - 1
+_FARTHEST_DAYS = _FARTHEST_NS // DAY_NS + 1
+
+_TIME = r"-?\d{2}:[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?"
 _LINE = re.compile(rf"(\d{{4}}-\d\d-\d\d) ({_CLOSED}|{_TIME}/{_TIME}(?: {_TIME}/{_TIME})?)", re.ASCII)
 
 Times = NDArray[np.int64]
@@ -51,10 +56,12 @@ Times = NDArray[np.int64]
 @dataclass(frozen=True, eq=False, repr=False)  # no slots: cached_property
 class Timetable:
     """opens, closes, break_starts, break_ends: int64 (S,), ns since the epoch, UTC, ascending and read-only; a session
-    without a break has its close for both of the break's. regular_ns: trading time of a regular session. until_ns: no
-    session opens before it that is not here. source: who said so, e.g. "exchange_calendars 4.13.2".
+    without a break has its close for both of the break's. So every stretch of trading has a length, on which the
+    clock's counting of steps depends. regular_ns: trading time of a regular session. until_ns: no session opens before
+    it that is not here. source: who said so, e.g. "exchange_calendars 4.13.2".
 
-    Raises ValueError, which says why, where sessions overlap or there is none.
+    Raises ValueError, which says why, where there is no session, sessions overlap, a session's times are not in order,
+    or two sessions would have to stand on one day of a table.
     """
 
     opens: Times
@@ -73,13 +80,28 @@ class Timetable:
         if not self.opens.size:
             raise ValueError("it has no session")
         ordered = np.column_stack([self.opens, self.break_starts, self.break_ends, self.closes])
-        wrong = np.flatnonzero((np.diff(ordered, axis=1) < 0).any(axis=1) | (self.opens >= self.closes))
-        if not wrong.size:
-            wrong = np.flatnonzero(self.opens[1:] < self.closes[:-1])
-        if wrong.size:
-            raise ValueError(f"its session from {format_time(int(self.opens[wrong[0]]))} does not end before the next")
+        parted = (ordered[:, :-1] < ordered[:, 1:]).all(axis=1)
+        whole = (self.opens < self.closes) & (self.break_starts == self.closes) & (self.break_ends == self.closes)
+        self._refuse(~(parted | whole), "does not go forward: each of its two or four times must be after the last one")
+        self._refuse(self.opens[1:] < self.closes[:-1], "does not end before the next")
         if not 0 < self.regular_ns <= 2 * DAY_NS:
             raise ValueError(f"regular_session is {self.regular_ns} ns; it must be from 1ns to 2d")
+        midnights = self._days * DAY_NS
+        far = (self.opens - midnights < -_FARTHEST_NS) | (self.closes - midnights > _FARTHEST_NS)
+        self._refuse(far, "and those before it are more than one a day")
+
+    def _refuse(self, wrong: NDArray[np.bool_], why: str) -> None:
+        if wrong.any():
+            raise ValueError(f"its session from {format_time(int(self.opens[np.argmax(wrong)]))} {why}")
+
+    @cached_property
+    def _days(self) -> NDArray[np.int64]:
+        """The day since the epoch of each session, ascending, no two the same: the one in which the middle of a regular
+        session with its opening lies (so half a day does not belong to another day than a whole one), or the next day
+        that is free."""
+        order = np.arange(len(self.opens))
+        middle = self.opens // DAY_NS + (self.opens % DAY_NS + self.regular_ns // 2) // DAY_NS
+        return np.asarray(np.maximum.accumulate(middle - order) + order, dtype=np.int64)
 
     @classmethod
     def of_sessions(cls, sessions: Times, regular_ns: int, until_ns: int, source: str) -> Timetable:
@@ -118,13 +140,13 @@ class Timetable:
         """The first day (its date in UTC) on which the two differ; None if they are the same."""
         if self == other:
             return None
-        mine, others = self._days(), other._days()
+        mine, others = self._rows_of_days(), other._rows_of_days()
         for day in sorted(mine.keys() | others.keys()):
             if mine.get(day) != others.get(day):
                 return day
         return format_time(min(self.until_ns, other.until_ns))[:10]
 
-    def _days(self) -> dict[str, list[tuple[int, ...]]]:
+    def _rows_of_days(self) -> dict[str, list[tuple[int, ...]]]:
         days: dict[str, list[tuple[int, ...]]] = {}
         for row in self._rows():
             days.setdefault(format_time(row[0])[:10], []).append(tuple(row))
@@ -167,20 +189,14 @@ class Timetable:
         }
 
     def _by_day(self) -> tuple[dict[int, str], int, int]:
-        """The hours of each day that has some; the first and the last day that may have any. A session belongs to the
-        day in which the middle of it lies."""
+        """The hours of each day that has some; the first and the last day that may have any."""
         found: dict[int, str] = {}
-        day = 0
-        for opening, close, break_start, break_end in self._rows():
-            day = (opening + close) // 2 // DAY_NS
+        for day, (opening, close, break_start, break_end) in zip(self._days.tolist(), self._rows(), strict=True):
             midnight = day * DAY_NS
             times = [opening, close] if break_start == break_end else [opening, break_start, break_end, close]
             texts = [_format_of_day(time - midnight) for time in times]
-            pairs = " ".join(f"{begin}/{end}" for begin, end in zip(texts[::2], texts[1::2], strict=True))
-            if day in found:
-                raise ValueError(f"{_date(day)} has two sessions")
-            found[day] = pairs
-        return found, next(iter(found)), max(day, self.until_ns // DAY_NS + 2)
+            found[day] = " ".join(f"{begin}/{end}" for begin, end in zip(texts[::2], texts[1::2], strict=True))
+        return found, next(iter(found)), max(int(self._days[-1]), _last_day(self.until_ns))
 
     @classmethod
     def of_table(cls, table: Mapping[str, Any]) -> Timetable:
@@ -204,7 +220,7 @@ class Timetable:
             raise ValueError('hours: must have a line such as "2026-03-02 14:30/21:00"')
         sessions: list[tuple[int, int, int, int]] = []
         single = dict(days)
-        first, last = min(hours[0][0], *single) if single else hours[0][0], until_ns // DAY_NS + 2
+        first, last = min(hours[0][0], *single) if single else hours[0][0], _last_day(until_ns)
         at, current = 0, _CLOSED
         for day in range(first, last + 1):
             while at < len(hours) and hours[at][0] <= day:
@@ -215,6 +231,11 @@ class Timetable:
             times = [day * DAY_NS + offset for offset in _offsets(found)]
             if times[0] >= until_ns:
                 continue
+            if min(times) < -LAST_NS or max(times) > LAST_NS:
+                raise ValueError(
+                    f"its session of {_date(day)} is not within {format_time(-LAST_NS)} to {format_time(LAST_NS)}, the "
+                    "range of 64-bit nanoseconds: let hours begin after it, or until come before it"
+                )
             middle = times[1:3] if len(times) == 4 else [times[-1], times[-1]]
             sessions.append((times[0], times[-1], middle[0], middle[1]))
         columns = np.array(sessions, dtype=np.int64).reshape(-1, 4)
@@ -238,6 +259,11 @@ def _lines(key: str, lines: Sequence[str]) -> list[tuple[int, str]]:
             day = (date.fromisoformat(match[1]) - _EPOCH).days
         except ValueError:
             raise ValueError(f"{key}[{number}]: there is no day {match[1]}") from None
+        if abs(day) > LAST_NS // DAY_NS:
+            raise ValueError(
+                f"{key}[{number}]: {match[1]} is not within {_date(-(LAST_NS // DAY_NS))} to "
+                f"{_date(LAST_NS // DAY_NS)}, the range of 64-bit nanoseconds"
+            )
         if found and day <= found[-1][0]:
             raise ValueError(f"{key}[{number}]: {match[1]} does not come after the line before it")
         if match[2] == _CLOSED and key == "hours":
@@ -257,6 +283,11 @@ def _offsets(hours: str) -> tuple[int, ...]:
             _offsets_of.clear()
         known = _offsets_of[hours] = tuple(_parse_of_day(text) for text in re.split("[/ ]", hours))
     return known
+
+
+def _last_day(until_ns: int) -> int:
+    """The last day of which a session may open before `until_ns`."""
+    return until_ns // DAY_NS + _FARTHEST_DAYS
 
 
 def _opening(day: int, hours: str) -> int:

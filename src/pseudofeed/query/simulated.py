@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pseudofeed.market import Market
 from pseudofeed.query.frames import Floats, TickArrays
+from pseudofeed.simulate.paths import TickBlock
 
 __all__ = ["simulated_factors", "simulated_ticks"]
 
 
 def simulated_ticks(market: Market, number: int, start_ns: int | None, end_ns: int | None) -> TickArrays:
-    """The ticks of one instrument with start <= time < end. Raises ValueError without an end."""
+    """The ticks of one instrument with start <= time < end. Raises ValueError without an end, or where they do not fit
+    in memory."""
     first, steps = _steps(market, start_ns, end_ns)
-    blocks = list(market.stream(start_step=first, steps=steps, instruments=[number])) if steps else []
-    return TickArrays(
-        np.concatenate([np.empty(0, np.int64), *(block.time for block in blocks)]),
-        np.concatenate([np.empty(0), *(block.prices[:, 0] for block in blocks)]),
-        np.concatenate([np.empty(0), *(block.variances[:, 0] for block in blocks)]),
-    )
+    time, prices, variances = _room(steps)
+    for rows, block in _blocks(market, number, first, steps):
+        time[rows], prices[rows], variances[rows] = block.time, block.prices[:, 0], block.variances[:, 0]
+    return TickArrays(time, prices, variances)
 
 
 def simulated_factors(
     market: Market, start_ns: int | None, end_ns: int | None
 ) -> tuple[NDArray[np.int64], Floats, Floats]:
-    """Times (T,), increments and levels (T, K) of the steps with start <= time < end. Raises ValueError without an
-    end."""
+    """Times (T,), increments and levels (T, K) of the steps with start <= time < end. Raises ValueError without an end,
+    or where they do not fit in memory."""
     first, steps = _steps(market, start_ns, end_ns)
+    time, increments, levels = _room(steps, len(market.factors.names))
     # Factors need one instrument to be walked with.
-    blocks = list(market.stream(start_step=first, steps=steps, instruments=[0])) if steps else []
-    none = np.empty((0, len(market.factors.names)))
-    return (
-        np.concatenate([np.empty(0, np.int64), *(block.time for block in blocks)]),
-        np.concatenate([none, *(block.factor_increments for block in blocks)]),
-        np.concatenate([none, *(block.factor_levels for block in blocks)]),
-    )
+    for rows, block in _blocks(market, 0, first, steps):
+        time[rows], increments[rows], levels[rows] = block.time, block.factor_increments, block.factor_levels
+    return time, increments, levels
+
+
+def _room(steps: int, *columns: int) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """An array of times and two of numbers, to be filled."""
+    try:
+        return np.empty(steps, np.int64), np.empty((steps, *columns)), np.empty((steps, *columns))
+    except (MemoryError, ValueError):
+        raise ValueError(f"end: the {steps:,} steps before it do not fit in memory; ask for fewer at a time") from None
+
+
+def _blocks(market: Market, number: int, first: int, steps: int) -> Iterator[tuple[slice, TickBlock]]:
+    """The blocks of these steps of one instrument, and where their rows belong."""
+    for block in market.stream(start_step=first, steps=steps, instruments=[number]) if steps else ():
+        row = block.first_step - first
+        yield slice(row, row + len(block.time)), block
 
 
 def _steps(market: Market, start_ns: int | None, end_ns: int | None) -> tuple[int, int]:

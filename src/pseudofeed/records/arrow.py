@@ -23,6 +23,11 @@ def arrow_library(name: str = "pyarrow", *, needed_for: str) -> ModuleType:
         return import_module(name)
     except ImportError:
         raise LibraryError(f"{needed_for} needs {name.split('.')[0]}: pip install 'pseudofeed[arrow]'") from None
+    except Exception as problem:  # such as one that was built for another version of numpy
+        raise LibraryError(
+            f"{needed_for} needs {name.split('.')[0]}, which can't be imported: {type(problem).__name__}: "
+            f"{str(problem)[:200]}; install it again: pip install --force-reinstall 'pseudofeed[arrow]'"
+        ) from None
 
 
 def arrow_schema(kind: Kind, grain_ns: int, *, identified: bool = True) -> pa.Schema:

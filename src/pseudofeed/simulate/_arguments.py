@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,27 +33,35 @@ def array(name: str, value: ArrayLike, shape: tuple[int, ...], *, low: float = -
 def check_labels(what: str, *arguments: tuple[str, object, int]) -> None:
     """Refuse pandas' Series and DataFrames that name the same things in another order: they would be paired by place.
 
-    arguments: (name, value, axis). A default index, 0, 1, 2, ..., is no label. Raises ValueError.
+    arguments: (name, value, axis). A default index, 0, 1, 2, ..., is no label, but beside another argument whose labels
+    are numbers, too: sorted or filtered data have such. Raises ValueError.
     """
     pandas = sys.modules.get("pandas")  # nobody has a Series without it
     if pandas is None:
         return
-    first: tuple[str, list[object]] | None = None
-    for name, value, axis in arguments:
-        if not isinstance(value, pandas.Series | pandas.DataFrame) or axis >= value.ndim:
-            continue
-        index = value.axes[axis]
-        if isinstance(index, pandas.RangeIndex) and index.start == 0 and index.step == 1:
-            continue
-        labels = index.tolist()
-        if first is None:
-            first = name, labels
-        elif labels != first[1]:
+    indices = [
+        (name, value, axis, value.axes[axis])
+        for name, value, axis in arguments
+        if isinstance(value, pandas.Series | pandas.DataFrame) and axis < value.ndim
+    ]
+    given = [one for one in indices if not _is_default(one[3])]
+    if any(index.inferred_type in _NUMBERS for *_, index in given):
+        given = indices
+    for name, value, axis, index in given[1:]:
+        labels, first = index.tolist(), given[0][3].tolist()
+        if labels != first:
             place = f" (its {'index' if axis == 0 else 'columns'})" if value.ndim == 2 else ""
             raise ValueError(
-                f"{name}{place}: labels of the {what} are {_some(labels)}, but those of {first[0]} are "
-                f"{_some(first[1])}; give both in one order, e.g. by reindex, or give arrays"
+                f"{name}{place}: labels of the {what} are {_some(labels)}, but those of {given[0][0]} are "
+                f"{_some(first)}; give both in one order, e.g. by reindex, or give arrays"
             )
+
+
+_NUMBERS = ("integer", "floating", "mixed-integer-float")  # as pandas names an index's kind of labels
+
+
+def _is_default(index: Any) -> bool:
+    return index.inferred_type == "integer" and bool((index == np.arange(len(index))).all())
 
 
 def _some(labels: list[object]) -> str:

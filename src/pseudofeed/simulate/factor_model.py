@@ -33,13 +33,7 @@ class FactorModel:
     def __init__(
         self, volatilities: ArrayLike, correlations: ArrayLike, *, key: int, drifts: ArrayLike | None = None
     ) -> None:
-        check_labels(
-            "factors",
-            ("volatilities", volatilities, 0),
-            ("correlations", correlations, 0),
-            ("correlations", correlations, 1),
-            ("drifts", drifts, 0),
-        )
+        _check_labels(volatilities, correlations, drifts)
         count = np.asarray(volatilities).size
         self.key = key
         self.volatilities = array("volatilities", volatilities, (count,), low=0.0)
@@ -93,9 +87,10 @@ def simulate_factor_returns(
     ValueError : names the argument, the index and the allowed range.
     """
     steps = integer("steps", steps, low=1)
-    if nearest:
-        correlations = nearest_correlation(correlations)
     dt, key = year_fraction(dt), integer("seed", seed, low=0, high=2**64 - 1)
+    if nearest:
+        _check_labels(volatilities, correlations, drifts)  # which the nearest matrix no longer has
+        correlations = nearest_correlation(correlations)
     model = FactorModel(volatilities, correlations, key=key, drifts=drifts)
     count = len(model.volatilities)
     increments, levels = outputs(out, (steps, count))
@@ -152,6 +147,16 @@ def _raise_eigenvalues(matrix: Floats, least: float) -> Floats:
     values, vectors = np.linalg.eigh(matrix)
     raised = (vectors * np.maximum(values, least)) @ vectors.T
     return np.asarray(0.5 * (raised + raised.T), dtype=np.float64)
+
+
+def _check_labels(volatilities: ArrayLike, correlations: ArrayLike, drifts: ArrayLike | None) -> None:
+    check_labels(
+        "factors",
+        ("volatilities", volatilities, 0),
+        ("correlations", correlations, 0),
+        ("correlations", correlations, 1),
+        ("drifts", drifts, 0),
+    )
 
 
 def _correlations(given: ArrayLike, count: int) -> Floats:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pseudofeed.errors import MarketWarning
 from pseudofeed.market.correlations import check_form, covariance_root, repaired
 from pseudofeed.market.schemes import MOST_SUBSTEPS, SCHEMES
 from pseudofeed.random import _random
@@ -51,7 +54,8 @@ def simulate_heston_paths(
         dS / S = μ dt + β·(dF − μ_F dt) + s dW_e + √v dW_S,   corr(dW_S, dW_v) = ρ
 
     Scalars broadcast over the instruments. All rates are per year. pandas' Series and DataFrames are taken by position,
-    so those that have labels must have the same ones in the same order.
+    so those that have labels must have the same ones in the same order. The default index 0, 1, 2, ... is no label,
+    unless another argument has numbers as labels.
 
     Parameters
     ----------
@@ -82,7 +86,8 @@ def simulate_heston_paths(
 
     Raises
     ------
-    ValueError : names the argument, the index and the allowed range. SimulationError : a price left the range of 1e-100
+    MarketWarning, a warning : kappa dt is above 1 for "euler". ValueError : names the argument, the index and the
+        allowed range. SimulationError : a price left the range of 1e-100
         to 1e100, or a variance is not finite; names the earliest such step and its lowest instrument. SettingsError :
         PSEUDOFEED_ISA names no instruction set of this machine.
 
@@ -134,10 +139,11 @@ def simulate_heston_paths(
             array("initial_variances", initial_variances, (count,), low=0.0),
         ]
     )
+    rates = array("kappa", kappa, (count,), low=0.0)
     model = _simulate.Heston(
         ids=np.arange(count, dtype=np.uint32),
         drift=array("drift", drift, (count,)),
-        kappa=array("kappa", kappa, (count,), low=0.0),
+        kappa=rates,
         theta=array("theta", theta, (count,), low=0.0),
         xi=array("xi", xi, (count,), low=0.0),
         rho=array("rho", rho, (count,), low=-1.0, high=1.0),
@@ -149,6 +155,10 @@ def simulate_heston_paths(
         substeps=integer("substeps", substeps, low=1, high=MOST_SUBSTEPS),
     )
     prices, variances = outputs(out, (steps + 1, count))
+    worst = int(rates.argmax())
+    note = SCHEMES[scheme].coarse(float(rates[worst]) * dt / substeps, f"instrument {worst}")
+    if note is not None:
+        warnings.warn(MarketWarning(f"scheme: {note}"), stacklevel=2)
     run = _Run(model, dt, _shocks(increments, drifts, dt), state, threads)
     if out is None:
         prices[0], variances[0] = state

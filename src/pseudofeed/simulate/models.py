@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pseudofeed.errors import SimulationError
 from pseudofeed.simulate import _simulate
 from pseudofeed.simulate.factor_model import FactorModel
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from pseudofeed.market import Market
 
 __all__ = ["MODELS", "FactorSteps", "Model", "Stopping", "make_model"]
+
+# The native core knows instruments by their numbers only.
+_NUMBER = re.compile(r"^instrument (\d+)\b")
 
 Floats = NDArray[np.float64]
 Stopping = Callable[[], bool]
@@ -68,6 +73,7 @@ class _NativeModel:
 
     def __init__(self, market: Market, instruments: NDArray[np.uint32], factors: FactorModel) -> None:
         parameters = market.instruments
+        self._symbols = market.symbols
         self._first = np.stack([parameters.initial_price[instruments], parameters.initial_variance[instruments]])
         self._heston = _simulate.Heston(
             ids=instruments,
@@ -97,19 +103,25 @@ class _NativeModel:
         threads: int,
         stopping: Stopping | None,
     ) -> None:
-        self._heston.walk(
-            steps.first_step,
-            steps.dt,
-            steps.shocks,
-            state,
-            prices,
-            variances,
-            nights=steps.nights,
-            night_dt=steps.night_dt,
-            night_shocks=steps.night_shocks,
-            threads=threads,
-            stopping=stopping,
-        )
+        try:
+            self._heston.walk(
+                steps.first_step,
+                steps.dt,
+                steps.shocks,
+                state,
+                prices,
+                variances,
+                nights=steps.nights,
+                night_dt=steps.night_dt,
+                night_shocks=steps.night_shocks,
+                threads=threads,
+                stopping=stopping,
+            )
+        except SimulationError as problem:
+            raise SimulationError(_NUMBER.sub(self._named, str(problem))) from None
+
+    def _named(self, number: re.Match[str]) -> str:
+        return f"instrument {self._symbols[int(number[1])]}"
 
 
 Maker = Callable[["Market", NDArray[np.uint32], FactorModel], Model]

@@ -285,6 +285,6 @@ def _numbers(market: Market, instruments: ArrayLike | None) -> NDArray[np.uint32
     given = np.asarray(instruments)
     if given.ndim != 1 or not len(given) or not np.issubdtype(given.dtype, np.integer):
         raise ValueError("instruments: expected a list of instrument numbers, at least one")
-    if given.min() < 0 or given.max() >= count or (np.diff(given) <= 0).any():
+    if given.min() < 0 or given.max() >= count or (given[1:] <= given[:-1]).any():
         raise ValueError(f"instruments: expected ascending numbers from 0 to {count - 1}")
     return given.astype(np.uint32)
