@@ -85,7 +85,8 @@ def refused(result: tuple[int, str, str], *words: str, lines: int = 6) -> None:
         ("feed market.toml --steps 0", ["--steps", "1"]),
         ("ticks demo ALFA --start rubbish", ["--start", "rubbish"]),
         ("feed nowhere.toml", ["nowhere.toml", "No such file"]),
-        ("simulate market.toml --steps 2 --csv market.toml", ["market.toml", "exists"]),
+        ("simulate market.toml --steps 2 --csv market.toml", ["market.toml is the market file"]),
+        ("simulate market.toml --steps 2 --parquet market.toml", ["market.toml is the market file"]),
         ("simulate market.toml --steps 2 --parquet market.toml/x", ["market.toml"]),
     ],
 )

@@ -7,12 +7,13 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-__all__ = ["print_frame", "print_json", "print_migrated", "print_summary", "result_table", "stdout"]
+from pseudofeed.commands.console import PlainConsole, stdout
+from pseudofeed.simulate.files.place import naming
 
-stdout = Console(highlight=False)
+__all__ = ["print_frame", "print_json", "print_migrated", "print_summary", "result_table"]
+
 _TABLE_WIDTH = 200
 
 
@@ -70,8 +71,9 @@ def print_frame(frame: Any, json_output: bool, key: str) -> None:
     for row in frame.itertuples(index=False):
         table.add_row(*(repr(value) if isinstance(value, float) else str(value) for value in row))
     # Numbers are shown to the last digit, however narrow the terminal.
-    Console(file=sys.stdout, highlight=False, width=max(stdout.width, _TABLE_WIDTH)).print(table)
+    PlainConsole(width=max(stdout.width, _TABLE_WIDTH)).print(table)
 
 
 def print_json(result: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(result) + "\n")
+    with naming("standard output"):
+        sys.stdout.write(json.dumps(result) + "\n")

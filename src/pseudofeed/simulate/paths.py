@@ -117,9 +117,13 @@ class Paths:
         see `simulate.files.csv.csv_folder`.
         """
         from pseudofeed.simulate.files.csv import csv_folder
+        from pseudofeed.simulate.files.place import new_places
 
-        folder = csv_folder(directory, symbols=self.symbols, factor_names=self.factor_names, grain_ns=self._grain_ns)
-        self._write(folder, directory)
+        with new_places() as places:
+            folder = csv_folder(
+                places, directory, symbols=self.symbols, factor_names=self.factor_names, grain_ns=self._grain_ns
+            )
+            self._write(folder, directory)
 
     def to_parquet(self, path: str | Path) -> None:
         """Write the ticks (not the start) into a Parquet file, one row each: time, symbol, sequence, price, variance.
@@ -128,14 +132,17 @@ class Paths:
         one is complete. Raises LibraryError without pyarrow; see `simulate.files.parquet.parquet_file`.
         """
         from pseudofeed.simulate.files.parquet import parquet_file
+        from pseudofeed.simulate.files.place import new_places
 
-        self._write(parquet_file(path, symbols=self.symbols, grain_ns=self._grain_ns), path)
+        with new_places() as places:
+            self._write(parquet_file(places, path, symbols=self.symbols, grain_ns=self._grain_ns), path)
 
     def plot(self, file: str | Path | None = None, *, symbols: Sequence[str] | None = None, title: str = "") -> Figure:
         """Plot prices (as a per cent of their start), volatilities in force and factor levels over time.
 
         symbols: which instruments; the first six where none are named. file: also write the picture there, in the
-        format of its ending. Returns the matplotlib figure. Raises UnknownSymbol, or LibraryError without matplotlib.
+        format of its ending. Returns the matplotlib figure. Raises UnknownSymbol, SettingsError for a format that
+        matplotlib does not know, or LibraryError without matplotlib.
         """
         from pseudofeed.simulate.plot import Curves, draw, shown_columns
 
