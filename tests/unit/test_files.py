@@ -109,6 +109,19 @@ def test_progress_is_for_people_only(
     assert terminal.getvalue() == ""
 
 
+@pytest.mark.parametrize("start", ["2026-03-02T09:00:00.5Z", "2026-03-02T14:30:00Z"])
+def test_paths_and_a_stream_write_the_same_files(tmp_path: Path, start: str) -> None:
+    # The exchange is closed at nine: no tick has the fraction of the first start, but the market's times have it.
+    clock = f'clock = {{ start = {start}, step = "1min", calendar = "XNYS" }}'
+    market = Market.loads(MARKET.replace("clock = { start = 2026-03-02T14:30:00Z }", clock))
+    export_market(market, 4, csv=tmp_path / "streamed", parquet=tmp_path / "streamed.parquet")
+    market.simulate(4).to_csv(tmp_path / "whole")
+    market.simulate(4).to_parquet(tmp_path / "whole.parquet")
+    assert (tmp_path / "streamed.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+    for path in (tmp_path / "streamed").iterdir():
+        assert path.read_bytes() == (tmp_path / "whole" / path.name).read_bytes()
+
+
 def test_a_picture_of_some_instruments(tmp_path: Path) -> None:
     figure = PATHS.plot(tmp_path / "paths.png", symbols=["A:B"], title="Files")
     price, volatility, level = figure.axes

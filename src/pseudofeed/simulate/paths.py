@@ -82,8 +82,8 @@ class Paths:
     """A run from its start: row 0 is the start (step 0), row j is step j.
 
     time: int64 (T+1,), ns since the epoch, UTC. prices, variances: float64 (T+1, N). factor_increments: float64 (T,
-    K), that of step j in row
-    j - 1. factor_levels: float64 (T+1, K).
+    K), that of step j in row j - 1. factor_levels: float64 (T+1, K). grain_ns: that of the market's clock; times in
+    files have as many decimals as it needs.
     """
 
     symbols: tuple[str, ...]
@@ -93,6 +93,7 @@ class Paths:
     variances: Floats
     factor_increments: Floats
     factor_levels: Floats
+    grain_ns: int
 
     def ticks(self) -> TickBlock:
         """The steps 1 to T, without the start, as one block of views."""
@@ -121,7 +122,7 @@ class Paths:
 
         with new_places() as places:
             folder = csv_folder(
-                places, directory, symbols=self.symbols, factor_names=self.factor_names, grain_ns=self._grain_ns
+                places, directory, symbols=self.symbols, factor_names=self.factor_names, grain_ns=self.grain_ns
             )
             self._write(folder, directory)
 
@@ -135,7 +136,7 @@ class Paths:
         from pseudofeed.simulate.files.place import new_places
 
         with new_places() as places:
-            self._write(parquet_file(places, path, symbols=self.symbols, grain_ns=self._grain_ns), path)
+            self._write(parquet_file(places, path, symbols=self.symbols, grain_ns=self.grain_ns), path)
 
     def plot(self, file: str | Path | None = None, *, symbols: Sequence[str] | None = None, title: str = "") -> Figure:
         """Plot prices (as a per cent of their start), volatilities in force and factor levels over time.
@@ -156,11 +157,6 @@ class Paths:
             self.factor_levels,
         )
         return draw(curves, file, title=title)
-
-    @property
-    def _grain_ns(self) -> int:
-        """All times are whole multiples of it."""
-        return int(np.gcd.reduce(self.time))
 
     def _write(self, file: AbstractContextManager[Write], place: str | Path) -> None:
         from pseudofeed.simulate.files.walk import write_blocks
