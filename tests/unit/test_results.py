@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
-from time import sleep
 
 import pandas as pd
 import pytest
@@ -117,13 +115,30 @@ def test_a_closed_pipe_is_141(market: str, arguments: str) -> None:
     assert shell(script) == (0, "141\n", "")
 
 
-@pytest.mark.parametrize("delay", [0.12, 0.18, 0.24, 0.3, 0.4, 0.6])
-def test_ctrl_c_is_130_from_the_beginning(market: str, delay: float) -> None:
+INTERRUPTED = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started the tests with SIGINT ignored
+sys.meta_path.insert(0, Finder())
+sys.argv = ["pseudofeed", "simulate", "market.toml", "--steps", "200000000"]
+from pseudofeed.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["pseudofeed.cli", "typer", "rich.console", "numpy", "pydantic", "pseudofeed.simulate.export"]
+)
+def test_ctrl_c_while_modules_are_imported_is_130(market: str, module: str) -> None:
+    assert market
     with subprocess.Popen(
-        [*COMMAND, "simulate", market, "--steps", "200000000"], stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    ) as process:  # fmt: skip
-        sleep(delay)
-        process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=30)[1] == "pseudofeed: interrupted\n"
+        [sys.executable, "-c", INTERRUPTED.format(module=module)], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.communicate(timeout=60)[1] == "pseudofeed: interrupted\n"
     assert process.returncode == 130
