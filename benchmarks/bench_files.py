@@ -18,6 +18,7 @@ from pseudofeed.market import Market
 from pseudofeed.simulate.export import export_market
 from pseudofeed.simulate.files.csv import csv_folder
 from pseudofeed.simulate.files.parquet import parquet_file
+from pseudofeed.simulate.files.place import new_places
 from pseudofeed.simulate.files.walk import write_blocks
 from pseudofeed.simulate.paths import TickBlock
 
@@ -36,8 +37,9 @@ def blocks(instruments: int, ticks: int) -> list[TickBlock]:
 
 
 def write_csv(found: Iterable[TickBlock], path: Path, of: Market) -> None:
-    file = csv_folder(path, symbols=of.symbols, factor_names=of.factors.names, grain_ns=of.clock.grain_ns)
-    write_blocks(found, [file], what="writing", total=0)
+    with new_places() as places:
+        file = csv_folder(places, path, symbols=of.symbols, factor_names=of.factors.names, grain_ns=of.clock.grain_ns)
+        write_blocks(found, [file], what="writing", total=0)
 
 
 def write_with_pandas(found: Iterable[TickBlock], path: Path, of: Market) -> None:
@@ -52,8 +54,9 @@ def write_with_pandas(found: Iterable[TickBlock], path: Path, of: Market) -> Non
 
 
 def write_parquet(found: Iterable[TickBlock], path: Path, of: Market) -> None:
-    file = parquet_file(path, symbols=of.symbols, grain_ns=of.clock.grain_ns)
-    write_blocks(found, [file], what="writing", total=0)
+    with new_places() as places:
+        file = parquet_file(places, path, symbols=of.symbols, grain_ns=of.clock.grain_ns)
+        write_blocks(found, [file], what="writing", total=0)
 
 
 def write_with_pyarrow(found: Iterable[TickBlock], path: Path, of: Market) -> None:

@@ -7,9 +7,10 @@ nor SQL nor NumPy.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from pseudofeed import errors
+
+TYPE_CHECKING = False  # typing is not imported: the command's entry point has to be reached before a Ctrl-C comes
 
 if TYPE_CHECKING:
     from pseudofeed.market import Market

@@ -1,21 +1,21 @@
 """The command line. Every stage is one command; results go to standard output, everything else to standard error.
 
 Exit codes: 0 done; 1 the answer is no (verify found a difference); 2 wrong use or settings, said in one message without
-a traceback.
+a traceback. `commands/entry.py` has the others.
 """
 
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
+from pseudofeed.commands.console import stderr, stdout
+from pseudofeed.commands.entry import RootGroup, run_app, say_warning
 from pseudofeed.commands.market import market_app, registered, stored_or_registered
 from pseudofeed.commands.options import (
     MOST_STEPS,
@@ -36,9 +36,8 @@ from pseudofeed.commands.options import (
     UntilCaughtUp,
 )
 from pseudofeed.commands.read import bars, latest, ticks
-from pseudofeed.commands.results import print_json, print_migrated, print_summary, result_table, stdout
+from pseudofeed.commands.results import print_json, print_migrated, print_summary, result_table
 from pseudofeed.commands.servers import servers_app
-from pseudofeed.errors import MarketWarning, PseudofeedError
 from pseudofeed.operate.control import SignalControl
 from pseudofeed.settings import Connections
 
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="pseudofeed",
+    cls=RootGroup,
     help="A synthetic market, simulated, streamed, cached, stored, and proven tick by tick.",
     no_args_is_help=True,
     add_completion=False,
@@ -56,50 +56,10 @@ app = typer.Typer(
 app.add_typer(servers_app, name="servers")
 app.add_typer(market_app, name="market")
 
-# What goes wrong or goes on is not a result: it must not get into a pipe.
-_stderr = Console(stderr=True, highlight=False)
 
-
-def main() -> None:
-    """The entry point of the `pseudofeed` command."""
-    warnings.showwarning = _show_warning
-    try:
-        app()
-    except PseudofeedError as problem:
-        sys.stderr.write(f"pseudofeed: {problem}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("pseudofeed: interrupted\n")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has had enough: nothing to say, and nobody to say it to
-        sys.exit(141)
-    except OSError as problem:
-        # Files that the user named: servers' errors are PseudofeedErrors. pyarrow puts the name into the text.
-        place = f"{problem.filename}: {problem.strerror}" if problem.filename is not None else str(problem)
-        sys.stderr.write(f"pseudofeed: {place}\n")
-        sys.exit(2)
-
-
-_show_other_warning = warnings.showwarning
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    if issubclass(category, MarketWarning):
-        _note(str(message))
-    else:
-        _show_other_warning(message, category, filename, lineno, file, line)
-
-
-def _note(text: str) -> None:
-    _stderr.print(f"pseudofeed: warning: {text}", markup=False, soft_wrap=True)
+def main() -> NoReturn:
+    """Run the command that the arguments name, and exit."""
+    sys.exit(run_app(app))
 
 
 def _say_start(given: Market) -> Callable[[Market], None]:
@@ -109,9 +69,9 @@ def _say_start(given: Market) -> Callable[[Market], None]:
     def say(registered: Market) -> None:
         far = reach(registered)
         if far is not None:
-            _stderr.print(far, markup=False, soft_wrap=True)
+            stderr.print(far, soft_wrap=True)
         for note in start_notes(given, registered):
-            _note(note)
+            say_warning(note)
 
     return say
 
@@ -151,9 +111,9 @@ def simulate(
     that holds others is refused. Times in Parquet are microseconds, or nanoseconds (which Spark can't read) if the step
     needs them.
     """
-    import signal
     import time
 
+    from pseudofeed.errors import SettingsError
     from pseudofeed.market import Market
     from pseudofeed.simulate.export import export_market
 
@@ -163,16 +123,17 @@ def simulate(
     steps = market.last_step if steps is None else steps
     if steps is None:
         raise typer.BadParameter("is missing, and the market has no clock.end", param_hint="--steps")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does, it removes what is half written
+    written = [place for place in (csv, parquet, plot) if place is not None]
+    if any(place.resolve() == market_file.resolve() for place in written):
+        raise SettingsError(f"{market_file} is the market file, and would be replaced: name another place")
     last = export_market(market, steps, csv=csv, parquet=parquet, plot=plot, title=market.name)
     ticks = steps * len(market.symbols)
     if json_output:
         prices = dict(zip(market.symbols, last.prices[-1].tolist(), strict=True))
         print_json({"market": market.name, "ticks": ticks, "steps": steps, "prices": prices})
         return
-    written = [place for place in (csv, parquet, plot) if place is not None]
     for place in written:
-        stdout.print(f"{ticks:,} ticks in {place}", markup=False, soft_wrap=True)
+        stdout.print(f"{ticks:,} ticks in {place}", soft_wrap=True)
     if not written:
         table = result_table("symbol", right=("start", f"step {steps}"))
         for symbol, start, price in zip(market.symbols, market.instruments.initial_price, last.prices[-1], strict=True):
@@ -240,7 +201,7 @@ def store(
     connections = Connections.resolve(kafka=kafka, postgres=postgres)
     connections.require_postgres()
     if migrate:
-        migrated = migrate_store(connections, lambda notice: _stderr.print(notice, markup=False, soft_wrap=True))
+        migrated = migrate_store(connections, lambda notice: stderr.print(notice, markup=False, soft_wrap=True))
         print_migrated(asdict(migrated), json_output)
         if name is None:
             return
@@ -335,7 +296,7 @@ def run(
 
     connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
     market = Market.load(market_file, settle=False)
-    with RunDisplay(_stderr) as display:
+    with RunDisplay(stderr) as display:
         summary = run_market(
             market,
             connections,
@@ -384,8 +345,8 @@ app.command()(bars)
 def _control(until_caught_up: bool = False) -> SignalControl:
     """A control that Ctrl-C and SIGTERM stop, and that shows progress on a terminal."""
     on_progress = None
-    if _stderr.is_terminal:
+    if stderr.is_terminal:
         from pseudofeed.commands.display import ProgressLine
 
-        on_progress = ProgressLine(_stderr).show
+        on_progress = ProgressLine(stderr).show
     return SignalControl(until_caught_up=until_caught_up, on_progress=on_progress).listen()

@@ -47,7 +47,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureF
     for name in ("KAFKA", "REDIS", "POSTGRES"):
         monkeypatch.delenv(f"PSEUDOFEED_{name}", raising=False)
     (tmp_path / "market.toml").write_text(MARKET.format(step="1s", volatility=0.2, rho=-0.6))
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["pseudofeed", *arguments])
@@ -85,7 +85,8 @@ def refused(result: tuple[int, str, str], *words: str, lines: int = 6) -> None:
         ("feed market.toml --steps 0", ["--steps", "1"]),
         ("ticks demo ALFA --start rubbish", ["--start", "rubbish"]),
         ("feed nowhere.toml", ["nowhere.toml", "No such file"]),
-        ("simulate market.toml --steps 2 --csv market.toml", ["market.toml", "exists"]),
+        ("simulate market.toml --steps 2 --csv market.toml", ["market.toml is the market file"]),
+        ("simulate market.toml --steps 2 --parquet market.toml", ["market.toml is the market file"]),
         ("simulate market.toml --steps 2 --parquet market.toml/x", ["market.toml"]),
     ],
 )

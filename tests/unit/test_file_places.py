@@ -13,7 +13,7 @@ import pytest
 
 from pseudofeed.errors import SettingsError, SimulationError
 from pseudofeed.market import Market
-from pseudofeed.simulate.files.place import new_file, new_folder
+from pseudofeed.simulate.files.place import Places, new_file, new_folder, new_places
 
 MARKET = """
 market = { name = "x", seed = 1 }
@@ -160,7 +160,7 @@ def test_a_folder_that_cannot_be_moved_in_leaves_the_old_one(tmp_path: Path, mon
     assert contents(tmp_path) == before
 
 
-@pytest.mark.parametrize(("number", "left"), [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGKILL, 1)])
+@pytest.mark.parametrize(("number", "left"), [(signal.SIGINT, 0), (signal.SIGKILL, 1)])
 @pytest.mark.parametrize("target", ["csv", "parquet"])
 def test_a_run_that_is_ended_leaves_nothing_in_its_place(
     tmp_path: Path, target: str, number: signal.Signals, left: int
@@ -215,3 +215,45 @@ def failing_at(step: int):  # type: ignore[no-untyped-def]
         return part(block, begin, end)
 
     return failing
+
+
+def write_files(places: Places, *paths: Path) -> None:
+    for path in paths:
+        (path if path.parent.suffix == ".partial" else places.file(path)).write_text("new")
+
+
+def test_an_interrupt_while_places_are_moved_in_waits_until_all_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, before = Path.replace, signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def interrupted(path: Path, target: Path) -> Path:
+        signal.raise_signal(signal.SIGINT)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt), new_places() as places:
+            write_files(places, tmp_path / "a", tmp_path / "b")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert contents(tmp_path) == {"a": "new", "b": "new"}
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_a_folder_is_moved_back_where_a_file_beside_it_cannot_be_moved_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, older: bool
+) -> None:
+    if older:
+        with new_folder(tmp_path / "out") as folder:
+            (folder / "a.csv").write_text("one")
+    before = contents(tmp_path)
+
+    def failing(_path: Path, _target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(OSError, match="No space left"), new_places() as places:
+        write_files(places, places.folder(tmp_path / "out") / "b.csv", tmp_path / "b")
+    assert contents(tmp_path) == before
+    assert [file.name for file in tmp_path.iterdir()] == (["out"] if older else [])

@@ -20,6 +20,7 @@ from pseudofeed.records import TICK
 from pseudofeed.records.arrow import arrow_schema
 from pseudofeed.simulate.export import export_market
 from pseudofeed.simulate.files import parquet as parquet_module
+from pseudofeed.simulate.files.place import new_places
 from pseudofeed.simulate.files.walk import write_blocks
 from pseudofeed.simulate.paths import Paths
 
@@ -178,11 +179,12 @@ def test_row_groups_have_one_size_whatever_the_blocks(tmp_path: Path, monkeypatc
     market = Market.loads(MARKET.format(step="1s"))
     tables = []
     for block_steps in (1, 3, 50, 656):
-        file = parquet_module.parquet_file(
-            tmp_path / "ticks.parquet", symbols=market.symbols, grain_ns=market.clock.grain_ns
-        )
         blocks = market.stream(steps=STEPS, block_steps=block_steps)
-        write_blocks(blocks, [file], what="writing", total=STEPS * 7)
+        with new_places() as places:
+            file = parquet_module.parquet_file(
+                places, tmp_path / "ticks.parquet", symbols=market.symbols, grain_ns=market.clock.grain_ns
+            )
+            write_blocks(blocks, [file], what="writing", total=STEPS * 7)
         metadata = parquet.ParquetFile(tmp_path / "ticks.parquet").metadata
         sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
         assert sizes == [100] * (STEPS * 7 // 100) + [STEPS * 7 % 100]

@@ -6,19 +6,22 @@ import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pseudofeed.errors import UnknownSymbol
+from pseudofeed.errors import SettingsError, UnknownSymbol
 from pseudofeed.market import Market
 from pseudofeed.simulate import progress
 from pseudofeed.simulate.export import export_market
 from pseudofeed.simulate.files import csv as csv_module
 from pseudofeed.simulate.files.names import portable_names
 from pseudofeed.simulate.paths import TickBlock
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MARKET = """
     market = { name = "files" }
@@ -106,6 +109,19 @@ def test_progress_is_for_people_only(
     assert terminal.getvalue() == ""
 
 
+@pytest.mark.parametrize("start", ["2026-03-02T09:00:00.5Z", "2026-03-02T14:30:00Z"])
+def test_paths_and_a_stream_write_the_same_files(tmp_path: Path, start: str) -> None:
+    # The exchange is closed at nine: no tick has the fraction of the first start, but the market's times have it.
+    clock = f'clock = {{ start = {start}, step = "1min", calendar = "XNYS" }}'
+    market = Market.loads(MARKET.replace("clock = { start = 2026-03-02T14:30:00Z }", clock))
+    export_market(market, 4, csv=tmp_path / "streamed", parquet=tmp_path / "streamed.parquet")
+    market.simulate(4).to_csv(tmp_path / "whole")
+    market.simulate(4).to_parquet(tmp_path / "whole.parquet")
+    assert (tmp_path / "streamed.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+    for path in (tmp_path / "streamed").iterdir():
+        assert path.read_bytes() == (tmp_path / "whole" / path.name).read_bytes()
+
+
 def test_a_picture_of_some_instruments(tmp_path: Path) -> None:
     figure = PATHS.plot(tmp_path / "paths.png", symbols=["A:B"], title="Files")
     price, volatility, level = figure.axes
@@ -117,18 +133,21 @@ def test_a_picture_of_some_instruments(tmp_path: Path) -> None:
     assert (tmp_path / "paths.png").read_bytes()[:4] == b"\x89PNG"
     with pytest.raises(UnknownSymbol, match='no instrument "AB"; they have factors, FACTORS, A:B'):
         PATHS.plot(symbols=["AB"])
+    with pytest.raises(SettingsError, match=r"paths\.xyz: matplotlib has no format 'xyz'"):
+        PATHS.plot(tmp_path / "paths.xyz")
 
 
 def test_all_symbols_are_drawn_and_in_the_legend(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     symbols = ["$^$", "_HID", "$a_b$", "^GSPC"]
     rows = "".join(f'[[instruments.list]]\nsymbol = "{symbol}"\n' for symbol in symbols)
     market = Market.loads(MARKET[: MARKET.index("[[")] + rows)
-    figure = market.simulate(5).plot(tmp_path / "all.png")
+    figure = market.simulate(5).plot(tmp_path / "all.png", title="$^$")
+    assert figure.get_suptitle() == "$^$"
     legend = figure.axes[0].get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == symbols
     assert len(figure.axes[0].lines) == len(symbols)
-    export_market(market, 5, plot=tmp_path / "streamed.png", title="x")
+    export_market(market, 5, plot=tmp_path / "streamed.png", title="$^$")
     assert (tmp_path / "streamed.png").read_bytes()[:4] == b"\x89PNG"
     assert not [str(warning.message) for warning in recwarn]
 
@@ -136,12 +155,18 @@ def test_all_symbols_are_drawn_and_in_the_legend(tmp_path: Path, recwarn: pytest
 def test_a_picture_of_a_long_stream_shows_some_of_its_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pseudofeed.simulate import plot
 
-    drawn = []
+    drawn, figure = [], plot._figure
+
+    def recorded(curves: plot.Curves, title: str) -> Figure:
+        drawn.append(curves)
+        return figure(curves, title)
+
     monkeypatch.setattr(plot, "_POINTS", 10)
-    monkeypatch.setattr(plot, "draw", lambda curves, *_, **__: drawn.append(curves))
+    monkeypatch.setattr(plot, "_figure", recorded)
     market = Market.loads(MARKET)
     export_market(market, 105, plot=tmp_path / "x.png")
-    (curves,) = drawn
+    start, curves = drawn  # the start is a trial
+    assert len(start.time) == 1
     whole = market.simulate(105)
     steps = [0, *range(11, 105, 11), 105]
     assert np.array_equal(curves.time, whole.time[steps])

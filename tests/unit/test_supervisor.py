@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
 
@@ -21,6 +21,17 @@ from pseudofeed.operate.supervisor import Stage, Supervisor
 from pseudofeed.publish.run import FeedSummary
 
 Serve = Callable[[str, Control], object]
+
+
+@pytest.fixture
+def restored_signals() -> Iterator[None]:
+    """Nothing is ignored, as it may be where the tests run in the background or under nohup."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def supervising(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> Supervisor:
@@ -61,8 +72,12 @@ def test_an_error_that_says_what_to_do_ends_the_run_with_it(monkeypatch: pytest.
     assert found.processes == {}
 
 
-def test_ticks_of_a_killed_process_count_and_ctrl_c_drains(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.usefixtures("restored_signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_ticks_of_a_killed_process_count_and_a_terminals_signal_drains(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    before = signal.getsignal(number)
 
     def serve(role: str, control: Control) -> object:
         control.report(Progress(role, 7, 3, 0, 0.5, 2))
@@ -80,7 +95,8 @@ def test_ticks_of_a_killed_process_count_and_ctrl_c_drains(monkeypatch: pytest.M
             os.kill(current.processes["store"], signal.SIGKILL)
             done.append("killed")
         elif done == ["killed"] and current.ticks("store") == 14 and heard == {"feed", "cache", "store"}:
-            signal.raise_signal(signal.SIGINT)
+            for pid in (*current.processes.values(), os.getpid()):  # a terminal sends it to all of them
+                os.kill(pid, number)
             done.append("interrupted")
 
     monkeypatch.setattr(found, "_on_refresh", refresh)
@@ -89,7 +105,7 @@ def test_ticks_of_a_killed_process_count_and_ctrl_c_drains(monkeypatch: pytest.M
     assert (found.ticks("feed"), found.source_summary.last_step, found.ticks("cache"), found.restarts) == (10, 5, 10, 1)
     assert found.ticks("store") == 7 + 10
     assert found.unreadable("store") == 2 + 1
-    assert signal.getsignal(signal.SIGINT) == before
+    assert signal.getsignal(number) == before
 
 
 @pytest.mark.parametrize(("unreadable", "said"), [(0, None), (1, "1 message could"), (12, "12 messages could")])

@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 from rich.console import Console, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from pseudofeed.bus.markets import read_market
 from pseudofeed.bus.topics import MARKETS_TOPIC
@@ -49,7 +50,8 @@ def run_demo(output: Path, console: Console) -> None:
     market = Market.sample(instruments=100, factors=3, seed=7, name="demo")
     console.print(
         f"[bold]pseudofeed demo[/bold]: {len(market.symbols)} instruments, {len(market.factors.names)} factors, "
-        f"{_STEPS:,} steps of a second; {_RATE:,.0f} ticks/s\n"
+        f"{_STEPS:,} steps of a second; {_RATE:,.0f} ticks/s\n",
+        markup=True,
     )
     begun = time.monotonic()
     with console.status("starting Kafka (librdkafka's mock cluster), Redis and PostgreSQL …"):
@@ -64,7 +66,7 @@ def run_demo(output: Path, console: Console) -> None:
         _live(market, connections, console)
         _verify(market, connections, console)
         with connect(market=market.name, connections=connections) as client:
-            console.print("\n[bold]The last quotes[/bold], from Redis:")
+            console.print("\n[bold]The last quotes[/bold], from Redis:", markup=True)
             console.print(quotes_table(_quotes(client)))
         _ask(connections, console)
     finally:
@@ -75,7 +77,8 @@ def run_demo(output: Path, console: Console) -> None:
         "  pseudofeed servers up                       the real Kafka, Redis and TimescaleDB on this machine\n"
         "  pseudofeed run examples/market.toml         a market of your own, until Ctrl-C\n"
         "  pseudofeed verify NAME                      prove that every tick arrived\n"
-        "  python -c 'import pseudofeed as pf; print(pf.Market.sample().simulate(steps=60).to_pandas())'"
+        "  python -c 'import pseudofeed as pf; print(pf.Market.sample().simulate(steps=60).to_pandas())'",
+        markup=True,
     )
 
 
@@ -111,7 +114,7 @@ def _live(market: Market, connections: Connections, console: Console) -> None:
 
 
 def _verify(market: Market, connections: Connections, console: Console) -> None:
-    console.print("\n[bold]Verify[/bold]: simulated again and compared bit for bit")
+    console.print("\n[bold]Verify[/bold]: simulated again and compared bit for bit", markup=True)
     report = verify_market(read_market(connections.require_kafka(), market.name), connections, steps=_STEPS)
     console.print(verify_table(report))
     if not report.equal:
@@ -125,8 +128,8 @@ def _quotes(client: Client) -> list[tuple[str, float, float, datetime]]:
 
 
 def _ask(connections: Connections, console: Console) -> None:
-    console.print("\n[bold]One SQL query[/bold], to PostgreSQL:")
-    console.print(_QUERY, style="dim", markup=False)
+    console.print("\n[bold]One SQL query[/bold], to PostgreSQL:", markup=True)
+    console.print(_QUERY, style="dim")
     with psycopg.connect(connections.require_postgres()) as connection:
         cursor = connection.execute(_QUERY)
         table = Table(box=None, pad_edge=False, header_style="dim")
@@ -141,4 +144,5 @@ def _files(market: Market, output: Path, console: Console) -> None:
     folder, picture = output / "csv", output / "market.png"
     title = f"{market.name}: {_STEPS:,} steps of a second, seed {market.seed}"
     export_market(market, _STEPS, csv=folder, plot=picture, symbols=_SHOWN, title=title)
-    console.print(f"\n[bold]Files[/bold]: {folder}, with {len(_SHOWN)} instruments and the factors, and {picture}")
+    named = f": {folder}, with {len(_SHOWN)} instruments and the factors, and {picture}"
+    console.print(Text.assemble("\n", ("Files", "bold"), named), soft_wrap=True)

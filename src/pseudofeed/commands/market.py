@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from pseudofeed.commands.console import stderr, stdout
 from pseudofeed.commands.options import Json, Kafka, MarketName, Postgres, Redis
-from pseudofeed.commands.results import print_json, result_table, stdout
+from pseudofeed.commands.results import print_json, result_table
 from pseudofeed.settings import Connections
 from pseudofeed.times import format_time
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["market_app", "registered", "stored_or_registered"]
 
 market_app = typer.Typer(help="The markets that are registered.", no_args_is_help=True)
-
-_stderr = Console(stderr=True, highlight=False)
 
 
 @market_app.command("list")
@@ -57,7 +55,7 @@ def market_list(kafka: Kafka = None, json_output: Json = False) -> None:
             table.add_row(*(str(value) for value in row.values()))
         stdout.print(table if found else "No market is registered: feed one (pseudofeed feed MARKET.toml).")
         for record in unreadable:
-            _stderr.print(f"pseudofeed: {record['reason']}", markup=False, soft_wrap=True)
+            stderr.print(f"pseudofeed: {record['reason']}", soft_wrap=True)
     sys.exit(1 if unreadable else 0)
 
 
@@ -142,7 +140,7 @@ def market_drop(
         if found is None
     ]
     if unset:
-        _stderr.print(f"pseudofeed: not looked at, since {' and '.join(unset)} is not set", soft_wrap=True)
+        stderr.print(f"pseudofeed: not looked at, since {' and '.join(unset)} is not set", soft_wrap=True)
     if json_output:
         print_json(asdict(dropped))
         return

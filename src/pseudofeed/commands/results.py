@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
-from rich.console import Console
 from rich.table import Table
 
-__all__ = ["print_frame", "print_json", "print_migrated", "print_summary", "result_table", "stdout"]
+from pseudofeed.commands.console import PlainConsole, stdout
+from pseudofeed.simulate.files.place import naming
 
-stdout = Console(highlight=False)
+__all__ = ["print_frame", "print_json", "print_migrated", "print_summary", "result_table"]
+
 _TABLE_WIDTH = 200
+_UNITS: tuple[tuple[Literal["s", "ms", "us", "ns"], int], ...] = (("s", 10**9), ("ms", 10**6), ("us", 10**3), ("ns", 1))
 
 
 def result_table(*left: str, right: Sequence[str] = ()) -> Table:
@@ -58,7 +60,7 @@ def print_migrated(migrated: dict[str, Any], json_output: bool) -> None:
 
 def print_frame(frame: Any, json_output: bool, key: str) -> None:
     for column in frame.select_dtypes(include=["datetimetz"]):
-        frame[column] = [stamp.isoformat().replace("+00:00", "Z") for stamp in frame[column]]
+        frame[column] = _texts_of_times(frame[column])
     if json_output:
         # JSON has no NaN.
         rows = [
@@ -70,8 +72,20 @@ def print_frame(frame: Any, json_output: bool, key: str) -> None:
     for row in frame.itertuples(index=False):
         table.add_row(*(repr(value) if isinstance(value, float) else str(value) for value in row))
     # Numbers are shown to the last digit, however narrow the terminal.
-    Console(file=sys.stdout, highlight=False, width=max(stdout.width, _TABLE_WIDTH)).print(table)
+    PlainConsole(width=max(stdout.width, _TABLE_WIDTH)).print(table)
+
+
+def _texts_of_times(column: Any) -> list[str]:
+    """ISO 8601 in UTC, in one form: with as many decimals of the second as the finest of them needs, 0, 3, 6 or 9.
+    pandas refuses a mixture."""
+    import numpy as np
+
+    times = column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().astype("datetime64[ns]")
+    fractions = times.astype("int64") % 10**9
+    unit = next(unit for unit, length in _UNITS if not (fractions % length).any())
+    return [f"{text}Z" for text in np.datetime_as_string(times, unit=unit)]
 
 
 def print_json(result: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(result) + "\n")
+    with naming("standard output"):
+        sys.stdout.write(json.dumps(result) + "\n")

@@ -6,16 +6,14 @@ import sys
 from dataclasses import asdict
 
 import typer
-from rich.console import Console
 
+from pseudofeed.commands.console import stderr, stdout
 from pseudofeed.commands.options import Json
-from pseudofeed.commands.results import print_json, result_table, stdout
+from pseudofeed.commands.results import print_json, result_table
 
 __all__ = ["servers_app"]
 
 servers_app = typer.Typer(help="The real Kafka, Redis and TimescaleDB on this machine.", no_args_is_help=True)
-
-_stderr = Console(stderr=True, highlight=False)
 
 
 @servers_app.command("up")
@@ -23,7 +21,7 @@ def servers_up() -> None:
     """Start Kafka, Redis and TimescaleDB; print the three variables that tell where they are, ready for the shell."""
     from pseudofeed.servers import ServerSettings, up
 
-    endpoints = up(ServerSettings.from_environment(), report=lambda text: _stderr.print(text, markup=False))
+    endpoints = up(ServerSettings.from_environment(), report=lambda text: stderr.print(text))
     for variable, value in endpoints.environment().items():
         sys.stdout.write(f"{variable}={value}\n")
 
@@ -33,7 +31,7 @@ def servers_down() -> None:
     """End the servers that `up` started; their data stays."""
     from pseudofeed.servers import ServerSettings, down
 
-    down(ServerSettings.from_environment(), report=lambda text: _stderr.print(text, markup=False))
+    down(ServerSettings.from_environment(), report=lambda text: stderr.print(text))
 
 
 @servers_app.command("status")

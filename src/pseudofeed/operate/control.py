@@ -1,7 +1,7 @@
 """How a stage is told to end, and how it says how far it has come.
 
-The feed and each worker run one function that takes a `Control`. Started by a command it is a `SignalControl` (Ctrl-C
-and SIGTERM ask it to stop); started by `run` it is a `PipeControl`, whose supervisor can also ask it to drain.
+The feed and each worker run one function that takes a `Control`. Started by a command it is a `SignalControl` (Ctrl-C,
+SIGTERM and SIGHUP ask it to stop); started by `run` it is a `PipeControl`, whose supervisor can also ask it to drain.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
+
+from pseudofeed.operate.ending import on_ending
 
 if TYPE_CHECKING:  # every command imports this module, and few a pipe
     from multiprocessing.connection import Connection
@@ -57,7 +59,7 @@ class Control(Protocol):
 
 
 class SignalControl:
-    """Stops on SIGINT and SIGTERM, once `listen` was called; a second SIGINT interrupts at once."""
+    """Stops on SIGINT, SIGTERM and SIGHUP, once `listen` was called; a second SIGINT interrupts at once."""
 
     def __init__(self, *, until_caught_up: bool = False, on_progress: Callable[[Progress], None] | None = None) -> None:
         self._stopping = False
@@ -65,8 +67,7 @@ class SignalControl:
         self._on_progress = on_progress
 
     def listen(self) -> SignalControl:
-        signal.signal(signal.SIGTERM, self._ask_to_stop)
-        signal.signal(signal.SIGINT, self._ask_to_stop)
+        on_ending(self._ask_to_stop)
         return self
 
     def _ask_to_stop(self, number: int, _frame: FrameType | None) -> None:
@@ -98,7 +99,8 @@ class PipeControl:
         self._stopping = False
         self._draining = False
         self._reported = 0.0
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all: only the supervisor acts on it
+        for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to all: only the supervisor acts on them
+            signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda _number, _frame: self._stop())
 
     def _stop(self) -> None:

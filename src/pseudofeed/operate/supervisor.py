@@ -30,6 +30,7 @@ from typing import Any
 
 from pseudofeed.errors import PseudofeedError
 from pseudofeed.operate.control import PipeControl, Progress
+from pseudofeed.operate.ending import on_ending
 
 __all__ = ["Stage", "Supervisor"]
 
@@ -159,7 +160,7 @@ class Supervisor:
         Raises the PseudofeedError of a process that ended with one, after the others were stopped;
         KeyboardInterrupt on a third Ctrl-C.
         """
-        previous = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        previous = on_ending(self._interrupt)
         try:
             for worker in self._workers:
                 self._start(worker)
@@ -200,16 +201,16 @@ class Supervisor:
             target=_serve, args=arguments, name=f"pseudofeed {worker.name}", daemon=True
         )
         worker.pipe = ours
-        # Inherited, so that a terminal's Ctrl-C does not end a process before it has set its own rules. The first start
+        # Inherited, so that a terminal's signals do not end a process before it has set its own rules. The first start
         # would start the resource tracker too, which takes the mask away.
         resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
         try:
             if _FORKS:
                 forkserver.ensure_running()
             worker.process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
         theirs.close()
         orders, worker.orders = worker.orders, []
         for order in orders:

@@ -82,8 +82,8 @@ class Paths:
     """A run from its start: row 0 is the start (step 0), row j is step j.
 
     time: int64 (T+1,), ns since the epoch, UTC. prices, variances: float64 (T+1, N). factor_increments: float64 (T,
-    K), that of step j in row
-    j - 1. factor_levels: float64 (T+1, K).
+    K), that of step j in row j - 1. factor_levels: float64 (T+1, K). grain_ns: that of the market's clock; times in
+    files have as many decimals as it needs.
     """
 
     symbols: tuple[str, ...]
@@ -93,6 +93,7 @@ class Paths:
     variances: Floats
     factor_increments: Floats
     factor_levels: Floats
+    grain_ns: int
 
     def ticks(self) -> TickBlock:
         """The steps 1 to T, without the start, as one block of views."""
@@ -117,9 +118,13 @@ class Paths:
         see `simulate.files.csv.csv_folder`.
         """
         from pseudofeed.simulate.files.csv import csv_folder
+        from pseudofeed.simulate.files.place import new_places
 
-        folder = csv_folder(directory, symbols=self.symbols, factor_names=self.factor_names, grain_ns=self._grain_ns)
-        self._write(folder, directory)
+        with new_places() as places:
+            folder = csv_folder(
+                places, directory, symbols=self.symbols, factor_names=self.factor_names, grain_ns=self.grain_ns
+            )
+            self._write(folder, directory)
 
     def to_parquet(self, path: str | Path) -> None:
         """Write the ticks (not the start) into a Parquet file, one row each: time, symbol, sequence, price, variance.
@@ -128,14 +133,17 @@ class Paths:
         one is complete. Raises LibraryError without pyarrow; see `simulate.files.parquet.parquet_file`.
         """
         from pseudofeed.simulate.files.parquet import parquet_file
+        from pseudofeed.simulate.files.place import new_places
 
-        self._write(parquet_file(path, symbols=self.symbols, grain_ns=self._grain_ns), path)
+        with new_places() as places:
+            self._write(parquet_file(places, path, symbols=self.symbols, grain_ns=self.grain_ns), path)
 
     def plot(self, file: str | Path | None = None, *, symbols: Sequence[str] | None = None, title: str = "") -> Figure:
         """Plot prices (as a per cent of their start), volatilities in force and factor levels over time.
 
         symbols: which instruments; the first six where none are named. file: also write the picture there, in the
-        format of its ending. Returns the matplotlib figure. Raises UnknownSymbol, or LibraryError without matplotlib.
+        format of its ending. Returns the matplotlib figure. Raises UnknownSymbol, SettingsError for a format that
+        matplotlib does not know, or LibraryError without matplotlib.
         """
         from pseudofeed.simulate.plot import Curves, draw, shown_columns
 
@@ -149,11 +157,6 @@ class Paths:
             self.factor_levels,
         )
         return draw(curves, file, title=title)
-
-    @property
-    def _grain_ns(self) -> int:
-        """All times are whole multiples of it."""
-        return int(np.gcd.reduce(self.time))
 
     def _write(self, file: AbstractContextManager[Write], place: str | Path) -> None:
         from pseudofeed.simulate.files.walk import write_blocks

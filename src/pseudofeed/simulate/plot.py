@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pseudofeed.errors import LibraryError, UnknownSymbol
+from pseudofeed.errors import LibraryError, SettingsError, UnknownSymbol
 from pseudofeed.simulate.files.block import Block, Write
-from pseudofeed.simulate.files.place import new_file
+from pseudofeed.simulate.files.place import Places, naming, new_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,9 +52,64 @@ def draw(curves: Curves, file: str | Path | None = None, *, title: str = "") -> 
     """Plot prices as a per cent of their start, volatilities in force, and factor levels, one below the other.
 
     file: also write the picture there, in the format of its ending (PNG where it has none). Raises LibraryError without
-    matplotlib, ValueError for a format that matplotlib does not know, SettingsError as `place.new_file`.
+    matplotlib, SettingsError for a format that matplotlib does not know, and as `Places.file`.
     """
-    figure = _figure_class()(figsize=(10, 9), layout="constrained")
+    if file is None:
+        return _figure(curves, title)
+    place = _with_ending(file)
+    with new_file(place) as partial:
+        figure = _figure(curves, title)
+        _save(figure, partial, place)
+    return figure
+
+
+@contextmanager
+def picture_file(
+    places: Places,
+    path: str | Path,
+    start: Curves,
+    *,
+    steps: int,
+    symbols: Sequence[str] | None = None,
+    title: str = "",
+) -> Iterator[Write]:
+    """Draw a stream of `steps` steps into a file, as `draw` does; yields what takes the blocks.
+
+    start: one row, of all instruments. symbols: those to show, the first six where none are named. Of a long stream
+    every n-th step is drawn, some four for each pixel, and the last. The start is drawn at once, so that what is wrong
+    with the format, the title or matplotlib is said before a long walk. Raises as `draw` does, and UnknownSymbol.
+    """
+    place = _with_ending(path)
+    columns = np.array(shown_columns(start.symbols, symbols))
+    every = math.ceil(steps / _POINTS)
+    rows = [(start.time, start.prices[:, columns], start.variances[:, columns], start.factor_levels)]
+
+    def save(partial: Path) -> None:
+        shown = [start.symbols[column] for column in columns]
+        curves = Curves(shown, start.factor_names, *map(np.concatenate, zip(*rows, strict=True)))
+        _save(_figure(curves, title), partial, place)
+
+    def write(block: Block) -> None:
+        numbers = np.arange(block.first_step, block.first_step + len(block.time))
+        drawn = np.flatnonzero((numbers % every == 0) | (numbers == steps))
+        by_instrument = np.ix_(drawn, columns)
+        rows.append(
+            (block.time[drawn], block.prices[by_instrument], block.variances[by_instrument], block.factor_levels[drawn])
+        )
+
+    partial = places.file(place)
+    save(partial)
+    yield write
+    save(partial)
+
+
+def _figure(curves: Curves, title: str) -> Figure:
+    with _clear_mistakes("matplotlib"):
+        try:
+            from matplotlib.figure import Figure
+        except ImportError:
+            raise LibraryError("plots need matplotlib: pip install 'pseudofeed[plot]'") from None
+    figure = Figure(figsize=(10, 9), layout="constrained")
     price, volatility, level = figure.subplots(3, 1, sharex=True)
     time = curves.time.view("datetime64[ns]")
     for symbol, prices, variances in zip(curves.symbols, curves.prices.T, curves.variances.T, strict=True):
@@ -72,53 +127,32 @@ def draw(curves: Curves, file: str | Path | None = None, *, title: str = "") -> 
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     if title:
-        figure.suptitle(title)
-    if file is not None:
-        place = Path(file)
-        place = place if place.suffix else place.with_name(f"{place.name}.png")
-        with new_file(place) as partial:
-            figure.savefig(partial, dpi=110, format=place.suffix[1:])
+        figure.suptitle(title, parse_math=False, usetex=False)
     return figure
 
 
+def _with_ending(path: str | Path) -> Path:
+    place = Path(path)
+    return place if place.suffix.strip(".") else place.with_name(f"{place.name}.png")
+
+
+def _save(figure: Figure, partial: Path, place: Path) -> None:
+    """Write the figure, in the format that the ending of `place` names."""
+    ending, known = place.suffix[1:].lower(), figure.canvas.get_supported_filetypes()
+    if ending not in known:
+        raise SettingsError(f"{place}: matplotlib has no format {ending!r}; it has {', '.join(sorted(known))}")
+    with naming(partial), _clear_mistakes(place):
+        figure.savefig(partial, dpi=110, format=ending)
+
+
 @contextmanager
-def picture_file(
-    path: str | Path,
-    start: Curves,
-    *,
-    steps: int,
-    symbols: Sequence[str] | None = None,
-    title: str = "",
-) -> Iterator[Write]:
-    """Draw a stream of `steps` steps into a file, as `draw` does; yields what takes the blocks.
-
-    start: one row, of all instruments. symbols: those to show, the first six where none are named. Of a long stream
-    every n-th step is drawn, some four for each pixel, and the last. Raises as `draw` does, and UnknownSymbol.
-    """
-    _figure_class()
-    columns = np.array(shown_columns(start.symbols, symbols))
-    every = math.ceil(steps / _POINTS)
-    rows = [(start.time, start.prices[:, columns], start.variances[:, columns], start.factor_levels)]
-
-    def write(block: Block) -> None:
-        numbers = np.arange(block.first_step, block.first_step + len(block.time))
-        drawn = np.flatnonzero((numbers % every == 0) | (numbers == steps))
-        by_instrument = np.ix_(drawn, columns)
-        rows.append(
-            (block.time[drawn], block.prices[by_instrument], block.variances[by_instrument], block.factor_levels[drawn])
-        )
-
-    yield write
-    shown = [start.symbols[column] for column in columns]
-    draw(Curves(shown, start.factor_names, *map(np.concatenate, zip(*rows, strict=True))), path, title=title)
-
-
-def _figure_class() -> type[Figure]:
+def _clear_mistakes(what: str | Path) -> Iterator[None]:
+    """matplotlib raises ValueError and RuntimeError for settings of the user: MPLBACKEND, matplotlibrc, a LaTeX that is
+    not installed."""
     try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise LibraryError("plots need matplotlib: pip install 'pseudofeed[plot]'") from None
-    return Figure
+        yield
+    except (ValueError, RuntimeError) as problem:
+        raise SettingsError(f"{what}: this picture can't be drawn: {problem}") from problem
 
 
 def _legend(axes: Any) -> None:

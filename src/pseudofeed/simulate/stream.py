@@ -275,6 +275,7 @@ def simulate(market: Market, steps: int | None, *, threads: int | None = None) -
         variances=variances,
         factor_increments=walked.increments,
         factor_levels=np.vstack([np.zeros((1, walked.levels.shape[1])), walked.levels]),
+        grain_ns=market.clock.grain_ns,
     )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pseudofeed.encode._csv import csv_size_limit, encode_csv_into
 from pseudofeed.simulate.files.block import Block, Write
 from pseudofeed.simulate.files.names import FACTORS, portable_names
-from pseudofeed.simulate.files.place import new_folder
+from pseudofeed.simulate.files.place import Places, naming
 
 __all__ = ["csv_folder"]
 
@@ -28,6 +28,7 @@ _TEXT = 4 << 20  # bytes of text that are made in one call; Ctrl-C waits for a c
 
 @contextmanager
 def csv_folder(
+    places: Places,
     path: str | Path,
     *,
     symbols: Sequence[str],
@@ -40,28 +41,26 @@ def csv_folder(
 
     Yields what takes the blocks. Timestamps are ISO 8601 in UTC, with as many decimals of the second as `grain_ns`
     (`Clock.grain_ns`) needs: 0, 3, 6 or 9, the same in all rows. Numbers have the fewest digits that read back to the
-    same double, and a decimal point. `names.py` says how a symbol becomes a file name, `place.new_folder` which folder
-    is replaced, and what it raises. One file is open at a time; memory is about 70 MB, and more only for markets of
-    more than four million instruments.
+    same double, and a decimal point. `names.py` says how a symbol becomes a file name, `Places.folder` which folder is
+    replaced, and what it raises; the folder appears when the places are moved in. One file is open at a time; memory is
+    about 70 MB, and more only for markets of more than four million instruments.
     """
     names = portable_names(symbols)
     chosen = list(range(len(symbols))) if keep is None else [symbols.index(symbol) for symbol in keep]
     decimals = next(decimals for decimals in (0, 3, 6, 9) if grain_ns % 10 ** (9 - decimals) == 0)
-    with new_folder(path) as folder:
-        ticks = _Files(
-            [f"{folder}/{names[number]}.csv" for number in chosen], ["price", "variance"], len(chosen), decimals
-        )
-        columns = [f"{name}_{field}" for name in factor_names for field in ("increment", "level")]
-        factors = _Files([f"{folder}/{FACTORS}.csv"], columns, len(factor_names), decimals)
-        every = slice(None) if keep is None else np.array(chosen)
+    folder = places.folder(path)
+    ticks = _Files([f"{folder}/{names[number]}.csv" for number in chosen], ["price", "variance"], len(chosen), decimals)
+    columns = [f"{name}_{field}" for name in factor_names for field in ("increment", "level")]
+    factors = _Files([f"{folder}/{FACTORS}.csv"], columns, len(factor_names), decimals)
+    every = slice(None) if keep is None else np.array(chosen)
 
-        def write(block: Block) -> None:
-            ticks.add(block.time, block.prices[:, every], block.variances[:, every])
-            factors.add(block.time, block.factor_increments, block.factor_levels)
+    def write(block: Block) -> None:
+        ticks.add(block.time, block.prices[:, every], block.variances[:, every])
+        factors.add(block.time, block.factor_increments, block.factor_levels)
 
-        yield write
-        ticks.flush()
-        factors.flush()
+    yield write
+    ticks.flush()
+    factors.flush()
 
 
 class _Files:
@@ -119,10 +118,11 @@ class _Files:
 def _append(path: str, *parts: bytes | memoryview) -> None:
     # Of 10,000 files, a few hundred rows each: 19 us a file, and 31 with Python's own buffer in between.
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    try:
-        for part in parts:
-            done = 0
-            while done < len(part):
-                done += os.write(file, part[done:])
-    finally:
-        os.close(file)
+    with naming(path):
+        try:
+            for part in parts:
+                done = 0
+                while done < len(part):
+                    done += os.write(file, part[done:])
+        finally:
+            os.close(file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from pseudofeed.records import TICK
 from pseudofeed.records.arrow import arrow_library, arrow_schema
 from pseudofeed.simulate.files.block import Block, Write
-from pseudofeed.simulate.files.place import new_file
+from pseudofeed.simulate.files.place import Places, naming
 
 __all__ = ["ROW_GROUP", "parquet_file"]
 
@@ -48,25 +48,41 @@ _FORMAT = {
 
 @contextmanager
 def parquet_file(
-    path: str | Path, *, symbols: Sequence[str], grain_ns: int, metadata: Mapping[str, str] | None = None
+    places: Places,
+    path: str | Path,
+    *,
+    symbols: Sequence[str],
+    grain_ns: int,
+    metadata: Mapping[str, str] | None = None,
 ) -> Iterator[Write]:
     """Write a Parquet file of the schema `arrow_schema(TICK, grain_ns)`, a row a tick, by time and then by instrument.
 
     Yields what takes the blocks, whose steps follow one another. Every row group but the last has ROW_GROUP rows.
-    metadata: of the file's schema. Memory is about 100 MB. Raises LibraryError without pyarrow, and as `place.new_file`
-    does.
+    metadata: of the file's schema. Memory is about 100 MB. The file appears when the places are moved in. Raises
+    LibraryError without pyarrow, and as `Places.file` does.
     """
     pa = arrow_library(needed_for="Parquet")
     parquet = arrow_library("pyarrow.parquet", needed_for="Parquet")
     schema = arrow_schema(TICK, grain_ns).with_metadata(metadata)
-    with (
-        new_file(path) as partial,
-        parquet.ParquetWriter(partial, schema, **_FORMAT) as writer,
-        ThreadPoolExecutor(max_workers=1, thread_name_prefix="pseudofeed-parquet") as encoder,
-    ):
-        rows = _Rows(pa, schema, symbols, writer, encoder)
-        yield rows.add
-        rows.finish()
+    partial = places.file(path)
+    with naming(partial):
+        writer = parquet.ParquetWriter(partial, schema, **_FORMAT)
+    try:
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pseudofeed-parquet") as encoder:
+            rows = _Rows(pa, schema, symbols, writer, encoder)
+
+            def write(block: Block) -> None:
+                with naming(partial):
+                    rows.add(block)
+
+            yield write
+            with naming(partial):
+                rows.finish()
+        with naming(partial):
+            writer.close()
+    finally:
+        with suppress(OSError):  # after an error, closing may fail for the same reason
+            writer.close()
 
 
 class _Columns:

@@ -19,6 +19,7 @@ from pseudofeed.market import Market
 from pseudofeed.records.arrow import arrow_library
 from pseudofeed.simulate.files.names import portable_name
 from pseudofeed.simulate.files.parquet import ROW_GROUP, parquet_file
+from pseudofeed.simulate.files.place import new_places
 from pseudofeed.simulate.files.walk import write_blocks
 from pseudofeed.simulate.paths import TickBlock
 from pseudofeed.simulate.state import MarketState
@@ -97,11 +98,12 @@ def _write(market: Market, file: DayFile, state: MarketState | None, going_on: C
             yield block
 
     text = json.dumps(_description(market) | {"first_step": file.first, "last_step": file.last})
-    target = parquet_file(
-        file.path, symbols=market.symbols, grain_ns=market.clock.grain_ns, metadata={_KEY.decode(): text}
-    )
     ticks = (file.last - file.first + 1) * len(market.symbols)
-    return write_blocks(blocks(), [target], what=f"writing {file.path.name}", total=ticks).state
+    with new_places() as places:
+        target = parquet_file(
+            places, file.path, symbols=market.symbols, grain_ns=market.clock.grain_ns, metadata={_KEY.decode(): text}
+        )
+        return write_blocks(blocks(), [target], what=f"writing {file.path.name}", total=ticks).state
 
 
 def _description(market: Market) -> dict[str, Any]:
