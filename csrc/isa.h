@@ -5,7 +5,7 @@
 
 namespace pseudofeed {
 
-// Weakest first. Elsewhere than on x86-64 all but baseline stand for whatever the processor has.
+// Weakest first. Outside x86-64 every set but baseline means: use all that the processor has.
 enum class Isa : int { baseline, avx2, avx512 };
 
 struct AllowedIsa {

@@ -15,7 +15,7 @@ namespace pseudofeed::encode {
 //     first = prices, second = variances                         first = increments, second = levels
 struct CsvSource {
     std::size_t rows;
-    const std::int64_t* times;  // ns since the epoch, one a row
+    const std::int64_t* times;  // ns since 1970, one a row
     int decimals;               // of the second: 0, 3, 6 or 9
     const double* first;
     const double* second;

@@ -20,7 +20,7 @@
 namespace pseudofeed::encode {
 
 struct EventHead {
-    std::int64_t time;     // ns since the epoch
+    std::int64_t time;     // ns since 1970
     std::uint32_t number;  // of the instrument in the market, below 2^31
     std::uint16_t step;    // counted from the block's first
     std::uint16_t event;   // counts those of this number in this step, from 0

@@ -27,7 +27,7 @@ struct FactorBlockSource {
     std::int64_t first_sequence = 0;      // >= 1; row j is step first_sequence + j
     std::size_t steps = 0;                // T
     std::size_t factors = 0;              // K
-    const std::int64_t* times = nullptr;  // (T), ns since the epoch, strictly ascending
+    const std::int64_t* times = nullptr;  // (T), ns since 1970, strictly ascending
     const double* increments = nullptr;   // (T, K), row-major: of the step that ends at the row's time
     const double* levels = nullptr;       // (T, K), row-major: after that step
 };

@@ -15,7 +15,7 @@ namespace pseudofeed::encode {
 struct Tick {
     std::uint64_t fingerprint;
     std::int64_t sequence;  // >= 1
-    std::int64_t time;      // ns since the epoch
+    std::int64_t time;      // ns since 1970
     std::uint32_t partition;
     std::int32_t number;  // of the instrument in the market, >= 0
     double price;

@@ -28,7 +28,7 @@ struct TickBlockSource {
     std::int64_t first_sequence = 0;        // >= 1; row j is step first_sequence + j
     std::size_t steps = 0;                  // T
     std::size_t instruments = 0;            // M
-    const std::int64_t* times = nullptr;    // (T), ns since the epoch, strictly ascending
+    const std::int64_t* times = nullptr;    // (T), ns since 1970, strictly ascending
     const std::int32_t* numbers = nullptr;  // (M), numbers in the market, >= 0, strictly ascending
     const double* prices = nullptr;         // (T, row_length), row-major
     const double* variances = nullptr;      // (T, row_length), row-major

@@ -135,7 +135,7 @@ Status Producer::assign_instruments(std::size_t message_limit) {
 Producer::~Producer() { close(); }
 
 void Producer::close() {
-    // Told before the turn is waited for: whoever has it gives it back soon, and does not take it again.
+    // Set before taking the lock, so that a call in progress releases it soon and does not continue.
     closing_ = true;
     const std::lock_guard<std::mutex> lock(mutex_);
     if (client_ == nullptr) return;

@@ -49,7 +49,7 @@ struct ProducerOptions {
 struct Ticks {
     std::int64_t first_step = 0;
     std::size_t steps = 0;
-    const std::int64_t* times = nullptr;  // (T), ns since the epoch
+    const std::int64_t* times = nullptr;  // (T), ns since 1970
     const double* prices = nullptr;       // (T, N)
     const double* variances = nullptr;    // (T, N)
 };
@@ -58,7 +58,7 @@ struct Ticks {
 struct Factors {
     std::int64_t first_step = 0;
     std::size_t steps = 0;
-    const std::int64_t* times = nullptr;  // (T), ns since the epoch
+    const std::int64_t* times = nullptr;  // (T), ns since 1970
     const double* increments = nullptr;   // (T, K)
     const double* levels = nullptr;       // (T, K)
 };

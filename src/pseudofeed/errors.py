@@ -36,7 +36,7 @@ class MarketFileError(PseudofeedError):
 
 
 class MarketWarning(UserWarning):
-    """Something about a market that is allowed, but hardly meant; the command line prints it to standard error."""
+    """Something about a market that is valid, but probably a mistake; the command line prints it to standard error."""
 
 
 class MarketChanged(PseudofeedError):

@@ -18,7 +18,7 @@ Every = str | datetime.timedelta
 
 
 def nanoseconds(moment: Moment, name: str) -> int:
-    """The moment as ns since the epoch, UTC. A text, datetime or Timestamp without a time zone is taken as UTC; an int
+    """The moment as ns since 1970, UTC. A text, datetime or Timestamp without a time zone is taken as UTC; an int
     is ns.
 
     A moment beyond 64 bits is the end of time, or its beginning. Raises ValueError naming the argument `name` where it

@@ -60,7 +60,7 @@ def format_step(step_ns: int) -> str:
 
 
 def parse_time(time: str | datetime) -> int:
-    """Nanoseconds since the epoch. Raises ValueError, which says why, without an offset from UTC or before 1970."""
+    """Nanoseconds since 1970. Raises ValueError, which says why, without an offset from UTC or before 1970."""
     fraction_ns = 0
     if isinstance(time, str):
         match = _TIME.fullmatch(time.strip())

@@ -199,7 +199,7 @@ def test_a_recreated_topic_is_refused(plain_connections: Connections, market_nam
     delete_topic(kafka, TICK.topic_of(market_name))
     ensure_topic(kafka, TICK.topic_of(market_name), record.partitions, topic_config(TICK))
     feed_steps(plain_connections, record, first=1, steps=200)
-    with pytest.raises(TopicError, match="deleted and made anew"):
+    with pytest.raises(TopicError, match="deleted and recreated"):
         store_market(record, plain_connections, Until())
     assert _rows(plain_connections) == 100 * 20
 
@@ -223,7 +223,7 @@ def test_a_changed_market_is_refused(plain_connections: Connections, record: Mar
     other = replace(record, specification=dict(changed.specification), fingerprint=changed.fingerprint)
     with pytest.raises(MarketChanged, match="seed: 3 -> 4"):
         prepare_store(other, plain_connections)
-    with pytest.raises(TopicError, match="registered anew"):
+    with pytest.raises(TopicError, match="registered in Kafka again"):
         prepare_store(replace(record, epoch=record.epoch + 1), plain_connections)
 
 

@@ -42,7 +42,7 @@ def test_a_topic_made_anew_while_it_is_read_stops_the_worker(plain_connections: 
         feed_steps(plain_connections, record, first=1, steps=3 * STEPS)
         problem = worker.failed()
     assert isinstance(problem, TopicError)
-    assert re.search("deleted (and made anew|while it was read)|lost or repeated", str(problem))
+    assert re.search("deleted (and recreated|while it was read)|lost or repeated", str(problem))
     assert _has_all(plain_connections, record)
 
 

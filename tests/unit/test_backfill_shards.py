@@ -171,7 +171,7 @@ def test_a_file_a_day_resumed_and_widened(tmp_path: Path) -> None:
     assert frame["sequence"].tolist() == np.repeat(np.arange(3, 41), 5).tolist()
     assert frame["price"].to_numpy().tobytes() == paths.prices[3:].tobytes()
     assert frame["variance"].to_numpy().tobytes() == paths.variances[3:].tobytes()
-    # Steps that a day's file lacks make it anew, with those that it had.
+    # A day's file that lacks steps is rewritten, with those that it had.
     wider = day_files(MARKET, tmp_path, 1, 2)
     assert [(file.first, file.last, file.complete) for file in wider] == [(1, 9, False)]
     assert write_day_files(MARKET, wider, _always) == (1, 9 * 5)

@@ -41,7 +41,7 @@ DEFAULT_PARTITIONS = 4
 @dataclass(frozen=True)  # no slots: cached_property
 class MarketRecord:
     """A registered market. partitions: of its topics, no part of the fingerprint. epoch: ms since 1970 when it was
-    registered; a market that is dropped and made anew under its old name has a later one."""
+    registered; a market that is dropped and registered again under its old name has a later one."""
 
     name: str
     specification: dict[str, Any]

@@ -65,7 +65,7 @@ _HOPELESS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHEN
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """topic_id: the broker's id, which a topic that is deleted and made anew does not keep; None where the broker
+    """topic_id: the broker's id, which changes when a topic is deleted and recreated; None where the broker
     does not tell (the mock cluster). low, high: (P,) int64, the first offset there is and the next one to be
     written."""
 

@@ -30,7 +30,7 @@ Row = tuple[int, int, int, float, float, float, float, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CachedQuotes:
-    """One entry a quote that is there. index: which of those asked for. time: int64, ns since the epoch, UTC. open,
+    """One entry a quote that is there. index: which of those asked for. time: int64, ns since 1970, UTC. open,
     high, low: of the session up to the quote; NaN where its beginning is not known."""
 
     index: NDArray[np.intp]

@@ -91,7 +91,7 @@ class Sink(Protocol):
         ...
 
     def finish(self) -> bool:
-        """Called where the worker ends in order, after the last write: do what was put off; True if there was any."""
+        """Called when the worker shuts down cleanly, after the last write: do deferred work; True if there was any."""
         ...
 
     def give_up(self) -> None:
@@ -117,6 +117,6 @@ def position_within(name: str, topic: TopicState, partition: int, offset: int, h
     if offset > high:
         raise TopicError(
             f"topic {name} partition {partition}: {holder} goes on at offset {offset}, but the topic ends at {high}: "
-            f"it was deleted and made anew, or lost messages"
+            f"it was deleted and recreated, or lost messages"
         )
     return offset

@@ -1,6 +1,6 @@
-"""The topic that a worker reads: waited for at the start, and watched for being another one all of a sudden.
+"""The topic that a worker reads: waited for at the start, and checked regularly, in case it was deleted and recreated.
 
-A topic that was deleted and made anew under its old name has other ticks at the old offsets. Brokers give each topic
+A topic that was deleted and recreated under its old name has other ticks at the old offsets. Brokers give each topic
 an id for that; where there is none (librdkafka's mock cluster), it is None and only the offsets' range can be checked.
 """
 
@@ -70,7 +70,7 @@ class WatchedTopic:
             ) from None
         if state.topic_id != self._id:
             raise TopicError(
-                f"topic {self.name} was deleted and made anew (its id was {self._id}, now it is {state.topic_id}) "
+                f"topic {self.name} was deleted and recreated (its id was {self._id}, now it is {state.topic_id}) "
                 f"while it was read: what was written from the old one cannot be continued"
             )
         return state

@@ -101,7 +101,7 @@ def encode_factor_block_into(unsigned char[::1] buffer not None, size_t offset, 
                              const double[:, ::1] increments not None, const double[:, ::1] levels not None):
     """Encode one factor block (docs/wire.md) into `buffer` from byte `offset` on; return the number of bytes written.
 
-    times: (T,) int64, ns since the epoch, strictly ascending; row j is step first_step + j.
+    times: (T,) int64, ns since 1970, strictly ascending; row j is step first_step + j.
     increments, levels: (T, K) float64, C-contiguous, carried bit for bit. Raises ValueError, with the buffer untouched,
     where shapes don't fit each other, an order or range is broken, or the buffer is too small (`factor_block_size`).
     """

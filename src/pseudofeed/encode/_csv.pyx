@@ -37,7 +37,7 @@ def encode_csv_into(unsigned char[::1] buffer not None, *, const int64_t[::1] ti
     """Write the rows of `files` CSV files into `buffer`, one file's behind the other's; return where each file's end,
     int64 (files,).
 
-    times: (T,) int64, ns since the epoch. decimals: of the second, 0, 3, 6 or 9. first, second: (T, W) float64; file f
+    times: (T,) int64, ns since 1970. decimals: of the second, 0, 3, 6 or 9. first, second: (T, W) float64; file f
     has in each row the time, then first[c], second[c] for its `columns` columns c, from begin + f * columns on.
 
     A number has the fewest digits that read back to the same double, and always a decimal point; what is not finite is

@@ -106,7 +106,7 @@ def encode_tick_block_into(unsigned char[::1] buffer not None, size_t offset, *,
                            columns=None):
     """Encode one tick block (docs/wire.md) into `buffer` from byte `offset` on; return the number of bytes written.
 
-    times: (T,) int64, ns since the epoch, strictly ascending; row j is step first_step + j.
+    times: (T,) int64, ns since 1970, strictly ascending; row j is step first_step + j.
     instruments: (M,) integers, the instruments' numbers in the market, strictly ascending.
     prices, variances: (T, W) float64, C-contiguous. columns: (M,) integers, their columns (default 0 .. M-1).
     Values are carried bit for bit, NaN and -0.0 too. Raises ValueError, with the buffer untouched, where shapes don't
@@ -167,7 +167,7 @@ def encode_tick(*, uint64_t fingerprint, uint32_t partition, int64_t sequence, i
                 double price, double variance):
     """One tick as an SBE message (docs/wire.md), TICK_SIZE bytes. Any double is carried bit for bit.
 
-    time: ns since the epoch. instrument: its number in the market. ValueError where that or sequence is out of range.
+    time: ns since 1970. instrument: its number in the market. ValueError where that or sequence is out of range.
     """
     cdef Tick tick = _tick(fingerprint, partition, sequence, time, instrument, price, variance)
     message = PyBytes_FromStringAndSize(NULL, <Py_ssize_t> native_tick_size)

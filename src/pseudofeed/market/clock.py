@@ -35,7 +35,7 @@ _ALWAYS_OPEN_YEAR_NS = 1461 * DAY_NS // 4
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session's steps, first_step to last_step, and when it opens: ns since the epoch, UTC. The first step is one
+    """A session's steps, first_step to last_step, and when it opens: ns since 1970, UTC. The first step is one
     step later, but for a 24/7 clock, whose days may begin with a tick."""
 
     first_step: int
@@ -45,7 +45,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """start_ns: int64 nanoseconds since the epoch, UTC. step_ns: trading time between two ticks; of an exchange at most
+    """start_ns: int64 nanoseconds since 1970, UTC. step_ns: trading time between two ticks; of an exchange at most
     a day, which is a whole session.
 
     timetable: when the exchange trades; None: always (24/7). overnight_variance: of a night, in regular sessions (0.5:
@@ -139,7 +139,7 @@ class Clock:
         return lengths
 
     def times(self, first_step: int, count: int) -> NDArray[np.int64]:
-        """Times of the steps first_step .. first_step + count - 1, int64 (count,), ns since the epoch.
+        """Times of the steps first_step .. first_step + count - 1, int64 (count,), ns since 1970.
 
         Step 0 is the start (an exchange's clock: the next opening, if the start lies outside of trading). Raises
         ValueError for negative arguments, SimulationError if a step lies beyond the market's end, its timetable or 64
@@ -247,7 +247,7 @@ class Clock:
 
 
 class _Trading(NamedTuple):
-    """The stretches of trading from the start on, int64 (S,) each. begins, ends: ns since the epoch. lengths: trading
+    """The stretches of trading from the start on, int64 (S,) each. begins, ends: ns since 1970. lengths: trading
     time in ns. last_steps: the number of the last step in it; before: of the last one before it. after_night: bool,
     whether a night lies before it, behind the start. sessions: which one it is of, ascending."""
 

@@ -69,7 +69,8 @@ class Market:
         With an exchange's calendar exchange_calendars is asked now for its timetable, unless the file has one. settle:
         False leaves that, and all that the library might find wrong, to `settled`, so that a market which has a
         timetable elsewhere needs no library. Raises MarketFileError with all the file's mistakes, LibraryError where
-        the library is needed and not installed. Warns (MarketWarning) of what is allowed but hardly meant.
+        the library is needed and not installed. Warns (MarketWarning) of what is valid, but probably a
+        mistake.
         """
         file = str(Path(path))
         return cls._read(read_toml(Path(path), MarketFileError), file=file, ask_library=True, settle=settle)
@@ -264,7 +265,7 @@ class Market:
         return MarketFileError(f"market {self.name}: its timetable is not resolved yet: call settled()")
 
     def with_start(self, start_ns: int) -> Market:
-        """The same market from `start_ns` (ns since the epoch, UTC) on, settled.
+        """The same market from `start_ns` (ns since 1970, UTC) on, settled.
 
         It is rounded down to whole microseconds if the step is a whole number of them, for the store's sake. An
         exchange's calendar is resolved from there on, but for a timetable that came with the file. Raises as `settled`.

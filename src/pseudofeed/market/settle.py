@@ -58,7 +58,7 @@ def reach(market: Market) -> str | None:
 
 
 def load_notes(market: Market) -> list[str]:
-    """What is allowed, but hardly meant: a timetable that ends early, an Euler step that is too long."""
+    """What is valid, but probably a mistake: a timetable that ends early, an Euler step that is too long."""
     return [*_early_end(market.clock), *_coarse_steps(market)]
 
 

@@ -50,7 +50,7 @@ Times = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False, repr=False)  # no slots: cached_property
 class Timetable:
-    """opens, closes, break_starts, break_ends: int64 (S,), ns since the epoch, UTC, ascending and read-only; a session
+    """opens, closes, break_starts, break_ends: int64 (S,), ns since 1970, UTC, ascending and read-only; a session
     without a break has its close for both of the break's. regular_ns: trading time of a regular session. until_ns: no
     session opens before it that is not here. source: who said so, e.g. "exchange_calendars 4.13.2".
 
@@ -228,7 +228,7 @@ def _read_table(text: str) -> Timetable:
 
 
 def _lines(key: str, lines: Sequence[str]) -> list[tuple[int, str]]:
-    """(day since the epoch, hours) of each line, which must be in ascending order."""
+    """(day since 1970, hours) of each line, which must be in ascending order."""
     found: list[tuple[int, str]] = []
     for number, line in enumerate(lines):
         match = _LINE.fullmatch(line)

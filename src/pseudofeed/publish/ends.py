@@ -91,7 +91,7 @@ class TopicEnds:
                 raise TopicError(
                     f"topic {self.topic}, partition {partition}: step {step} is not what the simulation makes of it: "
                     "it was altered, or written by another version of pseudofeed. `pseudofeed verify` shows where; "
-                    "delete the market's topics to begin anew"
+                    "delete the market's topics to start again"
                 )
 
     def agrees(self, step: int, values: Mapping[str, NDArray[np.float64]]) -> bool:
@@ -129,7 +129,7 @@ class MarketEnds:
 
     @property
     def used(self) -> tuple[PartitionEnd, ...]:
-        """The partitions that something belongs into."""
+        """Partitions that have at least one member."""
         return tuple(end for topic in self for end in topic.partitions if len(end.numbers))
 
     @property

@@ -8,7 +8,7 @@ What the settings are for:
   idempotent producer keeps the order through retries; with `enable.gapless.guarantee` a batch that the broker refuses
   stops everything; `message.timeout.ms=0` (no limit) keeps one message from being given up alone while younger ones
   still go out. What is bounded instead is the whole: `stall_seconds` without any acknowledgement raise PublishError.
-* A message that was given up may have been written all the same. It is never sent again: start anew, read the topic's
+* A message that was given up may have been written all the same. It is never sent again: restart, read the topic's
   end (resume.py), go on from there.
 """
 
@@ -65,7 +65,7 @@ _REFUSED = {
 class Ticks(Protocol):
     """What a block must have to be published: T steps of all N instruments, row j is step first_step + j.
 
-    time (T,) int64, ns since the epoch, ascending; prices and variances (T, N) float64, C-contiguous.
+    time (T,) int64, ns since 1970, ascending; prices and variances (T, N) float64, C-contiguous.
     """
 
     @property

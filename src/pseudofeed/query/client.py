@@ -66,7 +66,7 @@ def connect(market: str, *, connections: Connections | None = None) -> Client:
 
 class Client:
     """Reads one market. Not for several threads at once: give each its own. Where a time is asked for, it is a text,
-    datetime or Timestamp (UTC where it has no time zone), or ns since the epoch as an int; None is open."""
+    datetime or Timestamp (UTC where it has no time zone), or ns since 1970 as an int; None is open."""
 
     def __init__(self, market: str, connections: Connections) -> None:
         self._connections = connections

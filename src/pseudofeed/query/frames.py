@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuoteArrays:
-    """Quotes, an entry each. time: int64, ns since the epoch, UTC. sequence: the step, int64. variance: per year. open,
+    """Quotes, an entry each. time: int64, ns since 1970, UTC. sequence: the step, int64. variance: per year. open,
     high, low: of the session up to the quote; NaN where its beginning is not known. float64, the exact doubles."""
 
     symbols: list[str]
@@ -55,7 +55,7 @@ class QuoteArrays:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TickArrays:
-    """Ticks of one instrument, by time. time: int64, ns since the epoch, UTC. variance: per year."""
+    """Ticks of one instrument, by time. time: int64, ns since 1970, UTC. variance: per year."""
 
     time: NDArray[np.int64]
     price: Floats

@@ -23,9 +23,9 @@ Array = NDArray[Any]
 class Columns:
     """Rows of one kind; `len(columns)` is how many. Arrays are (rows,), by name: `columns["price"]`.
 
-    time: int64, ns since the epoch, UTC. sequence: int64, the step (1, 2, ...). number: int32, of the instrument or
+    time: int64, ns since 1970, UTC. sequence: int64, the step (1, 2, ...). number: int32, of the instrument or
     factor in its market. Of events, event: uint16, counts them within number and step, and `spans`: int64 (messages,
-    5), what each message has come for: its first and last step, the number of its first event in the partition and
+    5), the steps that each message covers: its first and last step, the number of its first event in the partition and
     step, 1 if its last step goes on in the next message, and its rows; empty where rows were chosen from others.
     """
 

@@ -25,7 +25,8 @@ __all__ = ["EVENT_HEAD", "Field", "Key", "Kind", "RowColumn", "RowTable", "Shape
 
 
 class Key(Enum):
-    """What a row is of. The value is the word for it in tables, comments and messages.
+    """What a row describes: an instrument, a factor, or the market. The value is its word in tables, comments and
+    messages.
 
     Rows of instruments are in the partition of their symbol; the topics of the other kinds have one partition.
     """
@@ -35,7 +36,7 @@ class Key(Enum):
     MARKET = "market"
 
     def names(self, market: Market) -> tuple[str, ...]:
-        """Of what there are rows, by number."""
+        """Names of the members, in order of their numbers."""
         if self is Key.INSTRUMENT:
             return market.symbols
         return market.factors.names if self is Key.FACTOR else (market.name,)
@@ -133,13 +134,13 @@ class Kind:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of its arrays: `time`, `sequence`, `number`, of events `event`, and its fields."""
+        """Names of the arrays in `Columns`: `time`, `sequence`, `number`, of events `event`, and its fields."""
         head = ("time", "sequence", "number") + (("event",) if self.shape is Shape.EVENTS else ())
         return head + tuple(field.name for field in self.fields)
 
     @property
     def dtypes(self) -> tuple[np.dtype[Any], ...]:
-        """Of its arrays, in the machine's byte order."""
+        """Their types, in the machine's byte order."""
         head = ["i8", "i8", "i4"] + (["u2"] if self.shape is Shape.EVENTS else [])
         return tuple(np.dtype(text).newbyteorder("=") for text in [*head, *(field.type.numpy for field in self.fields)])
 
@@ -150,17 +151,18 @@ class Kind:
 
     @property
     def row_bytes(self) -> int:
-        """Of a message, for each row that it holds; headers come on top."""
+        """Bytes of a row in a message, without the headers."""
         return 16 if self.shape is Shape.DENSE else self.entry.itemsize
 
     @property
     def key_column(self) -> str:
-        """Of its table."""
+        """The id column of the kind's table."""
         return f"{self.key.value}_id"
 
     @property
     def row_columns(self) -> tuple[RowColumn, ...]:
-        """Of its table. An event's time is cut to the microseconds that PostgreSQL keeps, and the rest has a column."""
+        """The columns of the kind's table. PostgreSQL keeps microseconds: an event's last three digits have a column of
+        their own."""
         owner = f"{self.key.value}.{self.key_column}"
         fields = [RowColumn(f.name, f.type.sql, f.name, f.type.copy, f.comment) for f in self.fields]
         if self.shape is Shape.DENSE:

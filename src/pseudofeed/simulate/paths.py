@@ -31,7 +31,7 @@ _WRITTEN_AT_ONCE = 1 << 20  # ticks that are given to a file at once, between tw
 class TickBlock:
     """Consecutive steps of a market: row j is step first_step + j, the columns are instruments in the market's order.
 
-    time: int64 (T,), ns since the epoch, UTC. prices, variances: float64 (T, N). factor_increments, factor_levels:
+    time: int64 (T,), ns since 1970, UTC. prices, variances: float64 (T, N). factor_increments, factor_levels:
     float64 (T, K). hidden: the scheme's hidden numbers after the last step, (N,) each by name; None: not known.
     """
 
@@ -81,7 +81,7 @@ class TickBlock:
 class Paths:
     """A run from its start: row 0 is the start (step 0), row j is step j.
 
-    time: int64 (T+1,), ns since the epoch, UTC. prices, variances: float64 (T+1, N). factor_increments: float64 (T,
+    time: int64 (T+1,), ns since 1970, UTC. prices, variances: float64 (T+1, N). factor_increments: float64 (T,
     K), that of step j in row
     j - 1. factor_levels: float64 (T+1, K).
     """

@@ -27,7 +27,7 @@ _POINTS = 4_000  # of a curve in a picture of a stream, some four for each pixel
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curves:
-    """What a picture shows, from the start on. time: int64 (T+1,), ns since the epoch, UTC. prices, variances: float64
+    """What a picture shows, from the start on. time: int64 (T+1,), ns since 1970, UTC. prices, variances: float64
     (T+1, N) of the N symbols. factor_levels: float64 (T+1, K)."""
 
     symbols: Sequence[str]

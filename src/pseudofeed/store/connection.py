@@ -11,7 +11,7 @@ import psycopg
 from pseudofeed.errors import PseudofeedError, ServerError, StoreError
 from pseudofeed.settings import Connections
 
-__all__ = ["WriterConnection", "may_pass", "open_connection", "store_error"]
+__all__ = ["WriterConnection", "is_transient", "open_connection", "store_error"]
 
 VARIABLE = "PSEUDOFEED_POSTGRES"
 CONNECT_SECONDS = 10  # a busy machine may need several
@@ -52,7 +52,7 @@ def open_connection(connections: Connections, *, application: str, writer: bool)
 
 
 class WriterConnection:
-    """A writer's connection, opened when it is needed, and anew where it broke. current: None while there is none."""
+    """A writer's connection, opened on first use and reopened after a failure. current: None while there is none."""
 
     def __init__(self, connections: Connections, application: str) -> None:
         self._connections, self._application = connections, application
@@ -99,8 +99,8 @@ def store_error(problem: psycopg.Error, connections: Connections) -> PseudofeedE
     return StoreError(f"PostgreSQL at {server}: {_primary(problem)}")
 
 
-def may_pass(problem: psycopg.Error, connection: psycopg.Connection | None) -> bool:
-    """Is it worth trying again later, on a new connection: the server went away, is full, overloaded, or locked?"""
+def is_transient(problem: psycopg.Error, connection: psycopg.Connection | None) -> bool:
+    """Whether to retry later, on a new connection: the server went away, is full, overloaded, or locked."""
     if connection is None or connection.closed or connection.broken:
         return True
     return isinstance(problem, psycopg.OperationalError | psycopg.errors.ReadOnlySqlTransaction)

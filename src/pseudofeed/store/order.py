@@ -2,7 +2,7 @@
 
 Dense kinds: step after step, within a step member after member (instrument or factor). So a partition with M members
 has one place for each row, step * M + the member's rank in the partition, and from row to row the place goes up by one.
-Event kinds: each block says which steps it has come for, so the next one begins with the step behind them, or in the
+Event kinds: each block states the steps that it covers, so the next one begins with the step behind them, or in the
 middle of the last one, where that was left unfinished.
 
 Anything else is a second feed, or messages that were lost. Behind a message in quarantine places may be skipped, since

@@ -44,7 +44,7 @@ def register_in_store(connection: psycopg.Connection, record: MarketRecord) -> S
     """The market's place in the store, made if it has none, with instruments and factors, in one transaction.
 
     Raises MarketChanged naming the differences where the name stands
-    for another specification, TopicError where Kafka's side of it was made anew.
+    for another specification, TopicError where Kafka's side of it was recreated.
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
@@ -132,7 +132,7 @@ def _compare(stored: MarketRecord, record: MarketRecord) -> None:
         )
     if stored.epoch != record.epoch:
         raise TopicError(
-            f"market {record.name} was registered anew in Kafka since the store first had it: its topic is another "
+            f"market {record.name} was registered in Kafka again since the store first had it: its topic is another "
             f"one, and what is stored cannot be continued from it. Give the market another name, or "
             f"use another database"
         )

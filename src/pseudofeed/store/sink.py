@@ -27,7 +27,7 @@ from pseudofeed.store.backfill.claims import CLAIM_LOCK, claimed_steps
 from pseudofeed.store.backfill.steps import outside
 from pseudofeed.store.chunk_index import ChunkIndexer
 from pseudofeed.store.chunks import Chunks
-from pseudofeed.store.connection import WriterConnection, may_pass, store_error
+from pseudofeed.store.connection import WriterConnection, is_transient, store_error
 from pseudofeed.store.order import order_of
 from pseudofeed.store.quarantine import quarantine
 from pseudofeed.store.registry import StoredMarket
@@ -147,7 +147,7 @@ class StoreSink:
         for partition, topic_id, next_offset, last_sequence, last_number, may_skip in rows:
             if topic_id is not None and topic.topic_id is not None and topic_id != topic.topic_id:
                 raise TopicError(
-                    f"topic {self._topic} was deleted and made anew: the store has it up to offset {next_offset} of "
+                    f"topic {self._topic} was deleted and recreated: the store has it up to offset {next_offset} of "
                     f"partition {partition} under the id {topic_id}, now its id is {topic.topic_id}. What is stored "
                     f"cannot be continued from it: give the market another name, or use another database"
                 )
@@ -163,7 +163,7 @@ class StoreSink:
             raise TopicError(
                 f"topic {self._topic} partition {batch.partition} offset {stranger.offset}: {stranger.reason}. The "
                 f"partition begins with another market's ticks; nothing of it was stored. Delete the topic, or drop "
-                f"the market and feed it anew"
+                f"the market and feed it again"
             )
         problem = self._order.problem(batch)
         if problem is not None:
@@ -189,7 +189,7 @@ class StoreSink:
             except psycopg.errors.CheckViolation as problem:
                 # A partition was dropped since we saw it.
                 self._chunks.forget()
-                back_off = self._wait_or_raise(problem, back_off, passes=back_off < LONGEST_BACK_OFF)
+                back_off = self._wait_or_raise(problem, back_off, transient=back_off < LONGEST_BACK_OFF)
             except psycopg.Error as problem:
                 unsettled = True
                 back_off = self._wait_or_raise(problem, back_off)
@@ -282,16 +282,16 @@ class StoreSink:
 
     # --- the connection ----------------------------------------------------------------------------------------------
 
-    def _wait_or_raise(self, problem: psycopg.Error, back_off: float, *, passes: bool | None = None) -> float:
+    def _wait_or_raise(self, problem: psycopg.Error, back_off: float, *, transient: bool | None = None) -> float:
         """Wait before trying again, and return the next back-off; or raise what `problem` means to a user."""
-        if not (may_pass(problem, self._connection.current) if passes is None else passes):
+        if not (is_transient(problem, self._connection.current) if transient is None else transient):
             raise store_error(problem, self._connections) from None
         meaning = store_error(problem, self._connections)
         self._connection.close()
         # Once an outage, and again when it is another one: a server that comes back read-only, say.
         if back_off == FIRST_BACK_OFF or str(meaning) != self._told:
             self._told = str(meaning)
-            _log.warning("%s. Trying again until it passes; nothing is lost meanwhile", meaning)
+            _log.warning("%s. Retrying until the server is back; nothing is lost meanwhile", meaning)
         if self._gave_up.wait(back_off):
             raise ServerError(f"{meaning}. The batch in hand was not stored; it is read again at the next start")
         return min(back_off * 2, LONGEST_BACK_OFF)

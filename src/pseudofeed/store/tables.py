@@ -1,7 +1,8 @@
 """The tables of records, made as their kinds declare them: hypertables, or partitioned tables of plain PostgreSQL.
 
 They are made when the schema is brought up to date, those that are missing: so a new kind needs no SQL. Their chunks
-come ahead of the rows (chunks.py); the interval that a hypertable gets here is what a stranger's INSERT would use.
+come ahead of the rows (chunks.py); the interval that a hypertable gets here is used only by INSERTs that do not come
+from pseudofeed.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ __all__ = ["Block", "Write"]
 
 
 class Block(Protocol):
-    """T consecutive steps of N instruments and K factors. time: int64 (T,), ns since the epoch, UTC. prices, variances:
+    """T consecutive steps of N instruments and K factors. time: int64 (T,), ns since 1970, UTC. prices, variances:
     float64 (T, N). factor_increments, factor_levels: float64 (T, K)."""
 
     @property
