@@ -33,7 +33,7 @@ __all__ = [
     "MARKETS_TOPIC",
     "MARKETS_TOPIC_CONFIG",
     "RECORD_BYTES",
-    "TopicState",
+    "TopicInfo",
     "check_broker",
     "delete_topic",
     "describe",
@@ -64,7 +64,7 @@ _HOPELESS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHEN
 
 
 @dataclass(frozen=True, slots=True)
-class TopicState:
+class TopicInfo:
     """topic_id: the broker's id, which changes when a topic is deleted and recreated; None where the broker
     does not tell (the mock cluster). low, high: (P,) int64, the first offset there is and the next one to be
     written."""
@@ -157,7 +157,7 @@ def delete_topic(kafka: Mapping[str, str], name: str) -> None:
         _wait_for(reader, name, 0)
 
 
-def describe(kafka: Mapping[str, str], topic: str) -> TopicState:
+def describe(kafka: Mapping[str, str], topic: str) -> TopicInfo:
     """What the topic is now. TopicError if there is none."""
     with TopicReader(kafka) as reader:
         partitions = reader.partitions(topic)
@@ -165,7 +165,7 @@ def describe(kafka: Mapping[str, str], topic: str) -> TopicState:
             raise TopicError(f"there is no topic {topic}: the market has not been fed yet, or was dropped")
         low, high = reader.watermarks(topic, partitions)
         is_mock = reader.is_mock()
-    return TopicState(None if is_mock else _topic_id(kafka, topic), low, high)
+    return TopicInfo(None if is_mock else _topic_id(kafka, topic), low, high)
 
 
 def _topic_id(kafka: Mapping[str, str], topic: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from pseudofeed.bus.topics import TopicState
+from pseudofeed.bus.topics import TopicInfo
 from pseudofeed.consume.sink import Batch, Sink, Unreadable
 from pseudofeed.consume.stream import Stream
 from pseudofeed.errors import MalformedMessage, ServerError, TopicError
@@ -120,7 +120,7 @@ class Lane:
         self.writing_partitions = frozenset(batch.partition for batch in batches)
         self.writing = self._thread.submit(self._write, batches)
 
-    def ask(self, describe: Callable[[], TopicState], partitions: Sequence[int]) -> None:
+    def ask(self, describe: Callable[[], TopicInfo], partitions: Sequence[int]) -> None:
         """Ask the sink where to go on; the answer is `asking`'s result."""
         self.asking = self._thread.submit(self._ask, describe, tuple(partitions))
 
@@ -197,7 +197,7 @@ class Lane:
         except MalformedMessage:
             return False
 
-    def _ask(self, describe: Callable[[], TopicState], partitions: Sequence[int]) -> Mapping[int, int]:
+    def _ask(self, describe: Callable[[], TopicInfo], partitions: Sequence[int]) -> Mapping[int, int]:
         """However long the broker is away; no answer if the worker ends meanwhile."""
         doubted = False
         while not self._ending:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pseudofeed.bus.topics import TopicState
+from pseudofeed.bus.topics import TopicInfo
 from pseudofeed.errors import TopicError
 from pseudofeed.records import Columns
 
@@ -73,7 +73,7 @@ class Sink(Protocol):
     worker, but for OffsetConflict from `write`: its batches are dropped and `positions` is asked again.
     """
 
-    def positions(self, topic: TopicState, partitions: Sequence[int]) -> Mapping[int, int]:
+    def positions(self, topic: TopicInfo, partitions: Sequence[int]) -> Mapping[int, int]:
         """The offset to read next in each partition. Raises TopicError where the topic does not fit what is stored."""
         ...
 
@@ -103,7 +103,7 @@ class Sink(Protocol):
         ...
 
 
-def position_within(name: str, topic: TopicState, partition: int, offset: int, holder: str) -> int:
+def position_within(name: str, topic: TopicInfo, partition: int, offset: int, holder: str) -> int:
     """`offset`, if the topic has everything from there on; else TopicError. holder: who goes on there, for the
     message.
     """

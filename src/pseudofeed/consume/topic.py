@@ -11,7 +11,7 @@ import logging
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from pseudofeed.bus.topics import TopicState, describe
+from pseudofeed.bus.topics import TopicInfo, describe
 from pseudofeed.consume.stream import Stream
 from pseudofeed.errors import ServerError, TopicError
 from pseudofeed.operate.control import Control
@@ -32,7 +32,7 @@ class WatchedTopic:
         self._kafka, self._stream = kafka, stream
         self._id: str | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pseudofeed-topic")
-        self._checking: Future[TopicState] | None = None
+        self._checking: Future[TopicInfo] | None = None
         self._checked_at = 0.0
 
     def wait_for(self, control: Control) -> bool:
@@ -60,7 +60,7 @@ class WatchedTopic:
             return True
         return False
 
-    def describe(self) -> TopicState:
+    def describe(self) -> TopicInfo:
         """Its state now. Raises TopicError where it is another one by now, ServerError where Kafka does not answer."""
         try:
             state = describe(self._kafka, self.name)

@@ -9,18 +9,19 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pseudofeed.publish.producer import Ticks
+if TYPE_CHECKING:
+    from pseudofeed.simulate.paths import TickBlock
 
 __all__ = ["Pacer", "PacingError", "PacingSummary", "RatePacer", "SpeedPacer"]
 
 
 class Pacer(Protocol):
-    def due(self, block: Ticks) -> NDArray[np.float64]:
+    def due(self, block: TickBlock) -> NDArray[np.float64]:
         """When each step of the block is due, (T,), on time.monotonic's clock."""
         ...
 
@@ -33,7 +34,7 @@ class RatePacer:
     first_step: int
     step_seconds: float
 
-    def due(self, block: Ticks) -> NDArray[np.float64]:
+    def due(self, block: TickBlock) -> NDArray[np.float64]:
         steps = np.arange(len(block.time)) + (block.first_step - self.first_step)
         return np.asarray(self.started + steps * self.step_seconds)
 
@@ -51,7 +52,7 @@ class SpeedPacer:
         """Event time is the clock's time: a market that was not fed for a while catches up first."""
         return cls(time.monotonic(), time.time_ns(), 1.0)
 
-    def due(self, block: Ticks) -> NDArray[np.float64]:
+    def due(self, block: TickBlock) -> NDArray[np.float64]:
         return np.asarray(self.started + (block.time - self.origin_ns) * (1e-9 / self.speed))
 
 

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +26,17 @@ from numpy.typing import NDArray
 from pseudofeed.errors import PublishError, SettingsError
 from pseudofeed.publish import _publish
 
+if TYPE_CHECKING:
+    from pseudofeed.simulate.paths import TickBlock
+
 __all__ = [
     "BLOCK_TICKS",
     "ENCODINGS",
     "MODES",
     "QUEUE_BYTES",
     "Delivered",
-    "FactorSteps",
     "PartitionCounts",
     "Producer",
-    "Ticks",
 ]
 
 MODES = ("block", "tick")
@@ -60,35 +61,6 @@ _REFUSED = {
     "transactional.id": "the feed resumes from the topic's end and does not use transactions",
     "delivery.report.only.error": "the producer counts every delivery",
 }
-
-
-class Ticks(Protocol):
-    """What a block must have to be published: T steps of all N instruments, row j is step first_step + j.
-
-    time (T,) int64, ns since 1970, ascending; prices and variances (T, N) float64, C-contiguous.
-    """
-
-    @property
-    def first_step(self) -> int: ...
-    @property
-    def time(self) -> NDArray[np.int64]: ...
-    @property
-    def prices(self) -> NDArray[np.float64]: ...
-    @property
-    def variances(self) -> NDArray[np.float64]: ...
-
-
-class FactorSteps(Protocol):
-    """T steps of K factors: time (T,) as in Ticks, factor_increments and factor_levels (T, K) float64, C-contiguous."""
-
-    @property
-    def first_step(self) -> int: ...
-    @property
-    def time(self) -> NDArray[np.int64]: ...
-    @property
-    def factor_increments(self) -> NDArray[np.float64]: ...
-    @property
-    def factor_levels(self) -> NDArray[np.float64]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +199,9 @@ class Producer:
             None if offsets is None else np.ascontiguousarray(offsets, dtype=np.int64),
         )
 
-    def publish(self, block: Ticks, *, stopping: Callable[[], bool] = lambda: False) -> bool:
-        """Enqueue the ticks of a block that come after what each partition holds and this producer has enqueued.
+    def publish(self, block: TickBlock, *, stopping: Callable[[], bool] = lambda: False) -> bool:
+        """Enqueue the ticks of a block that come after what each partition holds and this producer has enqueued. The
+        block has all instruments, in C-contiguous arrays.
 
         Waits while the queue is full; False if `stopping()` said so meanwhile: then a part of the block, the first
         ticks of each partition, may be enqueued. Raises ValueError where a partition would get a gap, or JSON can't
@@ -246,7 +219,7 @@ class Producer:
         """As `begin`, for the factor topic: it holds the steps up to `step`."""
         self._native.begin_factors(step, offset)
 
-    def publish_factors(self, block: FactorSteps, *, stopping: Callable[[], bool] = lambda: False) -> bool:
+    def publish_factors(self, block: TickBlock, *, stopping: Callable[[], bool] = lambda: False) -> bool:
         """As `publish`, of the factors."""
         if self.delivered.in_flight == 0:
             self._last_sign = time.monotonic()

@@ -16,7 +16,7 @@ from pseudofeed.publish.checkpoint import StateSender
 from pseudofeed.publish.ends import MarketEnds
 from pseudofeed.publish.overlap import simulated_ahead
 from pseudofeed.publish.pacing import Pacer, PacingError, PacingSummary, RatePacer, SpeedPacer
-from pseudofeed.publish.producer import Producer, Ticks
+from pseudofeed.publish.producer import Producer
 from pseudofeed.publish.readers import Readers
 from pseudofeed.publish.resume import Beginning
 from pseudofeed.records import FACTOR, TICK
@@ -60,7 +60,7 @@ class Pace:
     speed: float | None
     live: bool
 
-    def start(self, first: Ticks) -> Pacer | None:
+    def start(self, first: TickBlock) -> Pacer | None:
         now = time.monotonic()
         if self.rate is not None:
             return RatePacer(now, first.first_step, self.instruments / self.rate)

@@ -7,8 +7,12 @@ from numpy.typing import NDArray
 
 from pseudofeed.market import Market
 from pseudofeed.query.frames import Floats, TickArrays
+from pseudofeed.records import FACTOR
+from pseudofeed.simulate.rows import blocks_of
 
 __all__ = ["simulated_factors", "simulated_ticks"]
+
+_FACTOR_STEPS = 65_536  # of a block: some megabytes with its times, and few blocks to concatenate
 
 
 def simulated_ticks(market: Market, number: int, start_ns: int | None, end_ns: int | None) -> TickArrays:
@@ -28,13 +32,14 @@ def simulated_factors(
     """Times (T,), increments and levels (T, K) of the steps with start <= time < end. Raises ValueError without an
     end."""
     first, steps = _steps(market, start_ns, end_ns)
-    # Factors need one instrument to be walked with.
-    blocks = list(market.stream(start_step=first, steps=steps, instruments=[0])) if steps else []
+    numbers = np.arange(len(market.factors.names))
+    blocks = blocks_of(FACTOR, market, numbers, first_step=first, steps=steps, block_steps=_FACTOR_STEPS)
+    found = list(blocks) if steps else []
     none = np.empty((0, len(market.factors.names)))
     return (
-        np.concatenate([np.empty(0, np.int64), *(block.time for block in blocks)]),
-        np.concatenate([none, *(block.factor_increments for block in blocks)]),
-        np.concatenate([none, *(block.factor_levels for block in blocks)]),
+        np.concatenate([np.empty(0, np.int64), *(block.time for block in found)]),
+        np.concatenate([none, *(block.factor_increments for block in found)]),
+        np.concatenate([none, *(block.factor_levels for block in found)]),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 cdef size_t ALIGNMENT = 64
 
 
-cdef class Block:
+cdef class Memory:
     """Bytes that know how many buffers look at them. NumPy's arrays hold theirs until they go."""
 
     cdef char* _data
@@ -41,35 +41,35 @@ cdef class ColumnMemory:
     So whoever keeps columns costs memory, and never sees others' values in them. For one thread at a time.
     """
 
-    cdef list _blocks
+    cdef list _memories
 
     def __init__(self):
-        self._blocks = []
+        self._memories = []
 
     def arrays(self, size_t length, dtypes):
         """A tuple of writable one-dimensional arrays of that length, one for each of `dtypes`. Values are not set."""
         types = [np.dtype(dtype) for dtype in dtypes]
         sizes = [(length * dtype.itemsize + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT for dtype in types]
-        block = self._block(sum(sizes))
+        memory = self._memory(sum(sizes))
         found = []
         offset = 0
         for dtype, size in zip(types, sizes):
-            found.append(np.frombuffer(block, dtype, length, offset))
+            found.append(np.frombuffer(memory, dtype, length, offset))
             offset += size
         return tuple(found)
 
     @property
     def size(self):
         """Bytes that are held, in use or not."""
-        return sum(block.size for block in self._blocks)
+        return sum(memory.size for memory in self._memories)
 
-    cdef Block _block(self, size_t size):
-        idle = [block for block in self._blocks if block.views == 0]
-        best = min((block for block in idle if block.size >= size), key=lambda block: block.size, default=None)
+    cdef Memory _memory(self, size_t size):
+        idle = [memory for memory in self._memories if memory.views == 0]
+        best = min((memory for memory in idle if memory.size >= size), key=lambda memory: memory.size, default=None)
         if best is not None:
             return best
         # All that are idle are too small. Some room more, so that slightly larger batches find enough.
-        self._blocks = [block for block in self._blocks if block.views > 0]
-        best = Block(size + size // 4 + ALIGNMENT)
-        self._blocks.append(best)
+        self._memories = [memory for memory in self._memories if memory.views > 0]
+        best = Memory(size + size // 4 + ALIGNMENT)
+        self._memories.append(best)
         return best

@@ -19,5 +19,4 @@ FACTOR = Kind(
         Field("level", FLOAT64, "The running sum of the increments since step 0", array="factor_levels"),
     ),
     table=RowTable("factor_level", "factor_history", "What the factors of every market did, one row a factor and step"),
-    exists=lambda market: bool(market.factors.names),
 )

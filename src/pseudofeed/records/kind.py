@@ -45,13 +45,12 @@ class Key(Enum):
 class Shape(Enum):
     """How rows lie in steps, and so in messages.
 
-    DENSE: a row of every member in every step. EVENTS: any number of rows in a step. WINDOWS: a row a window of time.
-    CHECKPOINT: named arrays after a step, of which only the newest count.
+    DENSE: a row of every member in every step. EVENTS: any number of rows in a step. CHECKPOINT: named arrays after a
+    step, of which only the newest count.
     """
 
     DENSE = "dense"
     EVENTS = "events"
-    WINDOWS = "windows"
     CHECKPOINT = "checkpoint"
 
 
@@ -97,6 +96,10 @@ class RowColumn(NamedTuple):
     comment: str
 
 
+# Codecs, the feed and the simulation know these dense kinds by name (encode/codecs.py, publish/producer.py).
+_DENSE = ("tick", "factor")
+
+
 def _always(market: Market) -> bool:
     del market
     return True
@@ -107,10 +110,9 @@ class Kind:
     """A kind of record.
 
     name: of one record. topic: the topic is <topic>.<market>. doc: what a row is. template: the id of its SBE message.
-    table: None where it is not stored. cached: Redis has its newest. exported: files have it. verified: compared with
-    the simulation. retained: the store's retention drops what is old; without it all is kept. exists: whether a
-    market has such records. events: of an event kind, its rows of a simulated block, of the members with these
-    numbers, ascending by step, number and event.
+    table: None where it is not stored. verified: compared with the simulation. retained: the store's retention drops
+    what is old; without it all is kept. exists: whether a market has such records. events: of an event kind, its rows
+    of a simulated block, of the members with these numbers, ascending by step, number and event.
     """
 
     name: str
@@ -121,14 +123,14 @@ class Kind:
     template: int
     fields: tuple[Field, ...] = ()
     table: RowTable | None = None
-    cached: bool = False
-    exported: bool = False
     verified: bool = True
     retained: bool = True
     exists: Callable[[Market], bool] = _always
     events: Callable[[Any, NDArray[np.int64]], Columns] | None = None
 
     def __post_init__(self) -> None:
+        if self.shape is Shape.DENSE and self.name not in _DENSE:
+            raise ValueError(f"kind {self.name}: only {' and '.join(_DENSE)} are dense; declare it as Shape.EVENTS")
         if self.shape is Shape.DENSE and [field.type.numpy for field in self.fields] != ["<f8", "<f8"]:
             raise ValueError(f"kind {self.name}: a dense block has two float64 a row, and so has its kind")
 

@@ -24,7 +24,7 @@ TICK = Kind(
             array="variances",
         ),
     ),
-    table=RowTable("tick", "tick_history", "Every tick of every market: one a step of each instrument", True),
-    cached=True,
-    exported=True,
+    table=RowTable(
+        "tick", "tick_history", "Every tick of every market: one a step of each instrument", index_by_chunk=True
+    ),
 )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pseudofeed.records import Columns, Kind, Shape
 from pseudofeed.store.registry import StoredMarket
 
-__all__ = ["read_columns", "read_member", "read_window", "time_bound"]
+__all__ = ["column_types", "read_columns", "read_member", "read_window", "table_name", "time_bound"]
 
 # Memory of the server and of the client for one page: about 50 bytes a row.
 PAGE_ROWS = 500_000
@@ -38,8 +38,8 @@ def read_member(
 
     The table has no steps: `sequence` is -1.
     """
-    columns = _types(kind)
-    query = f"""SELECT {", ".join(columns)} FROM {_table(kind)} WHERE {kind.key_column} = %s
+    columns = column_types(kind)
+    query = f"""SELECT {", ".join(columns)} FROM {table_name(kind)} WHERE {kind.key_column} = %s
                 AND time >= %s::timestamptz AND time < %s::timestamptz ORDER BY time LIMIT %s"""
     parts = []
     start, end = time_bound(start_ns, _LEAST), time_bound(end_ns, _GREATEST)
@@ -65,10 +65,10 @@ def read_window(
 
     Server and client hold the whole window, about 100 bytes a row: choose it for some hundred thousand rows.
     """
-    own, columns = market.ids_of(kind), _types(kind)
+    own, columns = market.ids_of(kind), column_types(kind)
     found = read_columns(
         connection,
-        f"""SELECT {", ".join(columns)} FROM {_table(kind)}
+        f"""SELECT {", ".join(columns)} FROM {table_name(kind)}
             WHERE time >= %s::timestamptz AND time < %s::timestamptz AND {kind.key_column} BETWEEN %s AND %s""",
         (time_bound(start_ns, _LEAST), time_bound(end_ns, _GREATEST), int(own[0]), int(own[-1])),
         columns,
@@ -78,12 +78,14 @@ def read_window(
     return rows.take(np.lexsort((*keys, rows.number)))
 
 
-def _table(kind: Kind) -> str:
+def table_name(kind: Kind) -> str:
+    """The table of a kind that has one."""
     assert kind.table is not None
     return kind.table.name
 
 
-def _types(kind: Kind) -> dict[str, str]:
+def column_types(kind: Kind) -> dict[str, str]:
+    """The columns of its table and their SQL types, in order. Of a dense kind: time, key and fields."""
     return {column.name: column.sql for column in kind.row_columns}
 
 

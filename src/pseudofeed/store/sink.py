@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 
 import psycopg
 
-from pseudofeed.bus.topics import TopicState
+from pseudofeed.bus.topics import TopicInfo
 from pseudofeed.consume import Batch, position_within
 from pseudofeed.encode import encode_copy_rows, partition_count, partitions_of
 from pseudofeed.errors import OffsetConflict, ServerError, TopicError
@@ -79,7 +79,7 @@ class StoreSink:
 
     # --- pseudofeed.consume.Sink ---------------------------------------------------------------------------------
 
-    def positions(self, topic: TopicState, partitions: Sequence[int]) -> Mapping[int, int]:
+    def positions(self, topic: TopicInfo, partitions: Sequence[int]) -> Mapping[int, int]:
         back_off = FIRST_BACK_OFF
         while True:
             try:
@@ -126,7 +126,7 @@ class StoreSink:
     # --- positions ---------------------------------------------------------------------------------------------------
 
     def _lock_positions(
-        self, connection: psycopg.Connection, topic: TopicState, partitions: Sequence[int]
+        self, connection: psycopg.Connection, topic: TopicInfo, partitions: Sequence[int]
     ) -> Mapping[int, int]:
         """Read the rows under a lock, so that a predecessor's write has ended either way; make those missing."""
         numbers = sorted(partitions)
