@@ -37,6 +37,7 @@ cdef extern from "Python.h":
 
 
 cdef bool pending_signal(void* context) noexcept with gil:
-    """For long native calls, from time to time: run Python's signal handlers; true where one of them has raised, such as the
-    KeyboardInterrupt of Ctrl-C. The call must then end with Code.interrupted at once. Only the main thread handles signals."""
+    """Run Python's signal handlers: long native calls do so from time to time. Returns true if one of them has raised,
+    such as the KeyboardInterrupt of Ctrl-C; the call must then end with Code.interrupted at once. Only the main thread
+    handles signals."""
     return PyErr_CheckSignals() != 0

@@ -89,7 +89,7 @@ MAXIMUM_EVENT_STEPS = kMaximumEventSteps
 
 
 def factor_block_size(size_t steps, size_t factors):
-    """Bytes of a factor block. Raises ValueError where there is no such block: steps x factors must lie in 1 .. 65534."""
+    """Bytes of a factor block. Raises ValueError if there is no such block: steps x factors must be 1 to 65534."""
     cdef size_t size = native_factor_block_size(steps, factors)
     if size == 0:
         raise ValueError(f"a factor block has 1 to {kMaximumEntries} values, not {steps} steps x {factors} factors")

@@ -206,8 +206,8 @@ def peek_ticks(message):
         status = check_tick_message(batch.messages[0], &found)
     check(status)
     if found.shape == Shape.block:
-        return MessageHeader(found.block.prefix.fingerprint, found.block.prefix.partition,
-                             found.block.prefix.sequence, found.block.steps, found.block.steps * found.block.instruments)
+        return MessageHeader(found.block.prefix.fingerprint, found.block.prefix.partition, found.block.prefix.sequence,
+                             found.block.steps, found.block.steps * found.block.instruments)
     partition = None if found.shape == Shape.json else found.tick.partition
     return MessageHeader(found.tick.fingerprint, partition, found.tick.sequence, 1, 1, found.tick.number)
 

@@ -12,7 +12,7 @@ from pseudofeed._status cimport Status, check
 from pseudofeed.errors import MalformedMessage
 
 
-# As cpython.tuple and cpython.bytes have them, but with borrowed references: no count goes up and down for each message.
+# As in cpython.tuple and cpython.bytes, but with borrowed references: no reference is counted for each message.
 cdef extern from "Python.h":
     PyObject* PyTuple_GetItem(object batch, Py_ssize_t at) except NULL
     bint PyBytes_CheckExact(PyObject* message)

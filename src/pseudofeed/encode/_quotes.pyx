@@ -58,14 +58,16 @@ cdef class QuoteEncoder:
     cdef object _held  # keeps the columns' memory
 
     def __init__(self, symbols, *, const int64_t[::1] sequence not None, const int64_t[::1] time not None,
-                 const double[::1] price not None, const double[::1] variance not None, const int64_t[::1] first not None,
-                 const uint8_t[::1] known not None, const uint8_t[::1] in_part not None, const double[::1] open not None,
+                 const double[::1] price not None, const double[::1] variance not None,
+                 const int64_t[::1] first not None, const uint8_t[::1] known not None,
+                 const uint8_t[::1] in_part not None, const double[::1] open not None,
                  const double[::1] high not None, const double[::1] low not None):
         for symbol in symbols:
             self.symbols.push_back(json.dumps(symbol, ensure_ascii=False).encode())
         cdef size_t n = self.symbols.size()
-        if not (<size_t> sequence.shape[0] == n == time.shape[0] == price.shape[0] == variance.shape[0] == first.shape[0]
-                == known.shape[0] == in_part.shape[0] == open.shape[0] == high.shape[0] == low.shape[0]):
+        if not (<size_t> sequence.shape[0] == n == time.shape[0] == price.shape[0] == variance.shape[0]
+                == first.shape[0] == known.shape[0] == in_part.shape[0] == open.shape[0] == high.shape[0]
+                == low.shape[0]):
             raise ValueError(f"columns must have the length {n}")
         self._held = (sequence, time, price, variance, first, known, in_part, open, high, low)
         if n == 0:

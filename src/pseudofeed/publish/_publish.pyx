@@ -108,7 +108,7 @@ cdef const Library* _library = NULL
 
 
 def load_library(str path):
-    """Load librdkafka from `path` unless the process has it already; return its version. LibraryError if it can't be."""
+    """Load librdkafka from `path` unless the process has it already; return its version. Raises LibraryError."""
     global _library
     encoded = path.encode()
     check(c_load_library(encoded, &_library))
@@ -299,7 +299,8 @@ cdef class NativeProducer:
         cdef Py_ssize_t steps = times.shape[0]
         for name, array in (("increments", increments), ("levels", levels)):
             if array.shape[0] != steps or array.shape[1] != self._factors:
-                raise ValueError(f"{name} has the shape {(array.shape[0], array.shape[1])}, not {(steps, self._factors)}")
+                shape = (array.shape[0], array.shape[1])
+                raise ValueError(f"{name} has the shape {shape}, not {(steps, self._factors)}")
         if steps == 0 or self._factors == 0:
             return True
         cdef Factors factors
@@ -346,7 +347,8 @@ cdef class NativeProducer:
         return left
 
     def counts(self):
-        """(accepted messages, acknowledged messages, ticks and bytes, failed messages, ns since the last report or -1)."""
+        """(accepted messages, acknowledged messages, ticks and bytes, failed messages, ns since the last report or
+        -1)."""
         cdef CProducer* producer = self._open()
         cdef Counts counts
         with nogil:

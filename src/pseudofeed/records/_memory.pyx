@@ -37,8 +37,8 @@ cdef class Memory:
 cdef class ColumnMemory:
     """Gives out columns in memory that nobody looks at any longer, or else in new memory.
 
-    Safe by construction: as long as an array of `arrays`, or a view of one, is there, its memory is not given out again.
-    So whoever keeps columns costs memory, and never sees others' values in them. For one thread at a time.
+    Safe by construction: as long as an array of `arrays`, or a view of one, exists, its memory is not given out again.
+    So code that keeps columns costs memory, and never sees the values of others in them. For one thread at a time.
     """
 
     cdef list _memories
