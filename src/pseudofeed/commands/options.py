@@ -42,7 +42,7 @@ def pace(context: typer.Context, value: float | None) -> float | None:
 def moment(value: str | None) -> str | None:
     """A time that `Client.ticks` understands."""
     if value is not None:
-        from pseudofeed.moments import nanoseconds
+        from pseudofeed.times import nanoseconds
 
         try:
             nanoseconds(value, "this")

@@ -26,7 +26,7 @@ class Source(StrEnum):
 
 
 def _length(value: str) -> str:
-    from pseudofeed.moments import bar_length
+    from pseudofeed.times import bar_length
 
     try:
         bar_length(value)

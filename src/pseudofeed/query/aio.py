@@ -15,10 +15,10 @@ import redis
 from pseudofeed.cache.connection import cache_error, open_async_redis
 from pseudofeed.cache.subscriber import pushed_quotes_async
 from pseudofeed.market import Market
-from pseudofeed.moments import Every, Moment
 from pseudofeed.query.client import Client, connect
 from pseudofeed.query.frames import QuoteArrays, quote_frame
 from pseudofeed.settings import Connections
+from pseudofeed.times import Every, Moment
 
 __all__ = ["AsyncClient", "connect_async"]
 

@@ -26,7 +26,6 @@ from pseudofeed.encode import instrument_partitions
 from pseudofeed.errors import UnknownMarket
 from pseudofeed.market import Market
 from pseudofeed.market.parameters import PARAMETERS
-from pseudofeed.moments import Every, Moment, bar_length, nanoseconds
 from pseudofeed.query.arrow import ArrowConnection
 from pseudofeed.query.frames import (
     QuoteArrays,
@@ -45,6 +44,7 @@ from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.history import read_member
 from pseudofeed.store.registry import StoredMarket, read_stored_market
+from pseudofeed.times import Every, Moment, bar_length, nanoseconds
 
 if TYPE_CHECKING:
     import pyarrow as pa

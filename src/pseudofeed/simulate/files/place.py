@@ -1,9 +1,9 @@
 """Files and folders that appear in their place when they are complete, or not at all.
 
 They are written beside their place, as `.pseudofeed-<8 digits>.partial`, and renamed at the end. An error or Ctrl-C
-removes what was written; after `kill -9` it stays under that name and may be deleted. A folder that is replaced is first
-renamed to `.pseudofeed-<8 digits>.replaced`: after `kill -9` between the two renames that is where the earlier run's
-files are. Nothing is flushed to the disk, so a power failure can still lose the content of a file that was just renamed.
+removes what was written; after `kill -9` it stays under that name and may be deleted. A folder that is replaced is
+first renamed to `.pseudofeed-<8 digits>.replaced`: after `kill -9` between the two renames, the earlier run's files are
+there. Nothing is flushed to the disk, so a power failure can still lose the content of a file that was just renamed.
 """
 
 from __future__ import annotations

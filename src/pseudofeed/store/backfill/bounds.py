@@ -7,8 +7,7 @@ import time
 
 from pseudofeed.errors import SettingsError
 from pseudofeed.market import Market
-from pseudofeed.moments import nanoseconds
-from pseudofeed.times import format_time
+from pseudofeed.times import format_time, nanoseconds
 
 __all__ = ["steps_between"]
 
