@@ -1,4 +1,4 @@
-"""`pseudofeed market drop`: takes a market out of Kafka, Redis and the store, also one whose record cannot be read.
+"""`pseudofeed market drop`: removes a market from Kafka, Redis and the store, even if its record cannot be read.
 
 The record goes last: until then a drop that was interrupted can be repeated.
 """
