@@ -78,7 +78,7 @@ Status Producer::open(const Properties& properties) {
     char limit[32] = {};
     std::size_t limit_size = sizeof limit;
     if (library_.conf_get(configuration.get(), "message.max.bytes", limit, &limit_size) != kConfOk)
-        return failure(Code::unavailable, "librdkafka does not tell message.max.bytes");
+        return failure(Code::unavailable, "librdkafka does not report message.max.bytes");
     if (Status status = assign_instruments(std::strtoull(limit, nullptr, 10)); !status.ok()) return status;
 
     client_ = library_.client_new(kProducer, configuration.get(), text, sizeof text);

@@ -128,9 +128,9 @@ def nanoseconds(moment: Moment, name: str) -> int:
             stamp = pd.Timestamp(moment)
             stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
         except (ValueError, OverflowError) as problem:
-            raise ValueError(f"{name} is {moment!r}, which is no moment: {problem}") from None
+            raise ValueError(f"{name} is {moment!r}, which is not a time: {problem}") from None
         if pd.isna(stamp):
-            raise ValueError(f"{name} is {moment!r}, which is no moment")
+            raise ValueError(f"{name} is {moment!r}, which is not a time")
         try:
             return int(stamp.as_unit("ns").value)
         except pd.errors.OutOfBoundsDatetime:  # beyond all ticks: the end of time, or its beginning
@@ -150,7 +150,7 @@ def bar_length(every: Every) -> int:
         try:
             length = parse_step(every)
         except (ValueError, TypeError) as problem:
-            raise ValueError(f"every is {every!r}, which is no length of a bar: {problem}") from None
+            raise ValueError(f"every is {every!r}, which is not a length of a bar: {problem}") from None
     if length < 1000 or length % 1000:
         raise ValueError(f"every is {every!r}; it must be at least a microsecond and a whole number of them")
     return length

@@ -303,7 +303,7 @@ def test_what_passes_is_waited_for(
         own, market = replace(connections, postgres=disk.database(dsn)), _market(market_name)
 
         def end_when_noticed() -> None:
-            wait_for_log(caplog, "Trying again")
+            wait_for_log(caplog, "Retrying")
             disk.make_room() if trouble == "a full disk" else set_read_only(own.require_postgres(), False)
 
         def begin() -> None:

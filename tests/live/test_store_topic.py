@@ -83,7 +83,7 @@ def test_retention_that_overtakes_a_running_worker_stops_it(
     out, err = process.communicate(timeout=60)
     assert process.returncode == 2, out
     assert re.fullmatch(
-        rf"pseudofeed: topic {topic} partition \d: .* goes on at offset \d+, but the topic starts at \d+ "
+        rf"pseudofeed: topic {topic} partition \d: .* continues at offset \d+, but the topic starts at \d+ "
         r"by now: \d+ messages were deleted before they were read\. .* give the topic a longer retention\n",
         err,
     )

@@ -119,7 +119,7 @@ def test_steps_and_times_bound_a_range(begin: str | None, end: str | None, steps
             "--from is 2026-03-01, but market bf starts at 2026-03-02T14:30:00Z, and there is",
         ),
         (None, "2026-03-01", "--to is 2026-03-01, but market bf starts at 2026-03-02T14:30:00Z, and has no tick"),
-        ("soon", None, "--from is 'soon', which is no moment"),
+        ("soon", None, "--from is 'soon', which is not a time"),
         ("200", None, "--from is 200, and now no step lies between that and this moment: say --to"),
     ],
 )
@@ -185,10 +185,10 @@ def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
         day_files(changed, tmp_path, 1, 5)
     file = tmp_path / "day=2026-03-02" / "bf.parquet"
     MARKET.simulate(3).to_parquet(file)
-    with pytest.raises(SettingsError, match="is no file of pseudofeed backfill"):
+    with pytest.raises(SettingsError, match="is not a file of pseudofeed backfill"):
         day_files(MARKET, tmp_path, 1, 5)
     file.write_text("nothing")
-    with pytest.raises(SettingsError, match="is no file of pseudofeed backfill"):
+    with pytest.raises(SettingsError, match="is not a file of pseudofeed backfill"):
         day_files(MARKET, tmp_path, 1, 5)
 
 

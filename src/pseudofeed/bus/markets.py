@@ -254,7 +254,7 @@ def _write(kafka: Mapping[str, str], name: str, value: bytes | None) -> None:
         )
         left = producer.flush(TIMEOUT + 5)
     except (KafkaException, BufferError) as error:
-        raise server_error(kafka, f"does not take the record of market {name}", str(error)) from None
+        raise server_error(kafka, f"rejects the record of market {name}", str(error)) from None
     if failures or left:
         reason = failures[0].str() if failures else "no acknowledgement"
         if failures and failures[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
@@ -262,4 +262,4 @@ def _write(kafka: Mapping[str, str], name: str, value: bytes | None) -> None:
                 f" (it has {len(value or b''):,} bytes before compression; raise max.message.bytes of topic "
                 f"{MARKETS_TOPIC}, which new ones have at {RECORD_BYTES:,})"
             )
-        raise server_error(kafka, f"does not take the record of market {name}", reason)
+        raise server_error(kafka, f"rejects the record of market {name}", reason)

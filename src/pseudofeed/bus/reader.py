@@ -57,12 +57,12 @@ class TopicReader:
         try:
             found = self._consumer.list_topics(topic, timeout=TIMEOUT).topics[topic]
         except KafkaException as error:
-            raise server_error(self._kafka, f"does not say what topic {topic} is", error) from None
+            raise server_error(self._kafka, f"does not describe topic {topic}", error) from None
         if found.error is None:
             return len(found.partitions)
         if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             return 0
-        raise server_error(self._kafka, f"does not say what topic {topic} is", found.error)
+        raise server_error(self._kafka, f"does not describe topic {topic}", found.error)
 
     def watermarks(self, topic: str, partitions: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(P,) int64 each: the first offset there is, and the next one to be written."""
@@ -79,7 +79,7 @@ class TopicReader:
             except KafkaException as error:
                 # A new topic's partitions, and those of a broker that restarts, are without a leader for a moment.
                 if error.args[0].code() not in _NO_LEADER or time.monotonic() > deadline:
-                    raise server_error(self._kafka, f"does not tell the ends of topic {topic}", error) from None
+                    raise server_error(self._kafka, f"does not report the ends of topic {topic}", error) from None
             time.sleep(0.05)
 
     def read(self, topic: str, starts: Mapping[int, int]) -> Iterator[Message]:
@@ -103,7 +103,7 @@ class TopicReader:
                     else:
                         raise server_error(self._kafka, f"can't read topic {topic}", error)
                 if time.monotonic() > deadline:
-                    raise server_error(self._kafka, f"can't read topic {topic}", f"nothing came for {TIMEOUT:g} s")
+                    raise server_error(self._kafka, f"can't read topic {topic}", f"no data for {TIMEOUT:g} s")
         finally:
             self._consumer.unassign()
 
@@ -119,7 +119,7 @@ class TopicReader:
                     return message
                 if error is not None and error.code() != KafkaError._PARTITION_EOF:
                     raise server_error(self._kafka, f"can't read topic {topic}", error)
-            raise server_error(self._kafka, f"can't read topic {topic}", f"nothing came for {TIMEOUT:g} s")
+            raise server_error(self._kafka, f"can't read topic {topic}", f"no data for {TIMEOUT:g} s")
         finally:
             self._consumer.unassign()
 

@@ -173,5 +173,5 @@ def _topic_id(kafka: Mapping[str, str], topic: str) -> str:
     try:
         found = admin.describe_topics(TopicCollection([topic]), request_timeout=TIMEOUT)[topic].result(TIMEOUT + 5)
     except KafkaException as error:
-        raise server_error(kafka, f"does not tell the id of topic {topic}", error) from None
+        raise server_error(kafka, f"does not report the id of topic {topic}", error) from None
     return str(found.topic_id)

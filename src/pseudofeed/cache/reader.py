@@ -175,7 +175,7 @@ def parse_quote(key: str, answer: object) -> Row | None:
             return None
         raise _damage(key, answer)
     if isinstance(answer, redis.ResponseError) and str(answer).startswith("WRONGTYPE"):
-        raise DamagedQuote(f"key {key} in Redis is no hash: {_REPAIR}")
+        raise DamagedQuote(f"key {key} in Redis is not a hash: {_REPAIR}")
     raise answer if isinstance(answer, Exception) else TypeError(f"{key}: {answer!r}")
 
 

@@ -207,7 +207,7 @@ class CacheSink:
             except ServerError as problem:  # Kafka's
                 meaning = problem
             if back_off == FIRST_BACK_OFF:
-                _log.warning("%s. Trying again until it passes", meaning)
+                _log.warning("%s. Retrying until the server is back", meaning)
             if self._gave_up.wait(back_off):
                 raise ServerError(f"{meaning}. The newest quotes were not written") from None
             back_off = min(2 * back_off, LONGEST_BACK_OFF)

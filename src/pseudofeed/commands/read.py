@@ -72,7 +72,7 @@ def ticks(
 ) -> None:
     """Print the ticks of one instrument as CSV, from the store or a new simulation."""
     if source is Source.simulation and end is None:
-        raise typer.BadParameter("--source simulation needs it: a market goes on without end", param_hint="--end")
+        raise typer.BadParameter("--source simulation needs it: a market may go on without end", param_hint="--end")
     with _client(name, kafka, redis, postgres) as client:
         frame = client.ticks(symbol, start, end, source=source.value)
     _print_history(frame, json_output, "ticks")

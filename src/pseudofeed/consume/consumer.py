@@ -57,7 +57,7 @@ def consumer_properties(kafka: Mapping[str, str], group: str) -> dict[str, str |
         )
     if wrong := [name for name in _BROKERS_OWN if name in kafka]:
         raise SettingsError(
-            f"Kafka property {wrong[0]} can't be set beside group.protocol=consumer, with which the broker decides it: "
+            f"Kafka property {wrong[0]} can't be set with group.protocol=consumer, because the broker decides it then: "
             "take it out, or use group.protocol=classic"
         )
     return {**_DEFAULTS, **kafka, **_FIXED, "group.id": group}

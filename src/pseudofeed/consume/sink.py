@@ -110,13 +110,13 @@ def position_within(name: str, topic: TopicInfo, partition: int, offset: int, ho
     low, high = int(topic.low[partition]), int(topic.high[partition])
     if offset < low:
         raise TopicError(
-            f"topic {name} partition {partition}: {holder} goes on at offset {offset}, but the topic starts at {low} "
+            f"topic {name} partition {partition}: {holder} continues at offset {offset}, but the topic starts at {low} "
             f"by now: {low - offset} messages were deleted before they were read. This worker stops instead of leaving "
             f"a gap; give the topic a longer retention"
         )
     if offset > high:
         raise TopicError(
-            f"topic {name} partition {partition}: {holder} goes on at offset {offset}, but the topic ends at {high}: "
+            f"topic {name} partition {partition}: {holder} continues at offset {offset}, but the topic ends at {high}: "
             f"it was deleted and recreated, or lost messages"
         )
     return offset

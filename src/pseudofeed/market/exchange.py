@@ -111,7 +111,7 @@ def _library() -> ModuleType:
     except ImportError:
         raise LibraryError(
             "a market with an exchange's calendar needs exchange_calendars: pip install 'pseudofeed[calendar]'; a file "
-            "that `pseudofeed market freeze` wrote needs it no longer"
+            "that `pseudofeed market freeze` wrote does not need it"
         ) from None
 
 

@@ -45,6 +45,6 @@ def load_librdkafka() -> str:
             reasons.append(f"  {error}")
     raise LibraryError(
         "librdkafka 2.3 or later is needed and was not found. Install it with `pip install confluent-kafka` "
-        "(its wheel brings it), or as the system's package (librdkafka1 on Debian, librdkafka with Homebrew). Tried:\n"
+        "(its wheel contains it), or the system's package (librdkafka1 on Debian, librdkafka with Homebrew). Tried:\n"
         + "\n".join(reasons)
     )

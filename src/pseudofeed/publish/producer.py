@@ -167,7 +167,7 @@ class Producer:
                 factors=factors,
             )
         except ValueError as error:
-            raise SettingsError(f"the producer for {topic} can't be made: {error}") from None
+            raise SettingsError(f"the producer for {topic} can't be created: {error}") from None
 
     def connect(self, timeout: float = 1.0) -> bool:
         """Wait until messages can go out at once, `timeout` seconds at most; False where the server did not answer in
@@ -288,7 +288,7 @@ class Producer:
         if delivered.in_flight == 0:
             self._last_sign = time.monotonic()
         elif time.monotonic() - self._last_sign > self._stall_seconds:
-            raise self.give_up(f"nothing moved for {self._stall_seconds:g} s")
+            raise self.give_up(f"no message was acknowledged for {self._stall_seconds:g} s")
 
     def close(self) -> None:
         """End at once; what is not acknowledged is given up. Any thread may call it, more than once: a call that

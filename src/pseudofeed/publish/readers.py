@@ -62,7 +62,7 @@ class Readers:
             try:
                 committed = consumer.committed(self._partitions, timeout=TIMEOUT)
             except KafkaException as error:
-                raise server_error(self._kafka, f"does not tell how far group {group} has come", error) from None
+                raise server_error(self._kafka, f"does not report the progress of group {group}", error) from None
             # A partition without a commit has a negative offset: nothing was read.
             slowest = np.minimum(slowest, [partition.offset for partition in committed])
         self._read = np.maximum(slowest - self._offsets, 0)

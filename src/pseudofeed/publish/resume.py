@@ -80,7 +80,7 @@ def _completed(topic: TopicEnds, found: StateRecord | None) -> TopicEnds:
         if end.step is None and len(end.numbers):
             if found is None:
                 raise TopicError(
-                    f"topic {topic.topic}, partition {number}: what stood before offset {end.offset} was deleted (by "
+                    f"topic {topic.topic}, partition {number}: what was before offset {end.offset} was deleted (by "
                     "retention or by hand), and no stored state says how far it had come; drop the market and feed it "
                     "again"
                 )

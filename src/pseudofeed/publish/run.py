@@ -115,7 +115,7 @@ class FeedRun:
             if not said and seconds > PATIENCE_SECONDS:
                 said = True
                 _log.warning(
-                    "no stored state of market %s fits its topics: walking from its start to step %s, now at %s",
+                    "no stored state of market %s fits its topics: simulating from its start to step %s, now at %s",
                     market.name,
                     f"{step:,}",
                     f"{reached:,}",

@@ -342,7 +342,7 @@ class Client:
         except psycopg.errors.UndefinedTable:
             raise UnknownMarket(
                 f"there are no markets in PostgreSQL at {self._connections.describe_postgres()} yet: "
-                f"`pseudofeed store NAME` or `pseudofeed run` brings one there"
+                f"`pseudofeed store NAME` or `pseudofeed run` stores one there"
             ) from None
         except psycopg.Error as problem:
             dead = self._postgres is not None and (self._postgres.closed or self._postgres.broken)

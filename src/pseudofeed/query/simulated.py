@@ -46,6 +46,6 @@ def simulated_factors(
 def _steps(market: Market, start_ns: int | None, end_ns: int | None) -> tuple[int, int]:
     """The first step and how many there are with start <= time < end; step 0 is no tick."""
     if end_ns is None:
-        raise ValueError('end: source="simulation" needs one, since a market goes on without end')
+        raise ValueError('end: source="simulation" needs one, because a market may go on without end')
     first = 1 if start_ns is None else max(market.clock.step_at(start_ns - 1) + 1, 1)
     return first, max(market.clock.step_at(end_ns - 1) - first + 1, 0)

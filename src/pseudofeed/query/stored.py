@@ -92,11 +92,11 @@ def read_factors(
     try:
         found = read_columns(connection, FACTORS, values, column_types(FACTOR))
     except psycopg.errors.UndefinedTable:
-        raise StoreError('this store keeps no factor levels; ask for source="simulation"') from None
+        raise StoreError('this store has no factor levels; use source="simulation"') from None
     time, ids, increment, level = found
     order = np.lexsort((ids, time))
     factors = len(market.record.market.factors.names)
     if len(ids) % factors or (time[order][::factors] != time[order].reshape(-1, factors).T).any():
-        raise StoreError('the store has not every factor of each of these steps; ask for source="simulation"')
+        raise StoreError('the store does not have every factor at each of these steps; use source="simulation"')
     shape = (-1, factors)
     return time[order][::factors], increment[order].reshape(shape), level[order].reshape(shape)

@@ -53,8 +53,8 @@ class FactorModel:
             self.root = covariance_root(self.covariance)
         except ValueError as problem:
             raise ValueError(
-                f"correlations is {problem}; nearest_correlation() makes the nearest matrix that is, and nearest=True "
-                "takes it"
+                f"correlations is {problem}; nearest_correlation() gives the nearest matrix that is valid, and "
+                "nearest=True uses it"
             ) from None
 
 

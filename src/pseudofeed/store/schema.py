@@ -84,8 +84,8 @@ def find_tier(connection: psycopg.Connection) -> Tier:
     partitioned, extension, licence = row
     if partitioned is False and not extension:
         raise StoreError(
-            "the store's tables were made as hypertables, but the database has no extension timescaledb any more: have "
-            "an administrator restore it (and the tables with it), or use another database"
+            "the store's tables were created as hypertables, but the database no longer has the extension timescaledb: "
+            "have an administrator restore it (and the tables with it), or use another database"
         )
     if partitioned if partitioned is not None else not extension:
         return Tier.PLAIN
@@ -170,8 +170,8 @@ def _applied(connection: psycopg.Connection) -> set[int]:
     if not known:
         if foreign is not None:
             raise StoreError(
-                f"the database's default schema has a table {foreign} that pseudofeed did not make: give pseudofeed a "
-                f"database or schema of its own"
+                f"the database's default schema has a table {foreign} that pseudofeed did not create: give pseudofeed "
+                f"a database or schema of its own"
             )
         connection.execute(
             "CREATE TABLE migration (number int4 PRIMARY KEY, name text NOT NULL, "

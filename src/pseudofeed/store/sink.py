@@ -277,7 +277,7 @@ class StoreSink:
             if keep_up(self._connection.opened(), self._tier):
                 self._chunks.forget()
         except psycopg.Error as problem:
-            _log.warning("old ticks stay for now: %s", store_error(problem, self._connections))
+            _log.warning("old ticks are not dropped for now: %s", store_error(problem, self._connections))
             self._connection.close()
 
     # --- the connection ----------------------------------------------------------------------------------------------
@@ -293,5 +293,5 @@ class StoreSink:
             self._told = str(meaning)
             _log.warning("%s. Retrying until the server is back; nothing is lost meanwhile", meaning)
         if self._gave_up.wait(back_off):
-            raise ServerError(f"{meaning}. The batch in hand was not stored; it is read again at the next start")
+            raise ServerError(f"{meaning}. The current batch was not stored; it is read again at the next start")
         return min(back_off * 2, LONGEST_BACK_OFF)

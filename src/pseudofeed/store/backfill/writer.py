@@ -169,10 +169,10 @@ class BackfillWriter:
                 self.close()
                 if back_off == _FIRST_BACK_OFF:
                     since = time.monotonic()
-                    _log.warning("%s. Trying again; nothing is lost meanwhile", meaning)
+                    _log.warning("%s. Retrying; nothing is lost meanwhile", meaning)
                 if time.monotonic() - since > OUTAGE_SECONDS or not self._going_on():
                     raise ServerError(
-                        f"{meaning}. What was committed stays: start the backfill again, and it goes on there"
+                        f"{meaning}. Committed batches are kept: run the backfill again to continue"
                     ) from None
                 time.sleep(back_off)
                 back_off = min(back_off * 2, _LONGEST_BACK_OFF)
