@@ -1,7 +1,8 @@
 """The topic that a worker reads: waited for at the start, and checked regularly, in case it was deleted and recreated.
 
 A topic that was deleted and recreated under its old name has other ticks at the old offsets. Brokers give each topic
-an id for that; where there is none (librdkafka's mock cluster), it is None and only the offsets' range can be checked.
+an id for that purpose. If there is none (librdkafka's mock cluster), it is None and only the range of offsets can be
+checked.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ CHECK_SECONDS = 5.0
 
 
 class WatchedTopic:
-    """A topic of a market, which must stay the one that it was at first sight."""
+    """A topic of a market, which must stay the same topic as at first."""
 
     def __init__(self, kafka: dict[str, str], stream: Stream) -> None:
         self.name = stream.topic
@@ -36,8 +37,9 @@ class WatchedTopic:
         self._checked_at = 0.0
 
     def wait_for(self, control: Control) -> bool:
-        """Wait until the topic is there (the feed makes it); False if asked to stop before, or to drain a topic that
-        need not be there and is not. Raises TopicError where it does not come, or has another number of partitions."""
+        """Wait until the topic exists (the feed creates it). Returns False if asked to stop before that, or to drain an
+        optional topic that does not exist. Raises TopicError if it does not appear, or has another number of
+        partitions."""
         deadline = time.monotonic() + WAIT_SECONDS
         while not control.stopping:
             try:
@@ -61,7 +63,7 @@ class WatchedTopic:
         return False
 
     def describe(self) -> TopicInfo:
-        """Its state now. Raises TopicError where it is another one by now, ServerError where Kafka does not answer."""
+        """Its offsets now. Raises TopicError if it was deleted or recreated, ServerError if Kafka does not answer."""
         try:
             state = describe(self._kafka, self.name)
         except TopicError:
@@ -76,12 +78,12 @@ class WatchedTopic:
         return state
 
     def check_soon(self) -> None:
-        """Something looks odd: don't wait for the next regular check."""
+        """Check soon, because something looks wrong, instead of at the next regular time."""
         self._checked_at = 0.0
 
     def check(self) -> None:
-        """Call often: the topic is looked at every few seconds, in a thread. Raises TopicError where it is another
-        one.
+        """Call often: the topic is checked every few seconds, in a thread. Raises TopicError if it was deleted or
+        recreated.
         """
         now = time.monotonic()
         if self._checking is None and now - self._checked_at > CHECK_SECONDS:

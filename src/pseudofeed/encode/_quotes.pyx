@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""Newest quotes as the cache's script takes them, and as they are read back: the border to csrc/encode/quotes.h."""
+"""Newest quotes: encoded for the cache's script, and decoded when they are read back. Bindings to csrc/encode/quotes.h.
+"""
 
 import json
 
@@ -47,10 +48,10 @@ cdef extern from "encode/quotes.h" namespace "pseudofeed::encode" nogil:
 
 
 cdef class QuoteEncoder:
-    """Quotes of a market with N instruments, from columns (N,) each that their owner changes.
+    """Quotes of a market with N instruments, from columns (N,) that their owner updates.
 
-    first: the first step of the quote's session. known: 0 or 1; where it is 0, session, open, high and low are not
-    known. in_part: 0 or 1; where it is 1 they are not told again. Raises ValueError where the lengths differ.
+    first: the first step of the quote's session. known: 0 or 1; 0 means that session, open, high and low are not
+    known. in_part: 0 or 1; 1 means that they are not sent again. Raises ValueError if the lengths differ.
     """
 
     cdef vector[string] symbols
@@ -114,9 +115,9 @@ cdef class QuoteEncoder:
 
 
 def decode_quotes(list answers not None, int64_t[:, ::1] integers not None, double[:, ::1] doubles not None):
-    """True if every answer (n of them) is a list of the texts of a quote: epoch, sequence and time, as integers from 0
-    on, then (3, n); price, variance, open, high and low, finite, or NaN where the last three are None, then (5, n).
-    False where any is something else, and the arrays hold nothing that means anything."""
+    """Parse answers of Redis, each a list of the texts of a quote. Fills an array (3, n) with epoch, sequence and time,
+    integers from 0 on, and an array (5, n) with price, variance, open, high and low, which are finite; the last three
+    are NaN if they are None. Returns false if an answer is something else; the arrays are then undefined."""
     cdef Py_ssize_t n = len(answers), i, j, size
     cdef string_view texts[8]
     cdef object answer

@@ -1,8 +1,8 @@
-"""The timetable of a market: when its exchange trades, resolved once, and from then on part of the market.
+"""The timetable of a market: its exchange's trading times, resolved once, and from then on part of the market.
 
-A timetable holds sessions (opening, close, lunch break), the regular session and the moment up to which it is known.
-It knows no library: exchange.py asks one when a market is made. In a specification or a market file it is a table that
-people can read and change:
+A timetable has sessions (opening, close, lunch break), the regular session and the time up to which it is known. It
+does not depend on a library: exchange.py queries one when a market is created. In a specification or a market file it
+is a table that people can read and change:
 
     regular_session = "390min"
     until = "2046-03-02T14:30:00Z"
@@ -10,9 +10,9 @@ people can read and change:
     hours = ["2026-03-02 14:30/21:00", "2026-03-09 13:30/20:00"]
     days = ["2026-04-03 closed", "2026-11-27 14:30/18:00"]
 
-From each day of `hours` on, the sessions of the weekdays have these hours; `days` are single days with others. Times
-are UTC, counted from the midnight at which the day begins: -01:00 is an hour before it, 25:00 an hour after its end. A
-session with a lunch break has two pairs. Sessions go on up to `until`: the last one opens before it.
+From each day of `hours` on, the sessions of the weekdays have these hours. `days` are single days with other hours.
+Times are UTC, counted from the midnight at which the day begins: -01:00 is an hour before it, 25:00 an hour after its
+end. A session with a lunch break has two pairs. Sessions continue up to `until`: the last one opens before it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SESSIONS_A_YEAR = 252
 _EPOCH = date(1970, 1, 1)
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _CLOSED = "closed"
-# So many of the next sessions must have new hours for them to be hours and not single days.
+# New hours are written as `hours`, not as single `days`, if so many of the next sessions have them.
 _AHEAD, _MOST = 5, 3
 
 _TIME = r"-?\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?"
@@ -52,9 +52,9 @@ Times = NDArray[np.int64]
 class Timetable:
     """opens, closes, break_starts, break_ends: int64 (S,), ns since 1970, UTC, ascending and read-only; a session
     without a break has its close for both of the break's. regular_ns: trading time of a regular session. until_ns: no
-    session opens before it that is not here. source: who said so, e.g. "exchange_calendars 4.13.2".
+    session opens before it that is not here. source: where it comes from, e.g. "exchange_calendars 4.13.2".
 
-    Raises ValueError, which says why, where sessions overlap or there is none.
+    Raises ValueError, which says why, if sessions overlap or there is none.
     """
 
     opens: Times
@@ -99,7 +99,7 @@ class Timetable:
 
     @cached_property
     def sha256(self) -> str:
-        """The hash of what decides ticks: all but the source. 64 hexadecimal digits."""
+        """The hash of everything that ticks depend on: all except the source. 64 hexadecimal digits."""
         numbers = [self.regular_ns, self.until_ns]
         arrays = (np.array(numbers, dtype=np.int64), self.opens, self.closes, self.break_starts, self.break_ends)
         return hashlib.sha256(b"".join(array.astype(">i8").tobytes() for array in arrays)).hexdigest()
@@ -184,7 +184,7 @@ class Timetable:
 
     @classmethod
     def of_table(cls, table: Mapping[str, Any]) -> Timetable:
-        """The timetable of such a table. Raises ValueError, which names the key and says what is wrong there."""
+        """The timetable of such a table. Raises ValueError, which names the key and the mistake."""
         return _read_table(json.dumps(table, sort_keys=True))
 
     @classmethod

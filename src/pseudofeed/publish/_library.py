@@ -1,4 +1,4 @@
-"""Where librdkafka is: the copy inside the confluent-kafka wheel, or else the system's.
+"""Finds librdkafka: the copy inside the confluent-kafka wheel, or else the system's.
 
 The wheel's copy comes first, so that the process has one librdkafka, one set of options and one set of certificates,
 whether a message goes through our producer or through confluent-kafka's consumer. It is found without importing
@@ -28,7 +28,7 @@ def candidates() -> list[str]:
             *sorted((package.parent / "confluent_kafka.libs").glob("librdkafka*.so*")),
             *sorted((package / ".dylibs").glob("librdkafka*.dylib")),
         ]
-        # The wheel may bring librdkafka++ too.
+        # The wheel may contain librdkafka++, too.
         found += [str(library) for library in libraries if "++" not in library.name]
     return [*found, *SYSTEM_NAMES]
 

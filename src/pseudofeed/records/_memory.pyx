@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Memory for arrays that are made again and again: no page is asked of the system twice."""
+"""Memory for arrays that are created again and again: their pages are reused."""
 
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdlib cimport free, malloc
@@ -10,7 +10,7 @@ cdef size_t ALIGNMENT = 64
 
 
 cdef class Memory:
-    """Bytes that know how many buffers look at them. NumPy's arrays hold theirs until they go."""
+    """Bytes that count the buffers that refer to them. A NumPy array keeps its buffer as long as it exists."""
 
     cdef char* _data
     cdef readonly size_t size
@@ -35,7 +35,7 @@ cdef class Memory:
 
 
 cdef class ColumnMemory:
-    """Gives out columns in memory that nobody looks at any longer, or else in new memory.
+    """Gives out columns in memory that is no longer in use, or else in new memory.
 
     Safe by construction: as long as an array of `arrays`, or a view of one, exists, its memory is not given out again.
     So code that keeps columns costs memory, and never sees the values of others in them. For one thread at a time.
@@ -60,7 +60,7 @@ cdef class ColumnMemory:
 
     @property
     def size(self):
-        """Bytes that are held, in use or not."""
+        """Bytes of all memory, in use or not."""
         return sum(memory.size for memory in self._memories)
 
     cdef Memory _memory(self, size_t size):
@@ -68,7 +68,7 @@ cdef class ColumnMemory:
         best = min((memory for memory in idle if memory.size >= size), key=lambda memory: memory.size, default=None)
         if best is not None:
             return best
-        # All that are idle are too small. Some room more, so that slightly larger batches find enough.
+        # All idle ones are too small. Allocate a little more, so that slightly larger batches fit, too.
         self._memories = [memory for memory in self._memories if memory.views > 0]
         best = Memory(size + size // 4 + ALIGNMENT)
         self._memories.append(best)

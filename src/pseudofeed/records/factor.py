@@ -1,4 +1,4 @@
-"""The factor: what moves many instruments at once did in a step."""
+"""The factor: increment and level, in a step, of something that moves many instruments at once."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a kind of record is: a declaration, from which every stage takes what it has to know.
+"""A kind of record is a declaration, which every stage reads.
 
-Wire layout, NumPy arrays, COPY rows, tables, views, Arrow schemas and docs follow from it or are tested against it. So
-a new kind is one declaration, and whatever computes its rows.
+Wire layout, NumPy arrays, COPY rows, tables, views, Arrow schemas and docs are derived from it, or tested against it.
+So a new kind needs one declaration, and the function that computes its rows.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Key(Enum):
 
 
 class Shape(Enum):
-    """How rows lie in steps, and so in messages.
+    """How many rows a step has, and so how messages hold them.
 
     DENSE: a row of every member in every step. EVENTS: any number of rows in a step. CHECKPOINT: named arrays after a
     step, of which only the newest count.
@@ -55,14 +55,14 @@ class Shape(Enum):
 
 
 EVENT_HEAD = (("time", "<i8"), ("number", "<u4"), ("step", "<u2"), ("event", "<u2"))
-"""What every entry of an event block begins with, as NumPy has it: 16 bytes. step: counted from the block's first;
-event: counts the events of this number in this step, from 0."""
+"""The fields that every entry of an event block begins with, as a NumPy dtype: 16 bytes. step: counted from the block's
+first; event: counts the events of this number in this step, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A value of each row. unit: "" where it has none. array: of a dense kind, where its values stand in a simulated
-    block, (T, members)."""
+    """A value of each row. unit: "" if it has none. array: of a dense kind, the array of a simulated block with its
+    values, (T, members)."""
 
     name: str
     type: FieldType
@@ -77,8 +77,8 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class RowTable:
-    """The table that has a row a record. view: the same by name, for people. doc: its comment.
-    index_by_chunk: its index is made chunk by chunk, behind rows that come in bulk (store/chunk_index.py)."""
+    """The table with one row per record. view: the same with names instead of ids, for people. doc: its comment.
+    index_by_chunk: the index is created chunk by chunk, after rows that arrive in bulk (store/chunk_index.py)."""
 
     name: str
     view: str
@@ -87,7 +87,8 @@ class RowTable:
 
 
 class RowColumn(NamedTuple):
-    """A column of a row table. array: the rows' array that it is filled from; encoding: how (encode/rows.py)."""
+    """A column of a row table. array: the array of `Columns` with its values; encoding: how they are encoded
+    (encode/rows.py)."""
 
     name: str
     sql: str
@@ -110,9 +111,9 @@ class Kind:
     """A kind of record.
 
     name: of one record. topic: the topic is <topic>.<market>. doc: what a row is. template: the id of its SBE message.
-    table: None where it is not stored. verified: compared with the simulation. retained: the store's retention drops
-    what is old; without it all is kept. exists: whether a market has such records. events: of an event kind, its rows
-    of a simulated block, of the members with these numbers, ascending by step, number and event.
+    table: None if it is not stored. verified: compared with the simulation. retained: the store's retention drops old
+    rows; otherwise all are kept. exists: whether a market has such records. events: of an event kind, a function that
+    returns the rows of a simulated block for the members with these numbers, ascending by step, number and event.
     """
 
     name: str
@@ -148,7 +149,7 @@ class Kind:
 
     @property
     def entry(self) -> np.dtype[Any]:
-        """An entry of its event block, packed: what the SBE group has, byte for byte."""
+        """An entry of its event block, packed: byte for byte an entry of the SBE group."""
         return np.dtype([*EVENT_HEAD, *((field.name, field.type.numpy) for field in self.fields)])
 
     @property

@@ -1,4 +1,4 @@
-"""The tick: what the simulation makes of an instrument in a step."""
+"""The tick: price and variance of an instrument after a step."""
 
 from __future__ import annotations
 
