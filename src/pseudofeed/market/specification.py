@@ -5,9 +5,9 @@ largest unit, numbers that may have a fraction are floats, an instrument of the 
 the defaults, and an exchange's calendar has its timetable. Reading it fills in nothing, so it means the same to every
 version that can read it.
 
-The hash is not taken of the specification itself but of its *hashed form*, a list of entries. An entry without effect is
-omitted as a whole. So if a later version adds a feature as an entry with a neutral value, markets that do not use it
-keep their fingerprint.
+The hash is not that of the specification itself, but that of its *hashed form*, a list of entries. An entry without
+effect is omitted as a whole. So if a later version adds a feature as an entry with a neutral value, markets that do not
+use it keep their fingerprint.
 """
 
 from __future__ import annotations

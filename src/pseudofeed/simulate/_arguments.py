@@ -34,7 +34,7 @@ def check_labels(what: str, *arguments: tuple[str, object, int]) -> None:
 
     arguments: (name, value, axis). A default index, 0, 1, 2, ..., is no label. Raises ValueError.
     """
-    pandas = sys.modules.get("pandas")  # nobody has a Series without it
+    pandas = sys.modules.get("pandas")  # without it there can be no Series
     if pandas is None:
         return
     first: tuple[str, list[object]] | None = None

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Curves", "draw", "picture_file", "shown_columns"]
 
-_SHOWN = 6  # instruments, where none are named
-_POINTS = 4_000  # of a curve in a picture of a stream, some four for each pixel of the width
+_SHOWN = 6  # instruments, by default
+_POINTS = 4_000  # of a curve in a picture of a stream, about four per pixel of the width
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curves:
-    """What a picture shows, from the start on. time: int64 (T+1,), ns since 1970, UTC. prices, variances: float64
+    """The data of a picture, from the start on. time: int64 (T+1,), ns since 1970, UTC. prices, variances: float64
     (T+1, N) of the N symbols. factor_levels: float64 (T+1, K)."""
 
     symbols: Sequence[str]
@@ -39,7 +39,7 @@ class Curves:
 
 
 def shown_columns(known: Sequence[str], symbols: Sequence[str] | None) -> list[int]:
-    """The places of the symbols among those that are known; of the first six where none are named. Raises
+    """The positions of the symbols among the known ones; those of the first six by default. Raises
     UnknownSymbol."""
     shown = known[:_SHOWN] if symbols is None else symbols
     unknown = [symbol for symbol in shown if symbol not in known]
@@ -51,7 +51,7 @@ def shown_columns(known: Sequence[str], symbols: Sequence[str] | None) -> list[i
 def draw(curves: Curves, file: str | Path | None = None, *, title: str = "") -> Figure:
     """Plot prices as a per cent of their start, volatilities in force, and factor levels, one below the other.
 
-    file: also write the picture there, in the format of its ending (PNG where it has none). Raises LibraryError without
+    file: also write the picture there, in the format of its extension (PNG without one). Raises LibraryError without
     matplotlib, ValueError for a format that matplotlib does not know, SettingsError as `place.new_file`.
     """
     figure = _figure_class()(figsize=(10, 9), layout="constrained")
@@ -90,10 +90,10 @@ def picture_file(
     symbols: Sequence[str] | None = None,
     title: str = "",
 ) -> Iterator[Write]:
-    """Draw a stream of `steps` steps into a file, as `draw` does; yields what takes the blocks.
+    """Draw a stream of `steps` steps into a file, as `draw` does; yields a function that takes blocks.
 
-    start: one row, of all instruments. symbols: those to show, the first six where none are named. Of a long stream
-    every n-th step is drawn, some four for each pixel, and the last. Raises as `draw` does, and UnknownSymbol.
+    start: one row, of all instruments. symbols: those to show, the first six by default. Of a long stream every n-th
+    step is drawn, about four per pixel, and the last. Raises as `draw` does, and UnknownSymbol.
     """
     _figure_class()
     columns = np.array(shown_columns(start.symbols, symbols))
@@ -122,8 +122,8 @@ def _figure_class() -> type[Figure]:
 
 
 def _legend(axes: Any) -> None:
-    """A legend of all curves, whatever they are called: matplotlib leaves out names that begin with _, and reads those
-    with $ as formulas."""
+    """A legend of all curves, with any names: matplotlib skips names that begin with _, and parses those with $ as
+    formulas."""
     curves = axes.get_lines()
     legend = axes.legend(curves, [str(number) for number, _ in enumerate(curves)], ncols=6, fontsize="small")
     legend.set_frame_on(False)

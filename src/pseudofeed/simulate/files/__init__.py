@@ -1,2 +1,2 @@
-"""Files of ticks: CSV for a look, Parquet for tools. Each takes blocks as they come, so any length fits in memory, and
-appears in its place when it is complete, or not at all."""
+"""Files of ticks: CSV for people, Parquet for tools. Each is written block by block, so any length fits in memory. A
+file appears when it is complete, or not at all."""

@@ -1,4 +1,4 @@
-"""What the writers of files need of a block of ticks: `simulate.paths.TickBlock` is one."""
+"""The interface of a block that the writers of files use: `simulate.paths.TickBlock` has it."""
 
 from __future__ import annotations
 
@@ -30,4 +30,4 @@ class Block(Protocol):
 
 
 Write = Callable[[Block], None]
-"""Takes the next block of a file."""
+"""Writes the next block to a file."""

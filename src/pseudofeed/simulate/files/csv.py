@@ -19,11 +19,11 @@ __all__ = ["csv_folder"]
 
 Floats = NDArray[np.float64]
 
-# Ticks that are gathered before they are written, 16 bytes each: the more, the fewer files are opened. Rows of a file
-# that are written at once, at most; more gain nothing.
+# Ticks that are collected before they are written, 16 bytes each: the more, the fewer files are opened. And the most
+# rows of a file that are written at once; more are no faster.
 _TICKS = 4 << 20
 _ROWS = 4096
-_TEXT = 4 << 20  # bytes of text that are made in one call; Ctrl-C waits for a call
+_TEXT = 4 << 20  # bytes of text per call; Ctrl-C waits for the end of a call
 
 
 @contextmanager
@@ -38,11 +38,11 @@ def csv_folder(
     """Write a folder of CSV files: `<symbol>.csv` (timestamp,price,variance) for each instrument, or those to `keep`,
     and factors.csv (timestamp, and an increment and a level for each factor).
 
-    Yields what takes the blocks. Timestamps are ISO 8601 in UTC, with as many decimals of the second as `grain_ns`
-    (`Clock.grain_ns`) needs: 0, 3, 6 or 9, the same in all rows. Numbers have the fewest digits that read back to the
-    same double, and a decimal point. `names.py` says how a symbol becomes a file name, `place.new_folder` which folder
-    is replaced, and what it raises. One file is open at a time; memory is about 70 MB, and more only for markets of
-    more than four million instruments.
+    Yields a function that writes blocks. Timestamps are ISO 8601 in UTC, with as many decimals of the second as
+    `grain_ns` (`Clock.grain_ns`) needs: 0, 3, 6 or 9, the same in all rows. Numbers have the fewest digits that read
+    back to the same double, and a decimal point. For file names see `names.py`, for the folder and for errors
+    `place.new_folder`. One file is open at a time; memory is about 70 MB, and more only for markets of more than four
+    million instruments.
     """
     names = portable_names(symbols)
     chosen = list(range(len(symbols))) if keep is None else [symbols.index(symbol) for symbol in keep]
@@ -65,7 +65,7 @@ def csv_folder(
 
 
 class _Files:
-    """Files of the same columns, side by side in two matrices of `width` columns, whose rows are gathered until there
+    """Files of the same columns, side by side in two matrices of `width` columns, whose rows are collected until there
     are enough to write."""
 
     def __init__(self, paths: Sequence[str], columns: Sequence[str], width: int, decimals: int) -> None:
@@ -95,7 +95,7 @@ class _Files:
                 self.flush()
 
     def flush(self) -> None:
-        """Append the rows that are gathered to the files, which begin with a header."""
+        """Append the collected rows to the files, which begin with a header."""
         rows, self._rows = self._rows, 0
         for begin in range(0, len(self._paths), self._at_once):
             paths = self._paths[begin : begin + self._at_once]

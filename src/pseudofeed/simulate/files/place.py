@@ -1,9 +1,10 @@
-"""Files and folders that appear in their place when they are complete, or not at all.
+"""Creates files and folders that appear when they are complete, or not at all.
 
-They are written beside their place, as `.pseudofeed-<8 digits>.partial`, and renamed at the end. An error or Ctrl-C
-removes what was written; after `kill -9` it stays under that name and may be deleted. A folder that is replaced is
-first renamed to `.pseudofeed-<8 digits>.replaced`: after `kill -9` between the two renames, the earlier run's files are
-there. Nothing is flushed to the disk, so a power failure can still lose the content of a file that was just renamed.
+They are written beside their final path, as `.pseudofeed-<8 digits>.partial`, and renamed at the end. An error or
+Ctrl-C removes what was written; after `kill -9` it stays under that name and may be deleted. A folder that is replaced
+is first renamed to `.pseudofeed-<8 digits>.replaced`: after `kill -9` between the two renames, the earlier run's files
+are there. Nothing is flushed to the disk, so a power failure can still lose the content of a file that was just
+renamed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pseudofeed.errors import SettingsError
 
 __all__ = ["new_file", "new_folder"]
 
-# In a folder that we wrote, the names of its files: what is not among them is somebody else's.
+# Lists the files of a folder that we wrote: all others belong to somebody else.
 _LIST = ".pseudofeed-files"
 _NOTE = "# Files that pseudofeed wrote. As long as this folder holds no others, the next run replaces it as a whole.\n"
 _LEFT_BY_FILE_MANAGERS = {".DS_Store", "Thumbs.db", "desktop.ini"}
@@ -29,7 +30,7 @@ _LEFT_BY_FILE_MANAGERS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 def new_file(path: str | Path) -> Iterator[Path]:
     """A path to write a file to, which becomes `path` at the end of the block, in place of a file that is there.
 
-    Makes the folders above. Raises SettingsError where `path` is something else than a file.
+    Creates parent folders. Raises SettingsError if `path` exists and is not a file.
     """
     place = Path(os.path.realpath(path))
     if place.exists() and not place.is_file():
@@ -48,9 +49,9 @@ def new_file(path: str | Path) -> Iterator[Path]:
 def new_folder(path: str | Path) -> Iterator[Path]:
     """An empty folder to write files into, which becomes `path` at the end of the block.
 
-    A folder that is there is replaced if it is empty, or holds only files that were written there in this way. Raises
-    SettingsError, before the block and again before the folder is moved in, where it holds others, so that files of two
-    runs are never mixed and no file of anybody else is deleted.
+    An existing folder is replaced if it is empty, or has only files that were written in this way. If it has others,
+    SettingsError is raised, before the block and again before the folder is moved in. So files of two runs are never
+    mixed, and no other files are deleted.
     """
     place = Path(os.path.realpath(path))
     _files_of_ours(place, path)
@@ -82,7 +83,7 @@ def _move_in(partial: Path, place: Path, path: str | Path) -> None:
         raise
     for name in names:
         (old / name).unlink(missing_ok=True)
-    old.rmdir()  # fails where somebody has put a file into it meanwhile
+    old.rmdir()  # fails if another program has put a file into it meanwhile
 
 
 def _beside(place: Path, ending: str) -> Path:
@@ -90,8 +91,8 @@ def _beside(place: Path, ending: str) -> Path:
 
 
 def _files_of_ours(place: Path, path: str | Path) -> list[str]:
-    """The names in a folder that may be replaced; none where it is empty or not there. Raises SettingsError where it
-    may not."""
+    """The names in a folder that may be replaced; none if it is empty or does not exist. Raises SettingsError if it may
+    not be replaced."""
     if not os.path.lexists(place):
         return []
     if not place.is_dir():

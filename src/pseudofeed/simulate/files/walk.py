@@ -1,4 +1,4 @@
-"""Blocks into files: one walk, whatever is written."""
+"""Writes the blocks of one simulation to several files."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _Block = TypeVar("_Block", bound=Block)
 def write_blocks(
     blocks: Iterable[_Block], files: Sequence[AbstractContextManager[Write]], *, what: str, total: int
 ) -> _Block:
-    """Give each block, of which there is at least one, to all files; the last block. A person at a terminal sees the
-    progress. what, total: its name and the ticks of all blocks."""
+    """Write each block to all files, and return the last one; there must be at least one. Shows progress on a terminal.
+    what, total: its title, and the ticks of all blocks."""
     last: _Block | None = None
     with ExitStack() as stack:
         writes = [stack.enter_context(file) for file in files]
