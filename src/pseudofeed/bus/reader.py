@@ -1,6 +1,6 @@
-"""Looking at topics: a consumer that joins no group, commits nothing, and reads what is there now, to the end.
+"""Reads topics: a consumer that joins no group, commits nothing, and reads the present messages, up to the end.
 
-The market records, a feed's resume and verify need this; the sinks' loop (consume/) is something else.
+The market records, resuming a feed, and verify use this; the sinks have a loop of their own (consume/).
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ _NO_LEADER = (
 
 
 class TopicReader:
-    """Reads topics as they are now. A context manager. Raises ServerError where the server does not answer in
+    """Reads topics as they are now. A context manager. Raises ServerError if the server does not answer in
     time."""
 
     def __init__(self, kafka: Mapping[str, str]) -> None:
         self._kafka = kafka
         own = {
-            "group.id": "pseudofeed-reader",  # librdkafka wants one; nothing is joined or committed
+            "group.id": "pseudofeed-reader",  # librdkafka requires one; no group is joined, and nothing is committed
             "enable.auto.commit": False,
             "allow.auto.create.topics": False,
             "check.crcs": True,
             "enable.partition.eof": True,
             "auto.offset.reset": "error",
-            "fetch.wait.max.ms": 20,  # an end is only told when an empty fetch returns
+            "fetch.wait.max.ms": 20,  # the end is only reported when an empty fetch returns
         }
         try:
             self._consumer = Consumer({"client.id": "pseudofeed-reader", **kafka, **own}, logger=silent_logger())
@@ -108,7 +108,7 @@ class TopicReader:
             self._consumer.unassign()
 
     def first(self, topic: str, partition: int, offset: int) -> Message:
-        """The first message at or behind the offset, which there must be: no waiting for others or for the end."""
+        """The first message at or after the offset; there must be one. Does not wait for more, or for the end."""
         self._consumer.assign([TopicPartition(topic, partition, offset)])
         try:
             deadline = time.monotonic() + TIMEOUT

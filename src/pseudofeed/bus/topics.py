@@ -1,10 +1,10 @@
-"""The topics: their names, their making, what they are now.
+"""The topics: their names and settings, and how they are created and described.
 
 A single tick's record carries its event time unless that is long past, and a market's time has little to do with the
 broker's clock: it may run years ahead. So topics of records keep everything (`retention.ms` would delete by event
 time), accept every timestamp (Kafka 4 refuses those more than an hour ahead), and never start a new segment because of
 event time (each message of a daily market would get its own). Of a checkpoint only the newest counts: its topic is
-compacted, in segments so short that the broker gets round to it.
+compacted, with segments so short that the broker does compact it.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ _HOPELESS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHEN
 
 @dataclass(frozen=True, slots=True)
 class TopicInfo:
-    """topic_id: the broker's id, which changes when a topic is deleted and recreated; None where the broker
-    does not tell (the mock cluster). low, high: (P,) int64, the first offset there is and the next one to be
+    """topic_id: the broker's id, which changes when a topic is deleted and recreated; None if the broker has
+    none (the mock cluster). low, high: (P,) int64, the first offset there is and the next one to be
     written."""
 
     topic_id: str | None
@@ -75,12 +75,12 @@ class TopicInfo:
 
 
 def topic_config(kind: Kind) -> dict[str, str]:
-    """Of a topic with records of that kind."""
+    """The settings of a topic with records of that kind."""
     return dict(_CHECKPOINT if kind.shape is Shape.CHECKPOINT else _RECORDS)
 
 
 def check_broker(kafka: Mapping[str, str], *, timeout: float = 5.0) -> None:
-    """Return once the server answers; ServerError after at most `timeout` seconds, at once if it refuses us."""
+    """Return once the server answers. Raises ServerError after `timeout` seconds, or at once if it rejects us."""
     errors: list[KafkaError] = []
     # Refused connections are tried again soon, so that a server that is just starting is found within the timeout.
     admin = admin_client(kafka, error_cb=errors.append, **{"reconnect.backoff.max.ms": 500})
@@ -101,9 +101,9 @@ def check_broker(kafka: Mapping[str, str], *, timeout: float = 5.0) -> None:
 
 
 def ensure_topic(kafka: Mapping[str, str], name: str, partitions: int, config: Mapping[str, str]) -> None:
-    """Make the topic unless it exists; TopicError if it exists with another number of partitions.
+    """Create the topic unless it exists. Raises TopicError if it exists with another number of partitions.
 
-    The config counts for a new topic only. It gets the broker's default replication.
+    The config is used for a new topic only. It gets the broker's default replication.
     """
     with TopicReader(kafka) as reader:
         found = reader.partitions(name)
@@ -133,7 +133,7 @@ def _create(kafka: Mapping[str, str], name: str, partitions: int, config: dict[s
         if code == KafkaError.INVALID_CONFIG and _SINCE_3_6[0] in config:
             older = {key: value for key, value in config.items() if key not in _SINCE_3_6}
             _create(kafka, name, partitions, older)
-        elif code != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody was faster, which is as good
+        elif code != KafkaError.TOPIC_ALREADY_EXISTS:  # another program was faster, which is fine
             raise server_error(kafka, f"can't create topic {name}", error) from None
 
 

@@ -1,4 +1,4 @@
-"""What the store need not have: a market's own ticks and factors, simulated again. The same bits."""
+"""A market's ticks and factors, simulated again, with the same bits. This needs no store."""
 
 from __future__ import annotations
 

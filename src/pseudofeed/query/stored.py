@@ -1,7 +1,8 @@
-"""What a client asks the store, and the SQL it asks with.
+"""A client's queries to the store, in SQL.
 
-A query is text of ours, and its values are numbers, and times that we have written: a user's symbol has become an
-instrument's id before. Through psycopg each column comes as one binary array (store/history.py); through ADBC as Arrow.
+The text of a query is ours. Its values are numbers, and times that we have formatted: a user's symbol has already been
+replaced by an instrument's id. Through psycopg each column arrives as one binary array (store/history.py), through ADBC
+as Arrow.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ FROM (SELECT time, price, date_bin(%(every)s * interval '1 microsecond',
       WHERE instrument_id = %(id)s AND time >= %(start)s::timestamptz AND time < %(end)s::timestamptz) t
 GROUP BY opening ORDER BY opening"""
 
-# LATERAL: one step into the index for each instrument, where DISTINCT ON would read all their ticks.
+# LATERAL: one index lookup for each instrument; DISTINCT ON would read all their ticks.
 NEWEST = f"""SELECT t.* FROM unnest(%(ids)s::int4[]) AS i (id)
 CROSS JOIN LATERAL (SELECT {TICK.key_column}, time, {_fields(TICK)} FROM {table_name(TICK)}
                     WHERE {TICK.key_column} = i.id ORDER BY time DESC LIMIT 1) t"""
@@ -79,7 +80,7 @@ def read_bars(connection: psycopg.Connection, values: Mapping[str, int | str]) -
 
 
 def read_newest(connection: psycopg.Connection, ids: NDArray[np.int32]) -> list[NDArray[Any]]:
-    """Ids, times, prices and variances of the newest tick of each, where there is one. Raises psycopg.Error."""
+    """Ids, times, prices and variances of the newest tick of each that has one. Raises psycopg.Error."""
     time, own_ids, *fields = read_columns(connection, NEWEST, {"ids": ids.tolist()}, column_types(TICK))
     return [own_ids, time, *fields]
 
@@ -87,7 +88,7 @@ def read_newest(connection: psycopg.Connection, ids: NDArray[np.int32]) -> list[
 def read_factors(
     connection: psycopg.Connection, market: StoredMarket, start_ns: int | None, end_ns: int | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Times (T,), increments and levels (T, K). Raises psycopg.Error, StoreError where the store has no factors."""
+    """Times (T,), increments and levels (T, K). Raises psycopg.Error, StoreError if the store has no factors."""
     values = {"market": market.market_id, **window(start_ns, end_ns)}
     try:
         found = read_columns(connection, FACTORS, values, column_types(FACTOR))
