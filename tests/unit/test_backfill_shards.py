@@ -120,7 +120,7 @@ def test_steps_and_times_bound_a_range(begin: str | None, end: str | None, steps
         ),
         (None, "2026-03-01", "--to is 2026-03-01, but market bf starts at 2026-03-02T14:30:00Z, and has no tick"),
         ("soon", None, "--from is 'soon', which is not a time"),
-        ("200", None, "--from is 200, and now no step lies between that and this moment: say --to"),
+        ("200", None, "--from is 200, and no step lies between that and the present: set --to"),
     ],
 )
 def test_ranges_that_the_market_does_not_have_are_refused(begin: str | None, end: str | None, message: str) -> None:

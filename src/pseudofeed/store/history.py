@@ -1,7 +1,7 @@
-"""Records read back as arrays, without an object for each row.
+"""Reads records back as arrays, without an object for each row.
 
 The server packs a page of rows into one binary array a column (array_agg), and NumPy reads those in place. 12,000
-ticks of one instrument took 16 ms this way and 67 ms by COPY ... TO STDOUT, which psycopg hands out row by row
+ticks of one instrument took 16 ms this way and 67 ms by COPY ... TO STDOUT, which psycopg returns row by row
 (PostgreSQL 17, a busy 2-core machine).
 """
 
@@ -63,7 +63,7 @@ def read_window(
     """All rows of a market's kind with start <= time < end (None: open), by (number, time), of events by (number, step,
     event). Raises psycopg.Error. Tables of dense kinds have no steps: `sequence` is -1.
 
-    Server and client hold the whole window, about 100 bytes a row: choose it for some hundred thousand rows.
+    Server and client hold the whole window, about 100 bytes a row: choose it so that it has some hundred thousand rows.
     """
     own, columns = market.ids_of(kind), column_types(kind)
     found = read_columns(
@@ -90,7 +90,7 @@ def column_types(kind: Kind) -> dict[str, str]:
 
 
 def _rows(market: StoredMarket, kind: Kind, found: Sequence[NDArray[Any]]) -> Columns:
-    """What stands in the columns of the table, as the arrays that they were filled from."""
+    """The columns of the table, converted back to the arrays of `Columns`."""
     arrays: dict[str, NDArray[Any]] = {"sequence": np.full(len(found[0]), -1, np.int64)}
     for column, values in zip(kind.row_columns, found, strict=True):
         if column.encoding == "id":
@@ -123,7 +123,7 @@ def read_columns(
 
 
 def _array(data: bytes | None, sql: str) -> NDArray[Any]:
-    """A one-dimensional array in PostgreSQL's binary form: 20 bytes of header, then each element behind its length.
+    """A one-dimensional array in PostgreSQL's binary form: 20 bytes of header, then each element after its length.
 
     Source: array_send in src/backend/utils/adt/arrayfuncs.c.
     """

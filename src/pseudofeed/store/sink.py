@@ -1,11 +1,11 @@
-"""Records into PostgreSQL, each exactly once.
+"""Writes records to PostgreSQL, each exactly once.
 
     BEGIN; UPDATE sink_offset ... AND next_offset = <from>; COPY tick FROM STDIN (FORMAT binary); COMMIT
 
-The update must hit one row for each partition of the batch; if another worker has moved one, nothing is written and the
-batch is dropped (OffsetConflict). When a connection breaks at any point, also after COMMIT was sent, the rows of
-sink_offset tell on a new connection whether the batch is in: so one way serves server restarts, failovers and lost
-answers alike. Messages that cannot be read go to the table quarantine in the same transaction.
+The update must change one row for each partition of the batch. If another worker has moved one, nothing is written and
+the batch is dropped (OffsetConflict). If a connection breaks at any point, also after COMMIT was sent, the rows of
+sink_offset tell the next connection whether the batch was stored. This covers server restarts, failovers and lost
+answers. Messages that cannot be read go to the table quarantine in the same transaction.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ UPKEEP_SECONDS = 60.0
 
 
 class StoreSink:
-    """One connection that stores the partitions it is given; see `pseudofeed.consume.Sink` for when what is called.
+    """One connection that stores the partitions it is given; see `pseudofeed.consume.Sink` for its methods.
 
-    indexer: of the worker; without it no index is put off. keeps_up: drop and compress old chunks (upkeep.py).
+    indexer: of the worker; without it no index is deferred. keeps_up: drop and compress old chunks (upkeep.py).
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class StoreSink:
     def _lock_positions(
         self, connection: psycopg.Connection, topic: TopicInfo, partitions: Sequence[int]
     ) -> Mapping[int, int]:
-        """Read the rows under a lock, so that a predecessor's write has ended either way; make those missing."""
+        """Read the rows under a lock, so that a predecessor's write has ended; create missing rows."""
         numbers = sorted(partitions)
         market_id = self._market.market_id
         connection.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", (CLAIM_LOCK, market_id))
@@ -157,7 +157,7 @@ class StoreSink:
         return found
 
     def _check(self, batch: Batch) -> None:
-        """Refuse what no quarantine is for: another market's topic, and ticks that are lost or repeated."""
+        """Raise for problems that quarantine does not cover: another market's topic, and lost or duplicate ticks."""
         stranger = next((message for message in batch.unreadable if message.foreign), None)
         if stranger is not None and stranger.before == 0 and self._order.is_at_the_beginning(batch.partition):
             raise TopicError(
@@ -203,8 +203,8 @@ class StoreSink:
             self._copy(connection, self._unclaimed(connection, columns, rows))
 
     def _unclaimed(self, connection: psycopg.Connection, columns: Columns, rows: bytes) -> bytes:
-        """The rows without those of steps that a backfill writes. Asked behind the lock on the offsets, so that a claim
-        that is not seen here has seen what is written here (claims.py)."""
+        """The rows without those of steps that a backfill writes. Called while the lock on the offsets is held, so that
+        a claim that is not seen here has seen the rows written here (claims.py)."""
         if not len(columns):
             return rows
         first, last = int(columns.sequence.min()), int(columns.sequence.max())
@@ -245,7 +245,7 @@ class StoreSink:
             copy.write(memoryview(rows))
 
     def _is_in(self, connection: psycopg.Connection, batches: Sequence[Batch]) -> bool:
-        """Was the batch committed before the connection broke? FOR UPDATE waits for a session not ended yet."""
+        """Whether the batch was committed before the connection broke. FOR UPDATE waits for a session in progress."""
         found: dict[int, int] = dict(
             connection.execute(
                 """SELECT partition, next_offset FROM sink_offset
@@ -269,7 +269,7 @@ class StoreSink:
     # --- old chunks --------------------------------------------------------------------------------------------------
 
     def _see_to_old_chunks(self) -> None:
-        """Once a minute, behind a batch or where none comes."""
+        """Once a minute, after a batch or while idle."""
         if not self._keeps_up or time.monotonic() - self._kept_up_at < UPKEEP_SECONDS:
             return
         self._kept_up_at = time.monotonic()
@@ -288,7 +288,7 @@ class StoreSink:
             raise store_error(problem, self._connections) from None
         meaning = store_error(problem, self._connections)
         self._connection.close()
-        # Once an outage, and again when it is another one: a server that comes back read-only, say.
+        # Once per outage, and again for another problem, such as a server that comes back read-only.
         if back_off == FIRST_BACK_OFF or str(meaning) != self._told:
             self._told = str(meaning)
             _log.warning("%s. Retrying until the server is back; nothing is lost meanwhile", meaning)
