@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pseudofeed.market import Market
 from pseudofeed.market.schemes import SCHEMES, Scheme
 from pseudofeed.simulate.factor_model import FactorModel
-from pseudofeed.simulate.models import MODELS, FactorSteps
+from pseudofeed.simulate.models import MODELS, FactorSteps, Stopping
 
 __all__ = ["NAME", "with_momentum"]
 
@@ -34,9 +34,16 @@ class _Momentum:
         return np.stack([self._price, self._variance, 0.001 * self._loading])
 
     def walk(
-        self, steps: FactorSteps, state: Floats, prices: Floats | None, variances: Floats | None, *, threads: int
+        self,
+        steps: FactorSteps,
+        state: Floats,
+        prices: Floats | None,
+        variances: Floats | None,
+        *,
+        threads: int,
+        stopping: Stopping | None,
     ) -> None:
-        del threads
+        del threads, stopping
         price, variance, momentum = state
         for row, shock in enumerate(steps.shocks[:, 0]):
             move = momentum + self._loading * shock

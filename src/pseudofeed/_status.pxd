@@ -22,4 +22,4 @@ cdef extern from "status.h" namespace "pseudofeed" nogil:
         bint ok()
 
 cdef int check(const Status& status) except -1
-cdef bool pending_signal(void* context) noexcept with gil
+cdef bool must_stop(void* context) noexcept with gil

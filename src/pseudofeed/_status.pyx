@@ -1,5 +1,6 @@
 # cython: language_level=3
 
+from cpython.object cimport PyObject
 from libcpp cimport bool
 
 from pseudofeed import errors
@@ -8,7 +9,7 @@ from pseudofeed import errors
 cdef int check(const Status& status) except -1:
     """Raise the exception that the native status stands for; return 0 where it is ok. Needs the GIL.
 
-    Code.interrupted stands for the exception that `pending_signal` has left raised.
+    Code.interrupted stands for the exception that `must_stop` has left raised.
     """
     if status.code == Code.ok:
         return 0
@@ -28,16 +29,37 @@ cdef int check(const Status& status) except -1:
     if status.code == Code.bad_setting:
         raise errors.SettingsError(text)
     if status.code == Code.interrupted:
-        return -1  # whoever interrupted has raised what it wanted: see pending_signal
+        return -1  # must_stop has raised
     raise RuntimeError(f"unknown native status {<int>status.code}: {text}")
 
 
 cdef extern from "Python.h":
-    int PyErr_CheckSignals()  # without `except`: what it raises must stay raised until check()
+    # Declared without `except`: what they raise must stay raised until check().
+    int PyErr_CheckSignals()
+    PyObject* PyObject_CallNoArgs(PyObject* function)
+    int PyObject_IsTrue(PyObject* value)
+    void PyErr_SetNone(PyObject* kind)
+    void Py_DecRef(PyObject* value)
 
 
-cdef bool pending_signal(void* context) noexcept with gil:
-    """Run Python's signal handlers: long native calls do so from time to time. Returns true if one of them has raised,
-    such as the KeyboardInterrupt of Ctrl-C; the call must then end with Code.interrupted at once. Only the main thread
-    handles signals."""
-    return PyErr_CheckSignals() != 0
+cdef object _stopped = errors.WalkStopped
+
+
+cdef bool must_stop(void* context) noexcept with gil:
+    """Whether a long native call must end, with Code.interrupted and at once. Such calls ask from time to time.
+
+    Runs Python's signal handlers (in the main thread), which may raise the KeyboardInterrupt of Ctrl-C. Then, if
+    context is a Python function without arguments, calls it; if it returns true, errors.WalkStopped is raised.
+    """
+    if PyErr_CheckSignals() != 0:
+        return True
+    if context == NULL:
+        return False
+    cdef PyObject* answer = PyObject_CallNoArgs(<PyObject*>context)
+    if answer == NULL:
+        return True
+    cdef int stop = PyObject_IsTrue(answer)
+    Py_DecRef(answer)
+    if stop == 1:
+        PyErr_SetNone(<PyObject*>_stopped)
+    return stop != 0

@@ -235,7 +235,8 @@ def store(
     json_output: Json = False,
 ) -> None:
     """Write a market's ticks and factors from Kafka to the store, each exactly once. Up to one process per partition
-    can run. The values of --retention, --compress-after and --chunk-length are saved in the store; "never" removes one."""
+    can run. The values of --retention, --compress-after and --chunk-length are saved in the store; "never" removes
+    one."""
     from pseudofeed.store.settings import StoreSettings
     from pseudofeed.store.worker import migrate_store, store_market
 

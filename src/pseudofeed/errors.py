@@ -23,6 +23,7 @@ __all__ = [
     "TopicError",
     "UnknownMarket",
     "UnknownSymbol",
+    "WalkStopped",
 ]
 
 
@@ -60,6 +61,10 @@ class ServerError(PseudofeedError):
 
 class SimulationError(PseudofeedError):
     """A price or variance left its range, or a step lies beyond the end of time."""
+
+
+class WalkStopped(Exception):
+    """A walk through the simulation was asked to stop, and did. No mistake of anybody: it never reaches a user."""
 
 
 class MalformedMessage(PseudofeedError):

@@ -1,10 +1,11 @@
 #!/bin/sh
 # Compiler flags under which the arithmetic is no longer IEEE's, or not of doubles: each must be refused by the one clear
-# error of csrc/floating_point.h; without them it compiles.
+# error of csrc/floating_point.h, or by CMake where the preprocessor does not know the flag; without them it compiles.
 #
-# usage: refused_flags.sh COMPILER SOURCE_DIRECTORY
+# usage: refused_flags.sh COMPILER SOURCE_DIRECTORY CMAKE
 compiler=$1
 source=$2
+cmake=$3
 failed=0
 compiles() { "$compiler" -std=c++20 -I"$source/csrc" -E -o /dev/null "$@" "$source/csrc/random/cholesky.cpp" 2>&1; }
 
@@ -19,6 +20,17 @@ for flag in $flags; do
         echo "$flag: compiled" >&2
         failed=1
     elif ! echo "$text" | grep -q 'pseudofeed needs'; then
+        echo "$flag: another error: $text" >&2
+        failed=1
+    fi
+done
+cmake_accepts() { "$cmake" -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_FLAGS_RELEASE=$1" -P "$source/csrc/refused_flags.cmake" 2>&1; }
+cmake_accepts -O2 || failed=1
+for flag in -funsafe-math-optimizations -fassociative-math -freciprocal-math -fsingle-precision-constant -ffp-model=fast; do
+    if text=$(cmake_accepts "-O3 $flag"); then
+        echo "$flag: accepted by CMake" >&2
+        failed=1
+    elif ! echo "$text" | tr -s '\n ' ' ' | grep -q "pseudofeed needs IEEE arithmetic: compile without $flag"; then
         echo "$flag: another error: $text" >&2
         failed=1
     fi

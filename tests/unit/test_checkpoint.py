@@ -30,12 +30,13 @@ from pseudofeed.simulate.stream import advance
 from pseudofeed.store.backfill.rows import Shard, shard_rows
 
 PARTITIONS, INSTRUMENTS, BLOCK_STEPS = 3, 17, 10
+PRODUCE, MSG_SIZE_TOO_LARGE = 0, 10  # Kafka's API key, its error code
 MARKET = Market.sample(instruments=INSTRUMENTS, factors=2, name="states", start="2026-03-02T14:30:00Z")
 TOPICS = {kind: kind.topic_of("states") for kind in (TICK, FACTOR, STATE)}
 
 
 @pytest.fixture
-def kafka(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockCluster]:
     """A broker with the market's topics, for feeds that store a state after each block of ten steps."""
     monkeypatch.setattr(checkpoint, "WALK_SECONDS", 0.0)
     monkeypatch.setattr(feeding, "STREAM_TICKS", BLOCK_STEPS * INSTRUMENTS)
@@ -44,7 +45,12 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
         cluster.create_topic(TOPICS[TICK], PARTITIONS)
         cluster.create_topic(TOPICS[FACTOR], 1)
         cluster.create_topic(TOPICS[STATE], 1)
-        yield {"bootstrap.servers": cluster.bootstrap_servers}
+        yield cluster
+
+
+@pytest.fixture
+def kafka(cluster: MockCluster) -> dict[str, str]:
+    return {"bootstrap.servers": cluster.bootstrap_servers}
 
 
 def feed_to(kafka: Mapping[str, str], steps: int, market: Market = MARKET) -> None:
@@ -155,12 +161,43 @@ def test_a_state_that_does_not_do_is_passed_over_for_an_older_one(
 def test_without_any_state_the_market_is_walked_from_its_start(
     kafka: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoint, "WALK_SECONDS", 1e9)
-    feed_to(kafka, 40)
+    with monkeypatch.context() as without:
+        without.setattr(checkpoint.StateSender, "propose", lambda *_: None)
+        feed_to(kafka, 40)
     beginning = find_beginning(kafka, MARKET, PARTITIONS)
     assert (beginning.state.step, beginning.key_set) == (0, 0)
+    # What that has cost is paid once: the state is stored, also where nothing is left to be published.
+    feed_to(kafka, 40)
+    assert newest(kafka).step == 40
     feed_to(kafka, 60)
     assert_holds(kafka, MARKET, 60)
+
+
+def test_a_feed_that_ends_stores_its_state(kafka: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "WALK_SECONDS", 1e9)
+    feed_to(kafka, 40)
+    assert newest(kafka).step == 40
+
+
+def test_a_state_that_is_not_delivered_takes_no_other_away(cluster: MockCluster, kafka: dict[str, str]) -> None:
+    sender = checkpoint.StateSender(kafka, TOPICS[STATE], MARKET, key_set=0)
+    offsets = {TOPICS[TICK]: np.zeros(PARTITIONS, np.int64), TOPICS[FACTOR]: np.zeros(1, np.int64)}
+
+    def send(step: int) -> None:
+        sender.propose(advance(MARKET, None, step), offsets)
+        sender.acknowledged(step)
+        sender.settle()
+
+    send(10)
+    cluster.fail_requests(PRODUCE, [MSG_SIZE_TOO_LARGE])
+    send(20)
+    assert newest(kafka).step == 10
+    send(30)
+    sender.close()
+    assert newest(kafka).step == 30
+    with TopicReader(kafka) as reader:
+        messages = list(reader.read(TOPICS[STATE], {0: 0}))
+    assert [message.key() for message in messages] == [b"0.0", b"1.0"]
 
 
 def test_a_hidden_number_of_each_instrument_needs_no_change_anywhere(kafka: dict[str, str]) -> None:

@@ -18,8 +18,10 @@ from pseudofeed.cache.reader import parse_quote
 from pseudofeed.cache.subscriber import read_message
 from pseudofeed.market import Market
 from pseudofeed.random import _random
+from pseudofeed.records import FACTOR
 from pseudofeed.simulate.factor_model import simulate_factor_returns
 from pseudofeed.simulate.heston_model import simulate_heston_paths
+from pseudofeed.simulate.rows import blocks_of
 
 pytestmark = pytest.mark.skipif(
     platform.machine() != "x86_64" or platform.libc_ver()[0] != "glibc", reason="knows glibc's fenv_t on x86-64 only"
@@ -95,6 +97,25 @@ def everything() -> list[bytes]:
     quote = parse_quote("quote:x:A", ["1", "2", "3", "0.3", "0.1225", None, None, None])
     message = (
         '{"epoch":1,"quotes":[{"symbol":"A","sequence":2,"time":"2026-03-02T14:30:00Z","price":0.3,"variance":0.1225}]}'
+    )
+    (factors,) = blocks_of(FACTOR, market, np.arange(2), first_step=5, steps=40, block_steps=40)
+    arrays += [factors.factor_increments, factors.factor_levels, market.clock.step_years(1, 3)]
+    arrays.append(
+        simulate_heston_paths(
+            initial_prices=100.1,
+            initial_variances=0.03,
+            drift=0.1,
+            kappa=1.1,
+            theta=0.03,
+            xi=0.7,
+            rho=-0.3,
+            dt=0.01,
+            factor_increments=increments,
+            factor_covariance=[[0.0256, 0.0033600000000000006], [0.00336, 0.0049]],  # is repaired
+            factor_loadings=np.ones((5, 2)),
+            idiosyncratic_volatility=0.1,
+            seed=1,
+        )[0]
     )
     arrays += [np.array(quote), read_message("quotes:x", message, {"A": 0}).price]
     return [*(array.tobytes() for array in arrays), record, specification]

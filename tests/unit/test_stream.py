@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pseudofeed.errors import SimulationError
 from pseudofeed.market import Market
 from pseudofeed.simulate.paths import TickBlock
 from pseudofeed.simulate.state import MarketState
-from pseudofeed.simulate.stream import advance
+from pseudofeed.simulate.stream import advance, stream
 
 STEPS = 60
 MARKET = Market.sample(instruments=150, factors=3, seed=11, step="1min")
 WHOLE = MARKET.simulate(STEPS)
+WORK = 150 + 4 * 3  # substeps that a step counts for
 
 
 def equal(block: TickBlock, columns: np.ndarray | slice = slice(None)) -> bool:
@@ -133,7 +138,7 @@ def test_bad_arguments_are_named() -> None:
 def test_the_state_is_the_same_however_it_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     block = next(MARKET.stream(steps=40, block_steps=40))
     early = block.part(0, 15).state
-    monkeypatch.setattr("pseudofeed.simulate.stream._WALK_TICKS", 7 * 150)
+    monkeypatch.setattr("pseudofeed.simulate.stream._WALK_SUBSTEPS", 7 * WORK)
     for start in (None, early):
         state = advance(MARKET, start, 40)
         assert state.step == 40
@@ -144,12 +149,63 @@ def test_the_state_is_the_same_however_it_was_reached(monkeypatch: pytest.Monkey
 
 
 def test_a_long_walk_can_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pseudofeed.simulate.stream._WALK_TICKS", 10 * 150)
+    monkeypatch.setattr("pseudofeed.simulate.stream._WALK_SUBSTEPS", 10 * WORK)
     asked: list[int] = []
 
     def going_on(step: int) -> bool:
         asked.append(step)
-        return len(asked) <= 3
+        return step < 30
 
     assert advance(MARKET, None, 1_000, going_on=going_on).step == 30
-    assert asked == [0, 10, 20, 30]
+    assert list(dict.fromkeys(asked)) == [0, 10, 20, 30]
+
+
+def test_a_stop_is_heard_in_the_middle_of_a_step_and_from_another_thread() -> None:
+    """A step takes some ten seconds: 10,000 instruments of 65,536 substeps each."""
+    slow = Market.loads("""
+market = { name = "slow", seed = 1 }
+clock = { start = 2026-03-02T14:30:00Z }
+simulation = { substeps = 65_536 }
+factors = { names = ["f"], volatilities = [0.1] }
+instruments = { count = 10_000 }
+""")
+    begin = time.monotonic()
+    assert advance(slow, None, 5, going_on=lambda _step: time.monotonic() < begin + 0.2).step == 0
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        blocks = thread.submit(list, stream(slow, stopping=stop.is_set))
+        time.sleep(0.2)
+        stop.set()
+        assert blocks.result() == []
+    assert time.monotonic() - begin < 4.0  # 0.5 s on an idle machine
+
+
+@pytest.mark.parametrize("block_steps", [1, 7, 40])
+def test_without_an_end_the_stream_goes_as_far_as_the_clock(block_steps: int) -> None:
+    market = Market.loads("""
+market = { name = "short", seed = 1 }
+factors = { names = ["f"], volatilities = [0.1] }
+instruments = { count = 3 }
+[clock]
+start = 2026-03-02T14:30:00Z
+step = "1h"
+calendar = "OWN"
+[clock.timetable]
+regular_session = "360min"
+until = "2026-03-04T00:00:00Z"
+weekdays = "Mon Tue Wed Thu Fri"
+hours = ["2026-03-02 14:30/20:30"]
+""")
+    assert market.clock.last_known_step == 12
+    seen: list[TickBlock] = []
+    with pytest.raises(
+        SimulationError, match="step 13 of a market from 2026-03-02T14:30:00Z lies beyond its timetable"
+    ):
+        seen.extend(market.stream(block_steps=block_steps))
+    assert sum(len(block.time) for block in seen) == seen[-1].last_step == 12
+
+
+def test_a_stream_that_cannot_begin_says_so_before_it_walks() -> None:
+    days = Market.sample(step="1d")
+    with pytest.raises(SimulationError, match="64-bit nanoseconds end"):
+        days.stream(start_step=10**9)

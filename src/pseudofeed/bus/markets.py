@@ -128,13 +128,16 @@ def read_market(kafka: Mapping[str, str], name: str) -> MarketRecord:
     raise UnknownMarket(f"no market {name!r} is registered: {hint}. `pseudofeed feed MARKET.toml` registers a market")
 
 
-def register_market(kafka: Mapping[str, str], market: Market, partitions: int | None = None) -> MarketRecord:
+def register_market(
+    kafka: Mapping[str, str], market: Market, partitions: int | None = None, *, steps: int | None = None
+) -> MarketRecord:
     """Register a market, or return the existing record if it is the same market.
 
     partitions: None means those of the record, or DEFAULT_PARTITIONS. The start "now" means the present time for a
     new market, and the registered start for a known one. A known market keeps the timetable of its record, whatever
-    exchange_calendars gives now, unless the file has one of its own. Raises MarketChanged naming every
-    difference.
+    exchange_calendars gives now, unless the file has one of its own. steps: the least number of steps that the market
+    must have. Raises MarketChanged naming every difference, SimulationError if it has fewer steps; a new market is not
+    registered then.
     """
     if partitions is not None and partitions < 1:
         raise ValueError(f"partitions is {partitions}; a topic has at least 1")
@@ -142,7 +145,7 @@ def register_market(kafka: Mapping[str, str], market: Market, partitions: int | 
     with TopicReader(kafka) as reader:
         standing = _standing(reader)
         if market.name not in standing:
-            _write(kafka, market.name, _new_record(market, partitions).to_json())
+            _write(kafka, market.name, _new_record(market, partitions, steps).to_json())
             standing = _standing(reader)
             if market.name not in standing:
                 raise TopicError(f"market {market.name} was dropped by another program while it was registered")
@@ -151,6 +154,7 @@ def register_market(kafka: Mapping[str, str], market: Market, partitions: int | 
             _write(kafka, market.name, value)
     record = _parse(market.name, offset, value, is_last)
     _compare(record, market, partitions)
+    _check_steps(record.market, steps)
     return record
 
 
@@ -163,13 +167,19 @@ def drop_market(kafka: Mapping[str, str], name: str) -> None:
     _write(kafka, name, None)
 
 
-def _new_record(market: Market, partitions: int | None) -> MarketRecord:
+def _check_steps(market: Market, steps: int | None) -> None:
+    if steps is not None:
+        market.clock.times(steps, 1)  # raises beyond the market's end or its timetable
+
+
+def _new_record(market: Market, partitions: int | None, steps: int | None) -> MarketRecord:
     now = time.time_ns()
     if market.start_is_now:
         # Whole steps below a second, else whole seconds: times that people can read and a store can hold.
         grain = max(1_000, min(market.step_ns, 1_000_000_000))
         market = market.with_start(now - now % grain)
     market = market.settled()
+    _check_steps(market, steps)
     return MarketRecord(
         name=market.name,
         specification=dict(market.specification),

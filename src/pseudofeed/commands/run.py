@@ -68,8 +68,8 @@ def run_market(
     """Register the market, then run its feed and workers until the feed ends or Ctrl-C; see operate/supervisor.py.
 
     What can be refused is refused before a process starts: settings that are missing, servers that do not answer, a
-    store that can't hold the market's times, another market of the same name. on_market: called with the market as it
-    is registered.
+    store that can't hold the market's times, another market of the same name, steps that the market does not have.
+    on_market: called with the market as it is registered.
     """
     kafka = connections.require_kafka()
     problem = market.store_problem()
@@ -80,7 +80,7 @@ def run_market(
     if store_workers:
         check_postgres(connections)
     check_broker(kafka)
-    record = register_market(kafka, market, feed.partitions)
+    record = register_market(kafka, market, feed.partitions, steps=feed.steps)
     if on_market is not None:
         on_market(record.market)
     if store_workers:

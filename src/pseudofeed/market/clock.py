@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from pseudofeed.errors import SimulationError
 from pseudofeed.market.timetable import DAY_NS, SESSIONS_A_YEAR, Timetable
+from pseudofeed.random._random import default_floating_point
 from pseudofeed.times import LAST_NS, format_step, format_time
 
 __all__ = ["Clock", "Session"]
@@ -90,6 +91,7 @@ class Clock:
         return math.gcd(self.start_ns, self.step_ns, *(int(np.gcd.reduce(bounds)) for bounds in times))
 
     @property
+    @default_floating_point
     def dt(self) -> float:
         """A whole step in years; the last step of a stretch of trading may be shorter: see `step_years`."""
         if self.timetable is not None and self.step_ns == DAY_NS:
@@ -97,6 +99,7 @@ class Clock:
         return self.step_ns / self.year_ns
 
     @property
+    @default_floating_point
     def longest_dt(self) -> float:
         """The longest step of the clock, in years."""
         if self._trading is None:
@@ -104,6 +107,7 @@ class Clock:
         return int(min(self.step_ns, self._trading.lengths.max())) / self.year_ns
 
     @property
+    @default_floating_point
     def night_dt(self) -> float:
         """A night in years: overnight_variance of the year's 252 sessions."""
         return self.overnight_variance / SESSIONS_A_YEAR
@@ -114,11 +118,21 @@ class Clock:
         return None if self.end_ns is None else self.step_at(self.end_ns)
 
     @property
+    def last_known_step(self) -> int:
+        """The last step that `times` gives: the market's last one, or that with which the timetable or 64-bit time
+        ends."""
+        if self._trading is None:
+            return (self.known_until_ns - self.start_ns) // self.step_ns
+        last = int(self._trading.last_steps[-1])
+        return last if self.end_ns is None else min(last, self.step_at(self.end_ns))
+
+    @property
     def known_until_ns(self) -> int:
         """The time up to which the clock knows its steps: its end, the timetable's end, or the end of 64-bit time."""
         ends = [LAST_NS, self.end_ns or LAST_NS, self.timetable.until_ns if self.timetable else LAST_NS]
         return min(ends)
 
+    @default_floating_point
     def step_years(self, first_step: int, count: int) -> NDArray[np.float64]:
         """The lengths of the steps first_step .. first_step + count - 1 in years, float64 (count,): each one's trading
         time in ns divided once, rounded to nearest, by `year_ns`; both are exact doubles. Raises as `times` does, and

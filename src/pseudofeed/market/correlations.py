@@ -38,6 +38,7 @@ def check_form(name: str, matrix: Floats, *, unit_diagonal: bool) -> None:
             raise ValueError(f"{name}[{i}, {i}] is {float(matrix[i, i])!r}; the diagonal must be 1")
 
 
+@_random.default_floating_point
 def repaired(matrix: Floats, *, unit_diagonal: bool) -> Floats:
     """The matrix (K, K) without rounding errors: exactly symmetric, by the mean of each entry and its mirror image;
     correlations also have 1 on the diagonal and entries within [-1, 1]. A matrix without errors keeps its bits."""
@@ -48,6 +49,7 @@ def repaired(matrix: Floats, *, unit_diagonal: bool) -> Floats:
     return result
 
 
+@_random.default_floating_point
 def factor_covariance(volatilities: Floats, correlations: Floats) -> Floats:
     """diag(volatilities) C diag(volatilities), (K, K), element by element and never by BLAS: the bits of every
     tick depend on it."""

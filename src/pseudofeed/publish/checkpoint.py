@@ -2,10 +2,11 @@
 
 A state of step S is sent only when every partition of every topic has acknowledged S: so whoever finds it need not look
 at anything before S. It goes out in parts under one of two sets of keys in turn: compaction, which keeps the newest
-message of a key, never takes the last whole state away while the next one is being written.
+message of a key, never takes the last whole state away while the next one is being written. The set changes only when
+all parts of a state were acknowledged.
 
 One is due when walking since the last one has cost WALK_SECONDS: that is about what a feed that goes on has to walk
-again, however long the market is.
+again, however long the market is. A feed that ends sends its last state in any case.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ class StateSender:
         self._key_set = key_set
         self._walked = 0.0
         self._proposal: _Proposal | None = None
+        self._under_way = 0  # parts of the state that was sent last
+        self._failed = False  # whether one of its parts was not delivered
         self._producer: Producer | None = None
         self._warned = False
 
@@ -71,7 +74,7 @@ class StateSender:
     def due(self) -> bool:
         """Whether a state is to be proposed. Not while one waits: where acknowledgements lag behind, each would replace
         the one before, and none would ever be sent."""
-        return self._walked >= WALK_SECONDS and self._proposal is None
+        return self._walked >= WALK_SECONDS and self._proposal is None and not self._under_way
 
     def propose(self, state: MarketState, offsets: Mapping[str, NDArray[np.int64]]) -> None:
         """This state is to be sent as soon as its step is acknowledged everywhere."""
@@ -82,7 +85,7 @@ class StateSender:
         """All partitions have acknowledged the steps up to `step`: send what has waited for that."""
         if self._producer is not None:
             self._producer.poll(0)
-        if self._proposal is None or self._proposal.state.step > step:
+        if self._proposal is None or self._proposal.state.step > step or self._under_way:
             return
         proposal, self._proposal = self._proposal, None
         parts = encode_state(
@@ -93,22 +96,29 @@ class StateSender:
             key_set=self._key_set,
             offsets=proposal.offsets,
         )
+        self._failed = False
         try:
             if self._producer is None:
                 self._producer = self._make_producer()
             for key, value in parts:
                 self._producer.produce(self._topic, value, key=key, partition=0, on_delivery=self._delivered)
+                self._under_way += 1
         except (KafkaException, BufferError) as error:
+            self._failed = True
             self._warn(str(error))
-        self._key_set = 1 - self._key_set
 
     def _make_producer(self) -> Producer:
         own = {"enable.idempotence": True, "acks": "all", "linger.ms": 0}
         return Producer({"client.id": "pseudofeed-state", **self._kafka, **own}, logger=silent_logger())
 
     def _delivered(self, error: KafkaError | None, _message: object) -> None:
+        self._under_way -= 1
         if error is not None:
+            self._failed = True
             self._warn(error.str())
+        # A state that is not there as a whole is overwritten by the next one: the other set holds the last whole one.
+        if not self._under_way and not self._failed:
+            self._key_set = 1 - self._key_set
 
     def _warn(self, reason: str) -> None:
         """Nothing is lost without a state; only the next start takes longer."""
@@ -120,12 +130,14 @@ class StateSender:
                 reason,
             )
 
-    def close(self) -> None:
+    def settle(self) -> None:
         """Wait for what is under way, some seconds at most."""
-        if self._producer is not None:
-            left = self._producer.flush(_FLUSH_SECONDS)
-            if left:
-                self._warn("no acknowledgement")
+        if self._producer is not None and self._producer.flush(_FLUSH_SECONDS):
+            self._warn("no acknowledgement")
+
+    def close(self) -> None:
+        """Wait as `settle` does."""
+        self.settle()
 
 
 def newest_state(

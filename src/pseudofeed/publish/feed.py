@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from pseudofeed.bus.markets import register_market
 from pseudofeed.bus.topics import check_broker, ensure_market_topics
 from pseudofeed.encode.partitions import instrument_partitions
+from pseudofeed.errors import SimulationError
 from pseudofeed.operate.control import Control
 from pseudofeed.publish.checkpoint import StateSender
 from pseudofeed.publish.producer import Producer
@@ -75,14 +77,12 @@ def feed(
             raise ValueError(f"{name} is {value}; it must be above 0")
     kafka = connections.require_kafka()
     check_broker(kafka)
-    record = register_market(kafka, market, partitions)
+    record = register_market(kafka, market, partitions, steps=steps)
     live = market.start_is_now and speed == 1
     market = record.market
     if on_market is not None:
         on_market(market)
     steps = market.last_step if steps is None else steps
-    if steps is not None:
-        market.clock.times(steps, 1)  # beyond the market's end or its timetable: said now
     topic = TICK.topic_of(market.name)
     ensure_market_topics(kafka, market, record.partitions)
     of_instrument = instrument_partitions(market.symbols, record.partitions)
@@ -120,20 +120,25 @@ def feed(
             len(market.symbols),
             int(np.count_nonzero(of_instrument == largest)),
             producer.message_steps(largest),
-            # A thread that walks a block is not interrupted: many substeps make blocks short.
+            # Many substeps make blocks short, so that a block never takes much longer to simulate than to send.
             (STREAM_TICKS if rate is None and speed is None else PACED_TICKS) // market.simulation.substeps,
             readers,
         )
         reached = run.catch_up(market, beginning, steps, block_steps)
         if reached is not None and (steps is None or steps > reached.step):
-            blocks = stream(
+            simulate = partial(
+                stream,
                 market,
                 start_step=reached.step + 1,
                 steps=None if steps is None else steps - reached.step,
                 block_steps=block_steps,
                 state=reached,
             )
-            run.publish_all(blocks, Pace(len(market.symbols), rate, speed, live))
+            try:
+                run.publish_all(simulate, Pace(len(market.symbols), rate, speed, live))
+            except SimulationError:  # the timetable ends here, for example: all that came before it is published
+                run.drain()
+                raise
         run.drain()
         return run.summary()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from pseudofeed.operate.control import Control, Progress
 from pseudofeed.publish.checkpoint import StateSender
 from pseudofeed.publish.ends import MarketEnds
-from pseudofeed.publish.overlap import simulated_ahead
+from pseudofeed.publish.overlap import Simulate, simulated_ahead
 from pseudofeed.publish.pacing import Pacer, PacingError, PacingSummary, RatePacer, SpeedPacer
 from pseudofeed.publish.producer import Producer
 from pseudofeed.publish.readers import Readers
@@ -33,7 +32,7 @@ _log = logging.getLogger("pseudofeed.publish")
 
 REPORT_SECONDS = 0.1
 PATIENCE_SECONDS = 1.0
-"""A walk from a market's start that takes longer is said."""
+"""A walk that takes longer is reported."""
 
 STOP_SECONDS = 10.0
 """How long a feed that is asked to stop waits for the acknowledgement of what it has sent."""
@@ -91,35 +90,48 @@ class FeedRun:
         """Walk to the newest step that is in any partition, compare what is there, and publish what each partition
         lacks up to it, or up to `steps`. Returns the state there; None where asked to stop."""
         newest = self._ends.newest if steps is None else min(self._ends.newest, steps)
+        began = time.monotonic()
         state = self._walk(market, beginning, min(beginning.first_step - 1, newest))
-        if state is None or state.step >= newest:
-            return state
+        if state is not None and state.step < newest:
+            state = self._fill(market, state, newest, block_steps)
+        self._states.walked(time.monotonic() - began)
+        if state is not None and beginning.state.step < state.step == self._ends.newest and self._states.due:
+            # All partitions are level now: what was walked need not be walked again.
+            self._states.propose(state, self._offsets())
+        return state
+
+    def _fill(self, market: Market, state: MarketState, newest: int, block_steps: int) -> MarketState | None:
+        """Publish what each partition lacks of the steps up to `newest`; the state there, None where asked to stop."""
         blocks = stream(
-            market, start_step=state.step + 1, steps=newest - state.step, block_steps=block_steps, state=state
+            market,
+            start_step=state.step + 1,
+            steps=newest - state.step,
+            block_steps=block_steps,
+            state=state,
+            stopping=self._report_and_ask,
         )
         for block in blocks:
             self._ends.check(block)
             if not self.publish(block):
                 return None
             state = block.state
-        return state
+        return state if state.step == newest else None
 
     def _walk(self, market: Market, beginning: Beginning, step: int) -> MarketState | None:
         """The state at `step`, or the beginning's if that is later; None where asked to stop."""
-        state, began = beginning.state, time.monotonic()
-        said = state.step > 0
+        state, began, said = beginning.state, time.monotonic(), False
+        why = (
+            f"the newest stored state of market {market.name} is that of step {state.step:,}"
+            if state.step
+            else f"no stored state of market {market.name} fits its topics"
+        )
 
         def going_on(reached: int) -> bool:
             nonlocal said
             seconds = time.monotonic() - began
             if not said and seconds > PATIENCE_SECONDS:
                 said = True
-                _log.warning(
-                    "no stored state of market %s fits its topics: simulating from its start to step %s, now at %s",
-                    market.name,
-                    f"{step:,}",
-                    f"{reached:,}",
-                )
+                _log.warning("%s: simulating from there to step %s, now at %s", why, f"{step:,}", f"{reached:,}")
             self._control.report(Progress("feed", 0, reached, None, seconds))
             return not self._control.stopping
 
@@ -140,12 +152,12 @@ class FeedRun:
         self._report()
         return not self._control.stopping
 
-    def publish_all(self, blocks: Iterator[TickBlock], pace: Pace) -> None:
+    def publish_all(self, simulate: Simulate, pace: Pace) -> None:
         """Publish the blocks, paced where that was asked for, until they end or the feed is asked to stop. Each is
         simulated while the one before it is sent."""
         pacer: Pacer | None = None
         began = 0.0
-        with simulated_ahead(blocks) as simulated:
+        with simulated_ahead(simulate, stopping=self._report_and_ask) as simulated:
             for block, seconds in simulated:
                 if pacer is None:
                     began, pacer = time.monotonic(), pace.start(block)
@@ -154,13 +166,8 @@ class FeedRun:
                     return
                 self._states.walked(seconds)
                 self._published = block, self._offsets()
-                self._propose_state()
-
-    def _propose_state(self) -> None:
-        """Propose the state of the last block that was published as a whole, if one is due."""
-        if self._published is not None and self._states.due:
-            block, offsets = self._published
-            self._states.propose(block.state, offsets)
+                if self._states.due:
+                    self._states.propose(block.state, self._published[1])
 
     def _publish_paced(self, block: TickBlock, due: NDArray[np.float64], began: float) -> bool:
         """Publish the block's rows as they fall due; False when asked to stop. Rows that were due before the feed
@@ -221,8 +228,12 @@ class FeedRun:
             if deadline is not None and time.monotonic() > deadline:
                 raise self._producer.give_up(f"stopping, after {STOP_SECONDS:g} s")
         self._report(at_once=True)
-        self._propose_state()
-        self._states.acknowledged(self.last_step())
+        if self._published is not None:
+            # Whatever the walk has cost: the next feed goes on at once, also where retention deletes all messages.
+            block, offsets = self._published
+            self._states.settle()
+            self._states.propose(block.state, offsets)
+            self._states.acknowledged(self.last_step())
 
     def _seconds(self) -> float:
         last = self._producer.delivered.last

@@ -1,9 +1,12 @@
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Words = NDArray[np.uint32]
 Flags = NDArray[np.uint8]
+Stopping = Callable[[], bool]
 
 LOWEST_PRICE: float
 HIGHEST_PRICE: float
@@ -23,6 +26,7 @@ def walk_factors(
     *,
     nights: Flags | None = None,
     night_dt: float = 0.0,
+    stopping: Stopping | None = None,
 ) -> None: ...
 
 class Heston:
@@ -57,5 +61,6 @@ class Heston:
         old_prices: Floats | None = None,
         old_variances: Floats | None = None,
         threads: int = 1,
+        stopping: Stopping | None = None,
     ) -> int: ...
     def may_fail(self, steps: int, dt: float, shock_sums: Floats, state: Floats) -> bool: ...

@@ -3,7 +3,8 @@
 
 Callers (factor_model, heston_model, stream) have validated shapes and ranges. The checks here are those that memory
 safety needs. Every function computes in the default floating-point environment, whatever the caller's is. Both walks
-can be interrupted: they run Python's signal handlers every 50 ms, and raise what these raise.
+can be interrupted: every 50 ms they run Python's signal handlers, and raise what these raise. Then they call the
+function `stopping`, if it is given.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -11,7 +12,7 @@ from libc.stddef cimport size_t
 from libcpp cimport bool
 from libcpp.memory cimport unique_ptr
 
-from pseudofeed._status cimport Status, check, pending_signal
+from pseudofeed._status cimport Status, check, must_stop
 
 
 cdef extern from "simulate/steps.h" namespace "pseudofeed::simulate" nogil:
@@ -140,12 +141,13 @@ cdef size_t _count(const uint8_t[::1] nights) noexcept:
 def walk_factors(const double[:, ::1] root, const double[::1] drift, uint64_t key, uint64_t first_step,
                  const double[:] dt, double[::1] level, double[:, ::1] increments, double[:, ::1] levels,
                  double[:, ::1] shocks=None, double[:, ::1] night_shocks=None, *,
-                 const uint8_t[::1] nights=None, double night_dt=0.0):
+                 const uint8_t[::1] nights=None, double night_dt=0.0, stopping=None):
     """Walk the factors through dt.shape[0] steps from first_step.
 
     root (K, K), drift (K,): see csrc/simulate/factors.h. dt (T,): each step's length in years, contiguous or
     np.broadcast_to of one. nights (T,): 1 where a night of night_dt years precedes the step. level (K,) is read and
     moved on. increments and levels (T, K) are filled; so are shocks (T, K) and night_shocks (nights, K), if given.
+    stopping: a function that is called every 50 ms; if it returns true, WalkStopped is raised.
     """
     cdef size_t k = root.shape[0]
     cdef size_t steps = dt.shape[0]
@@ -168,8 +170,8 @@ def walk_factors(const double[:, ::1] root, const double[::1] drift, uint64_t ke
     walk.levels = &levels[0, 0]
     walk.shocks = _rows(shocks)
     walk.night_shocks = _rows(night_shocks)
-    walk.interruption.asked = pending_signal
-    walk.interruption.context = NULL
+    walk.interruption.asked = must_stop
+    walk.interruption.context = NULL if stopping is None else <void*>stopping
     with nogil:
         status = _walk_factors(walk)
     check(status)
@@ -214,12 +216,13 @@ cdef class Heston:
     def walk(self, uint64_t first_step, const double[:] dt, const double[:, ::1] shocks, double[:, ::1] state,
              double[:, ::1] prices=None, double[:, ::1] variances=None, *, const uint8_t[::1] nights=None,
              double night_dt=0.0, const double[:, ::1] night_shocks=None, double[:, ::1] old_prices=None,
-             double[:, ::1] old_variances=None, size_t threads=1):
+             double[:, ::1] old_variances=None, size_t threads=1, stopping=None):
         """Walk dt.shape[0] steps from first_step; return how many threads took part.
 
         dt (T,): each step's length in years, contiguous or np.broadcast_to of one. nights (T,): 1 where a night of
         night_dt years precedes the step. shocks (T, K), night_shocks (nights, K): centred factor increments. state
         (2, N): prices and variances before, moved on. prices, variances (T, N): filled, or both None to keep no step.
+        stopping: as in walk_factors.
 
         SimulationError names the earliest step at which an instrument left its range. After this and any other error
         the state is as it was. So are prices and variances if old_prices and old_variances (T, N) are given, which
@@ -258,8 +261,8 @@ cdef class Heston:
         walk.old_prices = _rows(old_prices)
         walk.old_variances = _rows(old_variances)
         walk.threads = threads
-        walk.interruption.asked = pending_signal
-        walk.interruption.context = NULL
+        walk.interruption.asked = must_stop
+        walk.interruption.context = NULL if stopping is None else <void*>stopping
         with nogil:
             status = model.walk(walk, &workers)
         check(status)

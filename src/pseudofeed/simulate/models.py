@@ -15,9 +15,10 @@ from pseudofeed.simulate.factor_model import FactorModel
 if TYPE_CHECKING:
     from pseudofeed.market import Market
 
-__all__ = ["MODELS", "FactorSteps", "Model", "make_model"]
+__all__ = ["MODELS", "FactorSteps", "Model", "Stopping", "make_model"]
 
 Floats = NDArray[np.float64]
+Stopping = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,10 +48,18 @@ class Model(Protocol):
         ...
 
     def walk(
-        self, steps: FactorSteps, state: Floats, prices: Floats | None, variances: Floats | None, *, threads: int
+        self,
+        steps: FactorSteps,
+        state: Floats,
+        prices: Floats | None,
+        variances: Floats | None,
+        *,
+        threads: int,
+        stopping: Stopping | None,
     ) -> None:
         """Move `state` on through the steps. prices, variances: (T, M) to fill with those after each step; None where
-        they are not wanted."""
+        they are not wanted. stopping: asked every 50 ms; where it says so, WalkStopped is raised and `state` is as it
+        was."""
         ...
 
 
@@ -79,7 +88,14 @@ class _NativeModel:
         return self._first.copy()
 
     def walk(
-        self, steps: FactorSteps, state: Floats, prices: Floats | None, variances: Floats | None, *, threads: int
+        self,
+        steps: FactorSteps,
+        state: Floats,
+        prices: Floats | None,
+        variances: Floats | None,
+        *,
+        threads: int,
+        stopping: Stopping | None,
     ) -> None:
         self._heston.walk(
             steps.first_step,
@@ -92,6 +108,7 @@ class _NativeModel:
             night_dt=steps.night_dt,
             night_shocks=steps.night_shocks,
             threads=threads,
+            stopping=stopping,
         )
 
 

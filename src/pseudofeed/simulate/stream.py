@@ -6,18 +6,20 @@ passes; or it is given the state at the step before.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pseudofeed.errors import WalkStopped
 from pseudofeed.market.schemes import SCHEMES, Scheme
 from pseudofeed.random import _random
 from pseudofeed.simulate import _simulate
 from pseudofeed.simulate._arguments import array, integer, thread_count
 from pseudofeed.simulate.factor_model import FactorModel
-from pseudofeed.simulate.models import FactorSteps, make_model
+from pseudofeed.simulate.models import FactorSteps, Stopping, make_model
 from pseudofeed.simulate.paths import Paths, TickBlock
 from pseudofeed.simulate.state import FACTOR_LEVEL, PRICE, VARIANCE, MarketState
 
@@ -30,18 +32,23 @@ __all__ = ["advance", "simulate", "stream", "stream_factors"]
 # second-level cache on its way to the encoder. Beyond 16 threads a block grows no more; it keeps 64 of them busy.
 _BLOCK_TICKS, _MOST_SHARES = 65_536, 16
 
-# Ticks that are walked through at once where none are kept: their factors and the clock's arrays take memory.
-_WALK_TICKS = 10_000_000
+# What is walked through at once where nothing is kept: so many substeps of an instrument, 0.1 to 0.3 s. A factor counts
+# for some, so that the arrays of the factors stay below 100 MB (24 bytes a factor and step, 24 a step).
+_WALK_SUBSTEPS = 10_000_000
+_SUBSTEPS_OF_FACTOR = 4
 
 
 class _Factors:
     """A market's factors and the levels (K,) that they have reached at a step."""
 
-    def __init__(self, market: Market, step: int, levels: NDArray[np.float64]) -> None:
+    def __init__(
+        self, market: Market, step: int, levels: NDArray[np.float64], stopping: Stopping | None = None
+    ) -> None:
         factors = market.factors
         self.clock = market.clock
         self.model = FactorModel(factors.volatilities, factors.correlations, key=market.key, drifts=factors.drifts)
         self.step = step
+        self.stopping = stopping
         self.levels = array("state.factor_level", levels, (len(factors.names),)).copy()
 
     def walk(self, steps: int) -> FactorSteps:
@@ -75,6 +82,7 @@ class _Factors:
             night_shocks,
             nights=nights,
             night_dt=self.clock.night_dt,
+            stopping=self.stopping,
         )
         self.step += steps
         return walked
@@ -85,13 +93,18 @@ class _Run:
 
     @_random.default_floating_point
     def __init__(
-        self, market: Market, instruments: NDArray[np.uint32], state: MarketState | None, threads: int
+        self,
+        market: Market,
+        instruments: NDArray[np.uint32],
+        state: MarketState | None,
+        threads: int,
+        stopping: Stopping | None = None,
     ) -> None:
-        self.threads = threads
+        self.threads, self.stopping = threads, stopping
         scheme = SCHEMES[market.simulation.scheme]
         self._hidden = scheme.hidden
         levels = np.zeros(len(market.factors.names)) if state is None else _state_array(state, FACTOR_LEVEL)
-        self.factors = _Factors(market, 0 if state is None else state.step, levels)
+        self.factors = _Factors(market, 0 if state is None else state.step, levels, stopping)
         self.model = make_model(market, instruments, self.factors.model)
         # (2 + hidden, M): prices, variances, hidden numbers
         self.state = self.model.first_state() if state is None else _checked(state, scheme, instruments.shape)
@@ -104,9 +117,10 @@ class _Run:
     def walk(
         self, steps: int, prices: NDArray[np.float64] | None, variances: NDArray[np.float64] | None
     ) -> FactorSteps:
-        """Move on by `steps`, keeping prices and variances where given; what the factors did."""
+        """Move on by `steps`, keeping prices and variances where given; what the factors did. After an exception the
+        run is of no use any more."""
         factors = self.factors.walk(steps)
-        self.model.walk(factors, self.state, prices, variances, threads=self.threads)
+        self.model.walk(factors, self.state, prices, variances, threads=self.threads, stopping=self.stopping)
         return factors
 
     def walk_to(self, step: int, block_steps: int) -> None:
@@ -152,8 +166,13 @@ def stream(
     instruments: ArrayLike | None = None,
     state: MarketState | None = None,
     threads: int | None = None,
+    stopping: Stopping | None = None,
 ) -> Iterator[TickBlock]:
-    """The ticks of `market` from `start_step` on, block after block, with memory for one block; see `Market.stream`."""
+    """The ticks of `market` from `start_step` on, block after block, with memory for one block; see `Market.stream`.
+
+    stopping: asked every 50 ms while a block is made; where it says so, the stream ends before that block. It may be
+    told from another thread than the one that walks.
+    """
     start_step = integer("start_step", start_step, low=1)
     if steps is not None:
         steps = integer("steps", steps, low=0)
@@ -169,7 +188,7 @@ def stream(
     block_steps = integer("block_steps", block_steps, low=1)
     if state is not None and state.step >= start_step:
         raise ValueError(f"state: of step {state.step}, expected one before start_step {start_step}")
-    return _blocks(market, _Run(market, numbers, state, threads), start_step, steps, block_steps)
+    return _blocks(market, _Run(market, numbers, state, threads, stopping), start_step, steps, block_steps)
 
 
 def _block_steps(instruments: int, threads: int) -> int:
@@ -179,16 +198,19 @@ def _block_steps(instruments: int, threads: int) -> int:
 def _blocks(market: Market, run: _Run, start_step: int, steps: int | None, block_steps: int) -> Iterator[TickBlock]:
     if steps == 0:
         return
-    run.walk_to(start_step - 1, block_steps)
     end = None if steps is None else start_step - 1 + steps
-    while end is None or run.step < end:
-        count = block_steps if end is None else min(block_steps, end - run.step)
-        first_step = run.step + 1
-        prices = np.empty((count, run.state.shape[1]))
-        variances = np.empty_like(prices)
-        walked = run.walk(count, prices, variances)
-        time = market.clock.times(first_step, count)
-        yield TickBlock(first_step, time, prices, variances, walked.increments, walked.levels, run.hidden)
+    with contextlib.suppress(WalkStopped):
+        run.walk_to(start_step - 1, block_steps)
+        while end is None or run.step < end:
+            first_step = run.step + 1
+            # Where the timetable ends, its last step is the last of a block; behind it the clock raises.
+            last_step = max(market.clock.last_known_step if end is None else end, first_step)
+            count = min(block_steps, last_step - run.step)
+            prices = np.empty((count, run.state.shape[1]))
+            variances = np.empty_like(prices)
+            walked = run.walk(count, prices, variances)
+            time = market.clock.times(first_step, count)
+            yield TickBlock(first_step, time, prices, variances, walked.increments, walked.levels, run.hidden)
 
 
 def advance(
@@ -200,13 +222,17 @@ def advance(
     going_on: Callable[[int], bool] = lambda _step: True,
 ) -> MarketState:
     """The whole market's state after `step`, from an earlier one, or from the start where that is None. Nothing between
-    them is kept. going_on: called every few tenths of a second with the step that is reached; where it says no, that
-    step's state is returned. Raises as `stream` does."""
-    run = _Run(market, _numbers(market, None), state, thread_count(threads))
-    hop = max(1, _WALK_TICKS // len(market.symbols))
-    while run.step < step and going_on(run.step):
-        run.walk_to(min(step, run.step + hop), hop)
-    return run.market_state()
+    them is kept. going_on: called every 50 ms or so with a step that was passed; where it says no, the state of a step
+    that was reached is returned. Raises as `stream` does."""
+    run = _Run(market, _numbers(market, None), state, thread_count(threads), lambda: not going_on(run.step))
+    work = len(market.symbols) * market.simulation.substeps + _SUBSTEPS_OF_FACTOR * len(market.factors.names)
+    hop = max(1, _WALK_SUBSTEPS // work)
+    reached = run.market_state()
+    with contextlib.suppress(WalkStopped):
+        while run.step < step and going_on(run.step):
+            run.walk_to(min(step, run.step + hop), hop)
+            reached = run.market_state()
+    return reached
 
 
 def stream_factors(

@@ -67,7 +67,7 @@ def verify_market(
             name = f"{stage}_{kind.topic}" if number else stage
             compare[name] = partial(against, record, connections, kind, last_step=last_step)
         if stage == "kafka":
-            compare[f"kafka_{STATE.topic}"] = partial(compare_state, record, connections)
+            compare[f"kafka_{STATE.topic}"] = partial(compare_state, record, connections, last_step=last_step)
     report = VerifyReport(record.name, last_step, {name: StageTally() for name in compare})
     for name, run in compare.items():
         run(tally=report.stages[name])

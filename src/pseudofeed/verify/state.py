@@ -19,11 +19,17 @@ __all__ = ["compare_state"]
 _STAGE = "kafka"
 
 
-def compare_state(record: MarketRecord, connections: Connections, *, tally: StageTally) -> None:
-    """Compare the newest whole state that the topic holds, if it holds one. An incomplete or damaged one is passed
-    over, as a feed does."""
+def compare_state(record: MarketRecord, connections: Connections, *, last_step: int, tally: StageTally) -> None:
+    """Compare the newest whole state up to `last_step` that the topic holds, if it holds one. One that is incomplete,
+    damaged or of another version is passed over, as a feed does."""
     market, topic = record.market, STATE.topic_of(record.name)
-    found = newest_state(connections.require_kafka(), topic, market, fits=lambda _state: True)
+    version = state_form(market).version
+    found = newest_state(
+        connections.require_kafka(),
+        topic,
+        market,
+        fits=lambda state: state.version == version and state.step <= last_step,
+    )
     if found is None:
         return
     tally.ticks = tally.expected = 1
@@ -52,9 +58,8 @@ def _difference(market: Market, found: StateRecord, topic: str) -> Difference | 
         )
 
     shapes = {name: array.shape for name, array in found.arrays.items()}
-    if (found.version, shapes) != (form.version, dict(form.shapes)):
-        expected, seen = f"version {form.version}, {dict(form.shapes)}", f"version {found.version}, {shapes}"
-        return differs(Key.MARKET, None, expected, seen)
+    if shapes != dict(form.shapes):
+        return differs(Key.MARKET, None, str(dict(form.shapes)), str(shapes))
     right = advance(market, None, found.step)
     for name, array in right.arrays.items():
         stored = found.arrays[name]
