@@ -2,7 +2,7 @@
 #
 #   make demo     a market, live, with embedded servers     make test    everything, with real servers
 #   make setup    .venv with all tools                      make build   build and install into .venv
-#   make live     only the tests that need servers          make lint    ruff, mypy, clang-format
+#   make live     only the tests that need servers          make lint    ruff, mypy, cython-lint, clang-format
 #   make bench    benchmarks                                make format  put sources into shape
 #   make servers  Kafka, Redis, TimescaleDB on this machine make soak    the live tests, six times as long, all calendars, and what follows
 #   make soak-bits  the golden paths with clang, and for aarch64 under qemu
@@ -95,6 +95,7 @@ lint: .venv/.test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
+	$(IN_VENV) cython-lint src/pseudofeed
 	$(BIN)/clang-format --dry-run -Werror $(NATIVE_SOURCES)
 
 format: .venv/.test

@@ -2,7 +2,7 @@
 //
 // The rounding mode and the treatment of subnormal numbers belong to a thread, and any library of the process may have
 // changed them. So each native entry point that computes holds a DefaultFloatingPoint, and so does each thread that it
-// starts: round to nearest, subnormals kept, no traps. The caller gets its own environment back.
+// starts: round to nearest, keep subnormals, no traps. The caller's environment is restored afterwards.
 #pragma once
 
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || \
@@ -65,8 +65,8 @@ class DefaultFloatingPoint {
     static void set(const Environment& value) { std::fesetenv(&value); }
 #endif
 
-    // Compilers know nothing of the environment: the barriers keep reads and writes of memory, and with them what is
-    // computed between them, on their side of the change.
+    // Compilers do not know about the environment. The barriers keep reads and writes of memory on their side of the
+    // change, and with them the computations between them.
     static void write(const Environment& value) {
         __asm__ __volatile__("" : : : "memory");
         set(value);

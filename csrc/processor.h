@@ -1,7 +1,7 @@
-// What this processor can do and this system lets programs use.
+// The instructions that this processor has and this system lets programs use.
 //
-// Not __builtin_cpu_supports: it asks the compiler's run-time library, and zig's answers "no" to every question. A
-// wheel built with zig would run the baseline kernels on every machine, and nothing would say so.
+// We do not use __builtin_cpu_supports: it calls the compiler's run-time library, and zig's always returns false. A
+// wheel built with zig would silently run the baseline kernels on every machine.
 #pragma once
 
 #if defined(__x86_64__)

@@ -1,5 +1,5 @@
 // The one status type of the native core. A function that can fail returns it; `_status.pyx` translates it to a Python
-// exception in one place. It owns its text and allocates nothing, so it can be made where memory has run out.
+// exception in one place. It owns its text and allocates nothing, so it works when memory has run out.
 #pragma once
 
 #include <cstdarg>

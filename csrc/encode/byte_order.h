@@ -1,5 +1,5 @@
 // Loads and stores of numbers at any address in a stated byte order: SBE is little-endian, PostgreSQL's binary COPY is
-// big-endian. memcpy is the one well-defined way to touch unaligned bytes; compilers make one instruction of it.
+// big-endian. memcpy is the well-defined way to access unaligned bytes, and compilers turn it into one instruction.
 #pragma once
 
 #include <array>

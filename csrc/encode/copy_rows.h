@@ -1,5 +1,5 @@
 // Records as rows of PostgreSQL's binary COPY: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
-// Which columns a row has is data, so one encoder serves the tables of every kind of record.
+// The columns of a row are data, so one encoder serves the tables of every kind of record.
 #pragma once
 
 #include <cstddef>
@@ -13,11 +13,11 @@ inline constexpr std::size_t kCopyHeaderSize = 19;  // signature, flags, length 
 inline constexpr std::size_t kCopyTrailerSize = 2;  // a field count of -1
 inline constexpr std::size_t kMaximumCopyColumns = 32;
 
-// How a column is made of its values: the C++ type that they have -> the PostgreSQL type that they become.
+// How the values of a column are encoded: their C++ type -> their PostgreSQL type.
 enum class CopyType : int {
     time,          // int64, ns since 1970, whole microseconds -> timestamptz
-    microseconds,  // int64, ns since 1970 -> timestamptz, without what is finer
-    nanoseconds,   // int64, ns since 1970 -> int2, what `microseconds` leaves out: 0 .. 999
+    microseconds,  // int64, ns since 1970 -> timestamptz, rounded down to microseconds
+    nanoseconds,   // int64, ns since 1970 -> int2, the rest below a microsecond: 0 .. 999
     id,            // int32, number in the market -> int4, the store's id of it
     f8,            // double -> float8
     i8,            // int64 -> int8
@@ -37,7 +37,7 @@ struct CopyColumn {
     std::size_t width = 0;
 };
 
-// What rows are made from. Borrows every pointer for the call.
+// The input of a call. Borrows every pointer for the call.
 struct CopyRowsSource {
     std::size_t rows = 0;
     const std::int32_t* number = nullptr;  // (rows), numbers in the market
@@ -47,11 +47,11 @@ struct CopyRowsSource {
     std::size_t column_count = 0;
 };
 
-// Bytes of header, rows and trailer, at most: texts may turn out shorter.
+// The most bytes of header, rows and trailer; with texts there may be fewer.
 std::size_t copy_rows_size(const CopyRowsSource& source);
 
 // Encodes header, rows and trailer to `out`; `*written` bytes of it. Rows are grouped by number, ascending; within a
-// number they keep the order in which they came. So where times ascend within each number, as they do in the messages
+// number they keep their order. So if times ascend within each number, as they do in the messages
 // of a partition, rows are sorted by (number, time): the order in which the store's index takes them fastest. On
 // failure (invalid_argument: a number without an id, a time that is not a whole microsecond) `out` is not touched.
 Status encode_copy_rows(const CopyRowsSource& source, std::byte* out, std::size_t capacity, std::size_t* written);

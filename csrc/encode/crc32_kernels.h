@@ -1,5 +1,5 @@
-// The ways to compute CRC-32, each in a file of its own; crc32.cpp chooses. Where it says so the processor must have
-// the instructions.
+// The implementations of CRC-32, each in a file of its own; crc32.cpp chooses one. The processor must have the
+// instructions that are named.
 #pragma once
 
 #include <cstddef>

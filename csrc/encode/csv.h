@@ -15,7 +15,7 @@ namespace pseudofeed::encode {
 //     first = prices, second = variances                         first = increments, second = levels
 struct CsvSource {
     std::size_t rows;
-    const std::int64_t* times;  // ns since the epoch, one a row
+    const std::int64_t* times;  // ns since 1970, one a row
     int decimals;               // of the second: 0, 3, 6 or 9
     const double* first;
     const double* second;
@@ -25,16 +25,16 @@ struct CsvSource {
     std::size_t columns;  // at least 1
 };
 
-// The bytes that such rows have at most.
+// The most bytes that such rows can have.
 std::size_t csv_size_limit(std::size_t rows, std::size_t files, std::size_t columns);
 
 // Writes the rows of file 0, then those of file 1, and so on; ends[f] is where those of file f end.
 //
-// A number has the fewest digits that read back to the same double, and always a decimal point: a reader that guesses
-// a column's type from its first values must not guess whole numbers. It is written without an exponent from 1e-4 on
-// and below 1e16. What is not finite is an empty field.
+// A number has the fewest digits that read back to the same double, and always a decimal point, so that a reader
+// that infers a column's type from its first values does not infer integers. It has no exponent from 1e-4 on and below
+// 1e16. A number that is not finite is an empty field.
 //
-// Fails, with `out` as it was, where a time is finer than `decimals` say, or `capacity` is below the limit.
+// Fails, with `out` unchanged, if a time needs more than `decimals` decimals, or `capacity` is below the limit.
 Status encode_csv(const CsvSource& source, std::byte* out, std::size_t capacity, std::int64_t* ends);
 
 }  // namespace pseudofeed::encode

@@ -1,13 +1,13 @@
-// The event block: what happened in a range of steps to the instruments of one partition, in one SBE message. One codec
-// serves every kind of event: an entry begins with an EventHead, the kind's own fields follow, packed, little-endian.
-// So the C++ struct, the entry of the SBE group and the NumPy structured dtype are the same bytes, and encoding is a
-// copy and a checksum. The layout with offsets stands in docs/wire.md.
+// The event block: the events of the instruments of one partition in a range of steps, in one SBE message. One codec
+// serves every kind of event: an entry begins with an EventHead, and the kind's own fields follow, packed,
+// little-endian. So the C++ struct, the entry of the SBE group and the NumPy structured dtype are the same bytes, and
+// encoding is a copy and a checksum. The layout with offsets is in docs/wire.md.
 //
 //   8 prefix (message.h)  32 uint32 steps   36 uint32 firstEvent   40 uint32 more   44 group of entries
 //
-// A block covers its steps also where nothing happened in them. Where a step has more events than a message holds, the
-// block says `more`, and the next one begins in that step, at event `firstEvent` of it. Events are counted in the
-// partition: a reader that adds them up knows that nothing is missing.
+// A block covers its steps even if they have no events. If a step has more events than fit a message, `more` is 1, and
+// the next block begins in that step, at its event `firstEvent`. Events are counted in the partition: a reader that
+// adds them up knows that nothing is missing.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@
 namespace pseudofeed::encode {
 
 struct EventHead {
-    std::int64_t time;     // ns since the epoch
+    std::int64_t time;     // ns since 1970
     std::uint32_t number;  // of the instrument in the market, below 2^31
     std::uint16_t step;    // counted from the block's first
     std::uint16_t event;   // counts those of this number in this step, from 0
@@ -41,34 +41,34 @@ struct EventKind {
     std::size_t entry_size = 0;
 };
 
-// How many entries of that size a block holds at most: as SBE counts them, in 16 bits.
+// The most entries of that size in a block: SBE counts them in 16 bits.
 constexpr std::size_t maximum_events(std::size_t entry_size) {
     return (kMaximumEventBlock - kEventBlockHead) / entry_size;
 }
 
 static_assert(maximum_events(sizeof(EventHead)) <= kMaximumEntries);
 
-// Bytes of a block of so many events; 0 where no block can have them.
+// Bytes of a block with so many events; 0 if no block can have them.
 constexpr std::size_t event_block_size(std::size_t events, std::size_t entry_size) {
     if (entry_size < sizeof(EventHead) || entry_size > kMaximumEventEntry || events > maximum_events(entry_size))
         return 0;
     return kEventBlockHead + events * entry_size;
 }
 
-// What a block is made from. Borrows the entries for the call.
+// The input of a block. Borrows the entries for the call.
 struct EventBlockSource {
     std::uint64_t fingerprint = 0;
     std::uint32_t partition = 0;
     std::int64_t first_sequence = 0;     // >= 1
     std::uint32_t steps = 0;             // 1 .. kMaximumEventSteps
-    std::uint32_t first_event = 0;       // of the first step: how many of its events stood in earlier blocks
-    bool more = false;                   // the last step goes on in the next block
+    std::uint32_t first_event = 0;       // of the first step: how many of its events are in earlier blocks
+    bool more = false;                   // the last step continues in the next block
     const std::byte* entries = nullptr;  // (events) of entry_size bytes, ascending by step, number and event
     std::size_t events = 0;
 };
 
 // Encodes one block to `out`, which has room for `capacity` bytes; `*written` is event_block_size(...). On failure
-// (invalid_argument: an order or range is broken, there is no room) neither is touched.
+// (invalid_argument: an order or range is violated, or there is no room) neither is touched.
 Status encode_event_block(const EventKind& kind, const EventBlockSource& source, std::byte* out, std::size_t capacity,
                           std::size_t* written);
 

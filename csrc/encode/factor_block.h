@@ -1,5 +1,5 @@
 // The factor block: many steps of all the factors of a market in one SBE message (template 3 of
-// src/pseudofeed/encode/pseudofeed.sbe.xml; the layout with offsets stands in docs/wire.md).
+// src/pseudofeed/encode/pseudofeed.sbe.xml; the layout with offsets is in docs/wire.md).
 //
 // An encoder checks all of its input before it writes its first byte. Decoding is two calls, `check_factor_blocks`
 // (everything, for all messages) and `read_factor_blocks` (can't fail).
@@ -13,27 +13,27 @@
 
 namespace pseudofeed::encode {
 
-// Bytes of a block of that many steps and factors; 0 where no block can have them (one of them is 0, or
+// Bytes of a block of that many steps and factors; 0 if no block can have them (one of them is 0, or
 // steps x factors > kMaximumEntries).
 constexpr std::size_t factor_block_size(std::size_t steps, std::size_t factors) {
     if (steps == 0 || factors == 0 || steps > kMaximumEntries / factors) return 0;
     return kPrefixSize + 4 + (kGroupSize + 8 * steps) + (kGroupSize + 16 * steps * factors);
 }
 
-// What a block is made from. Borrows every pointer for the call.
+// The input of a block. Borrows every pointer for the call.
 struct FactorBlockSource {
     std::uint64_t fingerprint = 0;
     std::uint32_t partition = 0;
     std::int64_t first_sequence = 0;      // >= 1; row j is step first_sequence + j
     std::size_t steps = 0;                // T
     std::size_t factors = 0;              // K
-    const std::int64_t* times = nullptr;  // (T), ns since the epoch, strictly ascending
+    const std::int64_t* times = nullptr;  // (T), ns since 1970, strictly ascending
     const double* increments = nullptr;   // (T, K), row-major: of the step that ends at the row's time
     const double* levels = nullptr;       // (T, K), row-major: after that step
 };
 
 // Encodes one block to `out`, which has room for `capacity` bytes; `*written` is factor_block_size(T, K). On failure
-// (invalid_argument) neither is touched. Any double is carried bit for bit.
+// (invalid_argument) neither is touched. Every double keeps all its bits.
 Status encode_factor_block(const FactorBlockSource& source, std::byte* out, std::size_t capacity, std::size_t* written);
 
 // A message whose every length, count and invariant was checked. Borrows the message's bytes.

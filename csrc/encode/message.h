@@ -1,5 +1,5 @@
-// What all SBE messages of pseudofeed have in common (src/pseudofeed/encode/pseudofeed.sbe.xml, docs/wire.md): header,
-// the first four fields of the root block, groups and the checksum. So one function each does them for every message.
+// The common parts of all SBE messages (src/pseudofeed/encode/pseudofeed.sbe.xml, docs/wire.md): header, the first four
+// fields of the root block, groups and the checksum. One function for each serves every message.
 //
 //   0 uint16 blockLength   2 uint16 templateId   4 uint16 schemaId   6 uint16 version
 //   8 uint64 fingerprint  16 int64 sequence     24 uint32 partition 28 uint32 checksum, of all bytes but its own
@@ -34,7 +34,7 @@ struct Bytes {
     std::size_t size = 0;
 };
 
-// A kind of message, as its reader knows it. root_size: of the root block, the four common fields included.
+// A kind of message, for its reader. root_size: of the root block, including the four common fields.
 struct Template {
     const char* name;
     std::uint16_t id;
@@ -47,19 +47,19 @@ struct Prefix {
     std::uint32_t partition = 0;
 };
 
-// Header and common fields; the checksum comes last, when all else is there.
+// Header and common fields; the checksum is written last, when everything else is there.
 void put_prefix(const Template& kind, const Prefix& prefix, std::byte* out);
 std::byte* put_group(std::byte* at, std::size_t entry_size, std::size_t entries);  // returns where entries begin
 void put_checksum(std::byte* message, std::size_t size);
 
 Prefix load_prefix(const std::byte* message);
 
-// A place in a message that is being checked.
+// A position in a message that is being checked.
 struct Cursor {
     Bytes message;
     const char* name = "";
     std::size_t at = 0;
-    bool newer = false;  // of a version that may have longer blocks than ours
+    bool newer = false;  // of a newer version, which may have longer blocks
 };
 
 struct Group {
@@ -68,10 +68,10 @@ struct Group {
     std::size_t count = 0;
 };
 
-// The steps of checking, in their order; all fail with malformed, and say what was found, what was expected and where.
+// The checks, in their order. All fail with malformed, and say what was found, what was expected and where.
 Status take_header(Bytes message, const Template& kind, Cursor* cursor);
 Status take_group(Cursor& cursor, const char* name, std::size_t entry_size, Group* group);
-Status check_end(const Cursor& cursor);  // nothing behind the last group, and the checksum fits
+Status check_end(const Cursor& cursor);  // nothing after the last group, and the checksum is right
 
 // sequence .. sequence + steps - 1 lie in 1 .. 2^63 - 1.
 Status check_sequences(const Cursor& cursor, std::int64_t sequence, std::size_t steps);
@@ -80,7 +80,7 @@ Status check_times(const Cursor& cursor, const Group& steps);
 // A message of this market and partition.
 Status check_origin(const char* name, const Prefix& found, std::uint64_t fingerprint, std::uint32_t partition);
 
-// The same rules for what is to be encoded: invalid_argument, in the words of the Python arguments.
+// The same rules for values to be encoded: invalid_argument, with the names of the Python arguments.
 Status check_source_range(std::int64_t first_sequence, std::size_t steps);
 Status check_source_steps(std::int64_t first_sequence, const std::int64_t* times, std::size_t steps);
 Status check_capacity(const char* name, std::size_t capacity, std::size_t size);

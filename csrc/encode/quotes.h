@@ -1,4 +1,4 @@
-// The newest quotes of some instruments as the cache's script takes them (src/pseudofeed/cache/quote.lua): one
+// The newest quotes of some instruments, encoded for the cache's script (src/pseudofeed/cache/quote.lua) as one
 // MessagePack array.
 #pragma once
 
@@ -14,21 +14,20 @@ namespace pseudofeed::encode {
 struct QuoteColumns {
     const std::int64_t *sequence = nullptr, *time = nullptr;
     const double *price = nullptr, *variance = nullptr;
-    const std::int64_t* first = nullptr;  // the first step of the quote's session
-    const std::uint8_t* known = nullptr;  // 0: open, high and low are not known
-    const std::uint8_t* in_part =
-        nullptr;  // 1: the session, open, high and low are where the quote goes, and not told again
+    const std::int64_t* first = nullptr;    // the first step of the quote's session
+    const std::uint8_t* known = nullptr;    // 0: open, high and low are not known
+    const std::uint8_t* in_part = nullptr;  // 1: Redis has session, open, high and low already; they are not sent again
     const double *open = nullptr, *high = nullptr, *low = nullptr;
 };
 
-// When the session opened that has this first step, as text.
+// The opening time of the session with this first step, as text.
 struct Opening {
     std::int64_t first;
     std::string_view text;
 };
 
 // Of a whole quote: the texts sequence, time, time_ns, price, variance, session, open, high, low, and the length of its
-// JSON. One boolean in place of the last four texts says that they are not known (false), or not told again (true).
+// JSON. One boolean in place of the last four texts means that they are not known (false), or not sent again (true).
 // Numbers in texts are the shortest that read back to the same bits, as Python's repr has them.
 inline constexpr std::size_t quote_entries = 10;
 

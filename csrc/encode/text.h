@@ -1,4 +1,4 @@
-// Numbers and times as text. Each writes at `at`, where the caller has made room, and returns the place behind.
+// Numbers and times as text. Each function writes at `at`, where the caller has made room, and returns the end.
 #pragma once
 
 #include <algorithm>
@@ -58,7 +58,7 @@ inline char* put_time(char* at, std::int64_t time, int decimals = 9) {
     return at;
 }
 
-// Whether the whole text is a number, which is in *number then: plain digits, or what put_shortest and repr write.
+// Whether the whole text is a number, in the form of put_shortest and repr, or plain digits; *number is set then.
 inline bool is_number(std::string_view text, double* number) {
     return !text.empty() && read_double(text, number) == text.size();
 }

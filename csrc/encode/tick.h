@@ -15,7 +15,7 @@ namespace pseudofeed::encode {
 struct Tick {
     std::uint64_t fingerprint;
     std::int64_t sequence;  // >= 1
-    std::int64_t time;      // ns since the epoch
+    std::int64_t time;      // ns since 1970
     std::uint32_t partition;
     std::int32_t number;  // of the instrument in the market, >= 0
     double price;
@@ -24,24 +24,24 @@ struct Tick {
 
 inline constexpr std::size_t tick_size = 60;
 
-// Writes tick_size bytes. The caller has checked sequence and number. Any double is carried bit for bit.
+// Writes tick_size bytes. The caller has checked sequence and number. Every double keeps all its bits.
 void encode_tick(const Tick& tick, std::byte* out);
 
 // Checks one SBE tick: header, length, checksum, sequence and number. On failure (malformed) `*tick` is not touched.
 Status check_tick(Bytes message, Tick* tick);
 
 // {"symbol":S,"time":"2026-03-02T14:30:01.000000000Z","sequence":1,"price":100.1,"variance":0.04,"instrument":0,
-// "market_fingerprint":"16 hexadecimal digits"}, without blanks and line breaks. The doubles are the shortest decimals
+// "market_fingerprint":"16 hexadecimal digits"}, without spaces and line breaks. The doubles are the shortest decimals
 // that give the same bits again.
 constexpr std::size_t tick_json_limit(std::size_t symbol_size);
 
-// Writes at most tick_json_limit(symbol_json.size()) bytes and returns their number; 0, with nothing written, where
+// Writes at most tick_json_limit(symbol_json.size()) bytes and returns their number; 0, with nothing written, if
 // price or variance is not finite, because JSON has no such numbers. symbol_json is a JSON string already, quotes and
 // escapes included. The partition is not written. The caller has checked sequence and number.
 std::size_t encode_tick_json(const Tick& tick, std::string_view symbol_json, std::byte* out);
 
 // Checks one JSON tick and reads it: exactly the bytes that encode_tick_json writes for some symbol, or malformed, with
-// `*tick` untouched. The tick's partition is 0: JSON doesn't carry it.
+// `*tick` untouched. The tick's partition is 0, because JSON does not have it.
 Status check_tick_json(Bytes message, Tick* tick);
 
 namespace json {

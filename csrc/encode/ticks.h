@@ -1,4 +1,4 @@
-// From the messages of a partition, in any mixture of tick blocks, SBE ticks and JSON ticks, to columns.
+// Decodes the messages of a partition, any mixture of tick blocks, SBE ticks and JSON ticks, to columns.
 //
 // Codecs do no I/O: bytes in, ticks out. Decoding is two calls, `check_ticks` (everything, for all messages) and
 // `read_ticks` (can't fail), so that nothing is written from a batch that holds a damaged message.
@@ -28,11 +28,11 @@ struct TickMessage {
     std::size_t ticks() const { return shape == Shape::block ? block.steps * block.instruments : 1; }
 };
 
-// Checks one message, of whichever shape. On failure (malformed; the text gives what was found, what was expected and
+// Checks one message of any shape. On failure (malformed; the text says what was found, what was expected and
 // at which byte) `*found` is not touched.
 Status check_tick_message(Bytes message, TickMessage* found);
 
-// Checks a batch of one partition, each message as above and for its fingerprint and partition (JSON ticks don't carry
+// Checks a batch of one partition, each message as above and for its fingerprint and partition (JSON ticks don't have
 // the latter). `found` has room for `count`; `*ticks` is the batch's number of ticks. On failure `*failed` is the index
 // of the first bad message.
 Status check_ticks(const Bytes* messages, std::size_t count, std::uint64_t fingerprint, std::uint32_t partition,
@@ -48,8 +48,8 @@ struct TickColumns {
 };
 
 // Writes the ticks of checked messages, one after the other, steps in order and within a step instruments in order.
-// Each column has room for the ticks that check_ticks counted. Touches nothing but what was checked and its bytes, so a
-// message that somebody alters meanwhile can give wrong values, never a write or read outside.
+// Each column has room for the ticks that check_ticks counted. Accesses only memory that was checked, so a message that
+// another thread alters meanwhile can give wrong values, but never a read or write out of bounds.
 void read_ticks(const TickMessage* messages, std::size_t count, TickColumns columns);
 
 }  // namespace pseudofeed::encode

@@ -1,5 +1,6 @@
-// librdkafka behind one table of functions: only what we use, declared by ourselves, found in a shared library at run
-// time. So nothing of it is needed to compile, and the process has one copy of it: the one that confluent-kafka ships.
+// librdkafka as a table of functions: only those that we use, with our own declarations, loaded from a shared library
+// at run time. So compiling needs no librdkafka, and the process has one copy of it: the one that confluent-kafka
+// ships.
 //
 // Types and numbers are those of librdkafka's public header rdkafka.h (2.3 to 2.16), whose ABI is kept within
 // version 2. Handles are opaque; `Message` is the one public structure that we read.
@@ -29,7 +30,7 @@ struct Message {
     std::size_t length;
     void* key;
     std::size_t key_length;
-    std::int64_t offset;  // kInvalidOffset where the broker did not tell
+    std::int64_t offset;  // kInvalidOffset if the broker did not report it
     void* opaque;         // what was given with the message
 };
 
@@ -94,11 +95,13 @@ struct Library {
 };
 
 // Loads the library at `path` (a file, or a name that the system's loader finds) and checks its version and that it has
-// every function. The first success stands for the whole process; later calls return it whatever their path.
-// `*library` stays valid for ever: a library with threads is not closed. Failure: unavailable, `*library` untouched.
+// every function. The first success holds for the whole process; later calls return the same library, whatever their
+// path.
+// `*library` stays valid for the life of the process: a library with threads is never unloaded. Failure: unavailable,
+// `*library` untouched.
 Status load_library(const char* path, const Library** library);
 
-// Takes librdkafka's log lines and drops them: errors come to us as errors, and a library does not write on a terminal.
+// Drops librdkafka's log lines: we get errors as errors, and a library must not write to the terminal.
 void drop_log_line(const Client*, int level, const char* facility, const char* text);
 
 }  // namespace pseudofeed::publish

@@ -1,5 +1,5 @@
 // librdkafka's mock cluster: brokers inside this process, on ports of localhost. For the demo and for errors on demand,
-// never for proof of a guarantee: it keeps at most 5 MiB a partition and drops older data silently.
+// never to prove a guarantee: it keeps at most 5 MiB per partition and drops older data silently.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace pseudofeed::publish {
 
 class MockCluster {
   public:
-    // Starts it. Borrows `library`, for ever.
+    // Starts it. Borrows `library`, for its whole life.
     static Status start(const Library& library, int brokers, std::unique_ptr<MockCluster>* cluster);
     ~MockCluster();
     MockCluster(const MockCluster&) = delete;
@@ -25,7 +25,7 @@ class MockCluster {
     void fail_requests(std::int16_t api, const int* errors, std::size_t count);
     // Closes or opens a broker's listener and connections; brokers count from 1.
     Status set_broker(std::int32_t broker, bool up);
-    // How long the broker keeps each answer back.
+    // How long the broker delays each answer.
     Status set_delay(std::int32_t broker, int milliseconds);
 
   private:

@@ -78,7 +78,7 @@ Status Producer::open(const Properties& properties) {
     char limit[32] = {};
     std::size_t limit_size = sizeof limit;
     if (library_.conf_get(configuration.get(), "message.max.bytes", limit, &limit_size) != kConfOk)
-        return failure(Code::unavailable, "librdkafka does not tell message.max.bytes");
+        return failure(Code::unavailable, "librdkafka does not report message.max.bytes");
     if (Status status = assign_instruments(std::strtoull(limit, nullptr, 10)); !status.ok()) return status;
 
     client_ = library_.client_new(kProducer, configuration.get(), text, sizeof text);
@@ -135,7 +135,7 @@ Status Producer::assign_instruments(std::size_t message_limit) {
 Producer::~Producer() { close(); }
 
 void Producer::close() {
-    // Told before the turn is waited for: whoever has it gives it back soon, and does not take it again.
+    // Set before taking the lock, so that a call in progress releases it soon and does not continue.
     closing_ = true;
     const std::lock_guard<std::mutex> lock(mutex_);
     if (client_ == nullptr) return;

@@ -1,12 +1,12 @@
-// What the random numbers are a function of: every field of Philox's key and counter, defined here and nowhere else
-// (Python reads them from pseudofeed.random._random).
+// The inputs of the random numbers: every field of Philox's key and counter, defined here and nowhere else (Python
+// reads them from pseudofeed.random._random).
 //
 //     key      = the seed of the market, or the key of one of its paths; two 32-bit words
 //     counter  = (id, step low, step high, purpose + (substep << 8))
 //
-// id: the number of an instrument or a factor; of a path where its key is drawn. step: of the simulation, from 1 on,
-// with the mark `night` for the night before it; of a drawn parameter, its number. Changing any value here changes
-// every market: the golden hashes of tests/vectors/golden_markets.txt fail.
+// id: the number of an instrument or a factor; for the key of a path, the path's number. step: of the simulation, from
+// 1 on, with the mark `night` for the night before it; for a drawn parameter, its number. Changing any value here
+// changes every market: the golden hashes of tests/vectors/golden_markets.txt fail.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace pseudofeed::random {
 
-// The low byte of the counter's last word. New purposes take new numbers.
+// The low byte of the counter's last word. A new purpose gets a new number.
 enum Purpose : std::uint32_t {
     instrument_purpose = 0,  // an instrument's two normals of a substep
     factor_purpose = 1,      // a factor's normal of a step
@@ -34,8 +34,8 @@ constexpr std::uint32_t purpose_word(Purpose purpose, std::uint32_t substep = 0)
 // In the counter's step: these are the draws of the night before the step.
 constexpr std::uint64_t night_mark = std::uint64_t{1} << 63;
 
-// In the place of the step: which parameter of an instrument is drawn. Loading k is first_loading + k; numbers from 128
-// on are for parameters of later features (a market has at most 64 factors).
+// Used in place of the step: which parameter of an instrument is drawn. Loading k is first_loading + k; numbers from
+// 128 on are for parameters of later features (a market has at most 64 factors).
 enum ParameterNumber : std::uint64_t {
     initial_price_number = 0,
     initial_variance_number = 1,
@@ -64,8 +64,8 @@ static inline std::uint64_t path_key(std::uint64_t seed, std::uint32_t path) {
     return (words.w0 & 0xFFFFFFFFu) | (words.w1 << 32);
 }
 
-// The same draws where many steps are drawn for one id and purpose. Of the first two rounds half does not depend on the
-// step, and the other half not on the id: what is left of them is two exclusive ors.
+// The same draws, for many steps of one id and purpose. In the first two rounds, one half does not depend on the step,
+// and the other half not on the id: two exclusive ors combine them.
 template <class W>
 struct Stream {
     W w0, w1, w2;  // of the id and purpose, after two rounds; w0 and w2 still lack the step's part

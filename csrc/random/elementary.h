@@ -1,10 +1,10 @@
-// exp, expm1, log and the sine and cosine of a turn, from + - * / and bit operations alone, so that every compiler and
-// instruction set returns the same bits (libm does not); each for one double or for lanes of them (lanes.h). The
-// coefficients are printed by tests/reference/elementary_coefficients.py; tests/unit/test_random.py holds the error
+// exp, expm1, log and the sine and cosine of a turn, with only + - * / and bit operations, so that every compiler and
+// instruction set returns the same bits (libm does not). Each takes one double, or lanes of them (lanes.h). The
+// coefficients are printed by tests/reference/elementary_coefficients.py; tests/unit/test_random.py checks the error
 // bounds against mpmath: exp 1 ulp, expm1 2 ulp, log 1 ulp, sine and cosine 2 ulp away from their zeros.
 //
-// Adding and subtracting 1.5 * 2^52 rounds to an integer, which the low bits of the sum then hold: no int64 <-> double
-// conversion, which AVX2 lacks. It needs IEEE semantics: never compile this with -ffast-math.
+// Adding and subtracting 1.5 * 2^52 rounds to an integer, which is in the low bits of the sum. This needs no int64 <->
+// double conversion, which AVX2 lacks. It needs IEEE semantics: never compile this with -ffast-math.
 #pragma once
 
 #include <cstdint>

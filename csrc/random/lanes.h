@@ -1,11 +1,11 @@
-// Lanes: doubles, and 64-bit words, of as many instruments as two registers hold, so that one source serves every
-// instruction set; with the few operations that a template needs in order to be written once for one double and for
-// lanes. They are the compiler's vector extensions; what these have no operator for are the core's only intrinsics.
+// Lanes: doubles, and 64-bit words, of as many instruments as fit two registers, so that one source serves every
+// instruction set. The operations here let one template work for a double and for lanes. Lanes are the compiler's
+// vector extensions; operations without an operator are the core's only intrinsics.
 //
-// Auto-vectorised loops were the first attempt: GCC 12 made of Philox's products 64-bit multiplications or widening
-// ones with permutes. Two registers, because an instrument's operations are one long chain: with two chains side by
-// side a processor waits less (Cascade Lake, GCC 12, euler, M instrument-steps/s: 77 -> 83 with AVX-512, 48 -> 61 with
-// AVX2).
+// Auto-vectorised loops were the first attempt: GCC 12 turned Philox's products into 64-bit multiplications, or
+// widening ones with permutes. There are two registers because an instrument's operations are one long chain: with two
+// chains in parallel a processor waits less (Cascade Lake, GCC 12, euler, M instrument-steps/s: 77 -> 83 with AVX-512,
+// 48 -> 61 with AVX2).
 #pragma once
 
 #include <bit>
@@ -23,8 +23,8 @@
 #include <arm_neon.h>
 #endif
 
-// Each instruction set's functions have names of their own: with one name the linker would keep one set's copy for all,
-// and a lesser processor would run into instructions that it lacks. The kernels' build says the set's name.
+// The functions of each instruction set are in a namespace of their own. With the same names, the linker would keep one
+// set's copy for all, and a lesser processor would meet instructions that it lacks. The build defines the set's name.
 #if !defined(PSEUDOFEED_SET)
 #define PSEUDOFEED_SET baseline
 #endif
@@ -125,7 +125,7 @@ static inline Mask greater(Doubles x, double y) { return {x.a > y, x.b > y}; }
 static inline Mask less(Doubles x, double y) { return {x.a < y, x.b < y}; }
 static inline Doubles choose(Mask mask, Doubles x, Doubles y) { return {mask.a ? x.a : y.a, mask.b ? x.b : y.b}; }
 
-// Whether it holds in any lane.
+// Whether it is true in any lane.
 static inline bool any(Mask mask) {
     const MaskRegister both = mask.a | mask.b;
     std::int64_t found = 0;
@@ -170,7 +170,7 @@ static inline double from_bits(std::uint64_t x) { return std::bit_cast<double>(x
 static inline Words64 bits(Doubles x) { return {(WordRegister)x.a, (WordRegister)x.b}; }
 static inline Doubles from_bits(Words64 x) { return {(DoubleRegister)x.a, (DoubleRegister)x.b}; }
 
-// --- What needs intrinsics -----------------------------------------------------------------------------------------
+// --- Operations with intrinsics ------------------------------------------------------------------------------------
 
 static inline DoubleRegister square_root(DoubleRegister x) {
 #if defined(PSEUDOFEED_AVX512)
@@ -185,7 +185,7 @@ static inline DoubleRegister square_root(DoubleRegister x) {
 #endif
 }
 
-// Of the low 32 bits; what stands above them does not matter.
+// Of the low 32 bits; the bits above them do not matter.
 static inline WordRegister multiply_low(WordRegister x, WordRegister y) {
 #if defined(PSEUDOFEED_AVX512)
     return (WordRegister)_mm512_mul_epu32((__m512i)x, (__m512i)y);
@@ -200,8 +200,7 @@ static inline WordRegister multiply_low(WordRegister x, WordRegister y) {
 #endif
 }
 
-// The greater of low and x, and then the lesser of high and it; x where x is NaN (x86's min and max give their second
-// operand then).
+// x limited to low .. high; NaN if x is NaN (x86's min and max return their second operand then).
 static inline DoubleRegister clamp(DoubleRegister x, double low, double high) {
 #if defined(PSEUDOFEED_AVX512)
     return _mm512_min_pd(_mm512_set1_pd(high), _mm512_max_pd(_mm512_set1_pd(low), x));
@@ -215,7 +214,7 @@ static inline DoubleRegister clamp(DoubleRegister x, double low, double high) {
 #endif
 }
 
-// The smaller and the larger of two numbers; where one of them is NaN, either.
+// The smaller and the larger of two numbers; if one of them is NaN, either of the two.
 static inline DoubleRegister smaller(DoubleRegister x, DoubleRegister y) {
 #if defined(PSEUDOFEED_AVX512)
     return _mm512_min_pd(x, y);

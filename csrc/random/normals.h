@@ -1,5 +1,5 @@
-// Two standard normals from one Philox draw, by Box and Muller's transform of two 53-bit uniforms: always exactly one
-// draw, so it fits counters (a ziggurat or polar method would reject some).
+// Two standard normals from one Philox draw, by Box and Muller's transform of two 53-bit uniforms: it needs
+// exactly one draw, as counters require (a ziggurat or polar method would reject some).
 #pragma once
 
 #include "random/elementary.h"

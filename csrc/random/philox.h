@@ -1,9 +1,9 @@
 // Philox4x32-10: a keyed bijection of 128-bit counters (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy
-// as 1, 2, 3", SC 2011). What its key and counter hold stands in counters.h.
+// as 1, 2, 3", SC 2011). Key and counter are defined in counters.h.
 //
 // Its 32-bit words are kept in the low halves of 64-bit ones, one or a register full of them (lanes.h), whose high
-// halves hold anything: a round's products take the low halves only, and so does whoever reads the result. So a round
-// is two multiplications, two shifts and four exclusive ors, without a permute or a mask.
+// halves are undefined: a round's products use the low halves only, and so must readers of the result. So a round is
+// two multiplications, two shifts and four exclusive ors, without a permute or a mask.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Correlated factor increments dF = mu dt + R z sqrt(dt), R R' = diag(sigma) C diag(sigma), and their levels, the
-// running sums. Each step has its own dt; the increment of a step behind a night contains that of the night.
+// running sums. Each step has its own dt; the increment of a step after a night includes that of the night.
 #pragma once
 
 #include <cstddef>
@@ -25,8 +25,8 @@ struct FactorWalk {
     Interruption interruption;
 };
 
-// Walks the factors through the steps. Fails with interrupted, bad_setting or out_of_memory; levels are then as they
-// were, and what else was written is undefined.
+// Walks the factors through the steps. Fails with interrupted, bad_setting or out_of_memory; then the levels are
+// unchanged, and the other arrays undefined.
 Status walk_factors(const FactorWalk& walk);
 
 }  // namespace pseudofeed::simulate

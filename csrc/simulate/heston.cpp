@@ -20,8 +20,8 @@ namespace pseudofeed::simulate {
 
 namespace {
 
-// Pieces begin at whole registers of the widest set.
-constexpr std::size_t piece_grain = 16;
+// Tiles begin at multiples of this: at whole registers of the widest instruction set.
+constexpr std::size_t tile_multiple = 16;
 
 // Instrument-substeps that a thread must have to be worth its start, some 30 us. Two threads against one, 1,000
 // instruments: 33,000 give 1.44, 66,000 1.63, 131,000 1.70 times the speed. (A pool would start faster, but does not
@@ -29,9 +29,9 @@ constexpr std::size_t piece_grain = 16;
 constexpr std::size_t least_work = 16'384;
 constexpr std::size_t populate_most = std::size_t{1} << 23;  // doubles a call, 64 MiB: 20 to 40 ms
 
-constexpr std::size_t least_tasks = 32;  // of each thread: at the end one waits for a task at most
+constexpr std::size_t least_tasks = 32;  // for each thread: at the end, a thread waits for one task at most
 
-// Threads that are joined where this goes.
+// Threads that the destructor joins.
 class Joined {
   public:
     ~Joined() {
@@ -45,7 +45,7 @@ class Joined {
         try {
             while (threads_.size() < count) threads_.emplace_back(work);
         } catch (const std::system_error&) {
-            // Those that there are do it.
+            // Continue with the threads that started.
         }
     }
 
@@ -65,7 +65,7 @@ bool is_price(double price) { return price >= lowest_price && price <= highest_p
 
 }  // namespace
 
-// One call of walk(): its plan, and what its threads share.
+// One call of walk(): its plan, and the data common to its threads.
 class HestonModel::Run {
   public:
     Run(const HestonModel& model, const Kernels& kernels, const HestonWalk& walk)
@@ -77,19 +77,19 @@ class HestonModel::Run {
           interrupter_(walk.interruption),
           count_(model.instruments_),
           next_(walk.state, walk.state + state_count * model.instruments_) {
-        // Pieces of about equal width. Threads take them part by part, so that they end together however few and
-        // unequal the pieces are: more of them than threads is enough.
-        const std::size_t grains = (count_ + piece_grain - 1) / piece_grain;
-        const std::size_t tiles = (count_ + tile_width - 1) / tile_width;
+        // Tiles of about equal width, at most tile_width. Threads take them part by part (tasks.h), so they finish at
+        // about the same time even if the tiles are few and of unequal width. One tile more than threads is enough.
+        const std::size_t most_tiles = (count_ + tile_multiple - 1) / tile_multiple;
+        const std::size_t least_tiles = (count_ + tile_width - 1) / tile_width;
         const std::size_t useful = std::max<std::size_t>(1, walk.steps.count * model.substeps_ * count_ / least_work);
-        workers_ = std::min({std::max<std::size_t>(1, walk.threads), useful, grains});
-        pieces_ = workers_ == 1 ? tiles : std::min(std::max(tiles, workers_ + 1), grains);
-        parts_ = workers_ == 1 ? 1 : std::min(walk.steps.count, (least_tasks * workers_ + pieces_ - 1) / pieces_);
+        workers_ = std::min({std::max<std::size_t>(1, walk.threads), useful, most_tiles});
+        tiles_ = workers_ == 1 ? least_tiles : std::min(std::max(least_tiles, workers_ + 1), most_tiles);
+        parts_ = workers_ == 1 ? 1 : std::min(walk.steps.count, (least_tasks * workers_ + tiles_ - 1) / tiles_);
         plan_ = cut(walk.steps, walk.shocks, walk.night_shocks, model.factors_, model.substeps_, parts_, rows_);
         rows_.unlock();
-        tasks_.emplace(pieces_, parts_);
-        failed_parts_ = std::vector<std::size_t>(pieces_, parts_);
-        overwritten_ = std::vector<std::size_t>(pieces_);
+        tasks_.emplace(tiles_, parts_);
+        failed_parts_ = std::vector<std::size_t>(tiles_, parts_);
+        overwritten_ = std::vector<std::size_t>(tiles_);
     }
 
     Status walk() {
@@ -118,21 +118,21 @@ class HestonModel::Run {
     std::size_t workers() const { return worked_.load(std::memory_order_relaxed); }
 
   private:
-    std::size_t begin_of(std::size_t piece) const {
-        const std::size_t grains = (count_ + piece_grain - 1) / piece_grain;
-        return std::min(grains * piece / pieces_ * piece_grain, count_);
+    std::size_t begin_of(std::size_t tile) const {
+        const std::size_t multiples = (count_ + tile_multiple - 1) / tile_multiple;
+        return std::min(multiples * tile / tiles_ * tile_multiple, count_);
     }
 
-    // Takes tasks until there are none. stop: called now and then; the walk ends where it says so.
+    // Takes tasks until none is left. stop: called now and then; if it returns true, the walk ends.
     template <class Stop>
     void work(Stop stop) {
         if (workers_ > 1 && walk_.prices != nullptr) {
-            const std::size_t share = shares_.fetch_add(1, std::memory_order_relaxed);
+            const std::size_t thread = started_.fetch_add(1, std::memory_order_relaxed);
             const std::size_t size = walk_.steps.count * count_;
             const std::size_t calls = 1 + size / workers_ / populate_most;
             for (double* rows : {walk_.prices, walk_.variances, walk_.old_prices, walk_.old_variances}) {
                 for (std::size_t call = 0; rows != nullptr && call < calls && !stop(); ++call) {
-                    populate(rows, size, share * calls + call, workers_ * calls);
+                    populate(rows, size, thread * calls + call, workers_ * calls);
                 }
             }
         }
@@ -146,11 +146,11 @@ class HestonModel::Run {
         }
     }
 
-    // False where the walk was stopped.
+    // Returns false if the walk was stopped.
     template <class Stop>
     bool walk_part(Tasks::Task task, Stop stop) {
-        if (failed_parts_[task.piece] < parts_) return true;  // where a piece has failed, its later steps mean nothing
-        const std::size_t first = begin_of(task.piece), width = begin_of(task.piece + 1) - first;
+        if (failed_parts_[task.tile] < parts_) return true;  // after a failure, later steps of a tile mean nothing
+        const std::size_t first = begin_of(task.tile), width = begin_of(task.tile + 1) - first;
         const std::size_t end = plan_.part_begins[task.part + 1];
         for (std::size_t begin = plan_.part_begins[task.part]; begin < end;) {
             std::size_t next = begin, substeps = 0;
@@ -158,9 +158,9 @@ class HestonModel::Run {
                 substeps += plan_.segments[next++].substeps();
             }
             const bool good = advance(&plan_.segments[begin], next - begin, first, width, next_.data(), true);
-            overwritten_[task.piece] = row_behind(plan_.segments[next - 1]);
+            overwritten_[task.tile] = row_behind(plan_.segments[next - 1]);
             if (!good) {
-                failed_parts_[task.piece] = task.part;
+                failed_parts_[task.tile] = task.part;
                 return true;
             }
             begin = next;
@@ -177,9 +177,9 @@ class HestonModel::Run {
     }
 
     void restore() const {
-        for (std::size_t piece = 0; piece < pieces_; ++piece) {
-            const std::size_t first = begin_of(piece), width = begin_of(piece + 1) - first;
-            for (std::size_t t = 0; t < overwritten_[piece]; ++t) {
+        for (std::size_t tile = 0; tile < tiles_; ++tile) {
+            const std::size_t first = begin_of(tile), width = begin_of(tile + 1) - first;
+            for (std::size_t t = 0; t < overwritten_[tile]; ++t) {
                 const std::size_t place = t * count_ + first;
                 std::copy_n(walk_.old_prices + place, width, walk_.prices + place);
                 std::copy_n(walk_.old_variances + place, width, walk_.variances + place);
@@ -224,13 +224,13 @@ class HestonModel::Run {
         return good;
     }
 
-    // Walks the pieces that failed again, step by step, and names the earliest step and its lowest instrument.
+    // Walks the tiles that failed again, step by step, and names the earliest step and its lowest instrument.
     Status first_failure(std::size_t part) {
         Status result;
         std::size_t first_row = SIZE_MAX;  // of the steps; twice the number, less one for a night
-        for (std::size_t piece = 0; piece < pieces_; ++piece) {
-            if (failed_parts_[piece] > part) continue;
-            const std::size_t first = begin_of(piece), width = begin_of(piece + 1) - first;
+        for (std::size_t tile = 0; tile < tiles_; ++tile) {
+            if (failed_parts_[tile] > part) continue;
+            const std::size_t first = begin_of(tile), width = begin_of(tile + 1) - first;
             std::vector<double> state(walk_.state, walk_.state + state_count * count_);
             for (std::size_t i = 0; i < plan_.part_begins[part + 1]; ++i) {
                 Segment one = plan_.segments[i];
@@ -273,12 +273,12 @@ class HestonModel::Run {
     DerivedRows::Use rows_;
     Interrupter interrupter_;  // of the calling thread
     const std::size_t count_;
-    std::vector<double> next_;  // the state as walked so far: each piece's own part of it
-    std::size_t workers_, pieces_, parts_;
+    std::vector<double> next_;  // the state as walked so far; a tile reads and writes only its own instruments
+    std::size_t workers_, tiles_, parts_;
     SegmentedSteps plan_;
     std::optional<Tasks> tasks_;
-    std::atomic<std::size_t> shares_{0}, worked_{0};
-    // Of each piece, its tasks' own: the part in which it failed, or parts_; the rows that were overwritten.
+    std::atomic<std::size_t> started_{0}, worked_{0};
+    // For each tile: the part in which it failed, or parts_; how many rows it has overwritten. Only its tasks write it.
     std::vector<std::size_t> failed_parts_, overwritten_;
 };
 

@@ -4,8 +4,9 @@
 //     dS / S = mu dt + b'(dF - mu_F dt) + s dW_e + sqrt(v) dW_S,    corr(dW_S, dW_v) = rho
 //
 // Two normals an instrument and step, z_v and z_p, are enough: own shock and Heston shock are one in law. The schemes
-// stand in heston_euler_kernel.cpp and heston_qe_kernel.cpp. With n substeps a step's time is walked in n parts, each
-// with draws of its own; the factors' increment moves the price in the first of them. A night has one substep.
+// stand in heston_euler_kernel.cpp and heston_qe_kernel.cpp. With n substeps a step's time is divided evenly among
+// them, and each has draws of its own; the factors' increment moves the price in the first of them. A night has one
+// substep.
 #pragma once
 
 #include <cstddef>
@@ -52,7 +53,7 @@ struct HestonWalk {
     double* variances;           // the same; or both null to pass over the steps without keeping them
     double* old_prices;          // (steps, instruments), and
     double* old_variances;  // the same: room with which a failure leaves prices and variances as they were; or null
-    std::size_t threads;    // at most so many share the work, fewer where it is too small for them
+    std::size_t threads;    // at most; fewer where there is too little work for them
     Interruption interruption;
 };
 

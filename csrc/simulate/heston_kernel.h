@@ -7,12 +7,12 @@
 
 namespace pseudofeed::simulate {
 
-// Instruments that a kernel walks together: their state and parameters stay in the first-level cache (512 bytes a row),
-// and their part of a row of the output is whole cache lines. 32 and 128 are no faster (AVX-512, 1,000
+// Most instruments of a tile, which a kernel walks together. Their state and parameters stay in the first-level cache
+// (512 bytes a row), and their columns of an output row are whole cache lines. 32 and 128 are no faster (AVX-512, 1,000
 // instruments: 84.9, 85.2, 84.5 M instrument-steps/s; AVX2: 59.2, 60.2, 61.0).
 constexpr std::size_t tile_width = 64;
 
-// Some steps of one length, or a night, or some substeps of one step. Borrows all pointers.
+// Consecutive steps of one length, or a night, or some substeps of one step. Borrows all pointers.
 struct Segment {
     std::uint64_t step;  // of the counters: the first step's number; with the mark of random/counters.h for a night
     std::size_t steps;
@@ -26,7 +26,8 @@ struct Segment {
     std::size_t substeps() const { return steps * (end - begin); }
 };
 
-// Borrows all pointers. Some instruments and what they do. Rows are `stride` entries apart and hold whole tiles.
+// A tile: the instruments that a kernel call walks, and through which segments. Borrows all pointers. Rows are `stride`
+// entries apart, padded to whole multiples of tile_width.
 struct HestonTile {
     const double* constants;  // rows of the scheme
     const double* loadings;   // (factors) rows
@@ -47,8 +48,8 @@ struct HestonTile {
     std::size_t row;
 };
 
-// Of all steps of a call. NaN may be missing: it is still in the state when a kernel returns, since a price or variance
-// that is not finite never becomes finite again.
+// The range of the prices at all steps of a call. NaN may be missing from it: the caller finds that in the state, since
+// a price or variance that is not finite never becomes finite again.
 struct PriceRange {
     double lowest, highest;
 };

@@ -144,20 +144,20 @@ bool HestonModel::may_fail(std::size_t steps, double dt, const double* shock_sum
     const DefaultFloatingPoint environment;
     const double* price = state + price_state * instruments_;
     const double* variance = state + variance_state * instruments_;
-    const double part = dt / static_cast<double>(substeps_);
-    const double parts = static_cast<double>(steps) * static_cast<double>(substeps_);
+    const double substep_dt = dt / static_cast<double>(substeps_);
+    const double substeps = static_cast<double>(steps) * static_cast<double>(substeps_);
     // First for an instrument that is the worst in everything: as a rule that is enough.
     const auto [least, greatest] = std::minmax_element(price, price + instruments_);
     double shocks = 0.0;
     for (std::size_t k = 0; k < factors_; ++k) shocks += largest_loadings_[k] * shock_sums[k];
-    if (!worst_.may_fail(scheme_, parts, part, shocks, *std::max_element(variance, variance + instruments_), *least,
-                         *greatest)) {
+    if (!worst_.may_fail(scheme_, substeps, substep_dt, shocks, *std::max_element(variance, variance + instruments_),
+                         *least, *greatest)) {
         return false;
     }
     for (std::size_t i = 0; i < instruments_; ++i) {
         shocks = 0.0;
         for (std::size_t k = 0; k < factors_; ++k) shocks += std::fabs(loadings_[k * stride_ + i]) * shock_sums[k];
-        if (reach_of(i).may_fail(scheme_, parts, part, shocks, variance[i], price[i], price[i])) return true;
+        if (reach_of(i).may_fail(scheme_, substeps, substep_dt, shocks, variance[i], price[i], price[i])) return true;
     }
     return false;
 }

@@ -111,8 +111,8 @@ class Walk {
     }
 
     // Here and not by a copy before the walk: while the processor waits for memory it computes (euler, 100 instruments
-    // x 20,000 steps in place, of which 9,170 are kept: 9 % of the time, by a copy 25 %; twice as much where neighbours
-    // use the memory).
+    // x 20,000 steps in place, of which 9,170 are kept: 9 % of the time, by a copy 25 %; twice as much on a busy
+    // machine).
     void keep_old(const double* price_row, const double* variance_row, std::size_t place) {
         for (std::size_t i = 0; i < whole_; i += lane_count) {
             store(tile_.old_prices + place + i, load(price_row + i));

@@ -1,5 +1,5 @@
-// Cuts a call's steps into segments (heston_kernel.h): runs of steps of one length, nights, and, where a step has very
-// many substeps, some of them.
+// Cuts a call's steps into segments (heston_kernel.h): runs of steps of one length, and nights. A step with very many
+// substeps becomes several segments.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,8 @@
 
 namespace pseudofeed::simulate {
 
-// Substeps of a segment, at most: some 5 to 20 ms of a tile. After each segment of this size a thread looks whether the
-// walk was interrupted.
+// Most substeps of a segment: some 5 to 20 ms for a tile. After a segment of this size a thread checks whether the walk
+// was interrupted.
 constexpr std::size_t segment_substeps = 8192;
 
 struct SegmentedSteps {
@@ -21,7 +21,8 @@ struct SegmentedSteps {
     std::vector<std::size_t> part_begins;  // (parts + 1): the segments of each part
 };
 
-// Cuts the steps into `parts` parts of about equal length, at most as many as there are steps, and these into segments.
+// Cuts the steps into `parts` parts (tasks.h) of about equal length, and the parts into segments. parts: at most the
+// number of steps.
 // shocks, night_shocks: as in HestonWalk. May throw std::bad_alloc.
 SegmentedSteps cut(const Steps& steps, const double* shocks, const double* night_shocks, std::size_t factors,
                    std::uint32_t substeps, std::size_t parts, DerivedRows::Use& rows);

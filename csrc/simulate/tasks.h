@@ -1,14 +1,18 @@
-// How threads share a walk. The instruments are cut into pieces, the steps into parts; a task is one part of one piece:
+// How threads divide a walk. There are three words for it:
 //
-//              part 0   part 1   part 2          Tasks are taken in this order, column by column. A task waits until
-//     piece 0    1        4        7             the part before it, of the same piece, is finished: a step depends on
-//     piece 1    2        5        8             the one before.
-//     piece 2    3        6        9
+//     tile   at most tile_width instruments, which a kernel walks together (heston_kernel.h)
+//     part   a range of consecutive steps
+//     task   one part of one tile: what a thread takes
 //
-// Deadlock-free because tasks are taken in their order: whoever took the part before is at work on it, or waits for a
-// task that was taken earlier still; and because a finished task wakes all who wait, of whom several may wait for
-// different parts of one piece. (Waking one of them is not enough: it may be one whose part is not due yet. Three
-// threads and four pieces, of which the first is slow, hang that way: tests/native/test_tasks.cpp.)
+//              part 0   part 1   part 2         Threads take tasks in the order of these numbers, column by column. A
+//     tile 0      1        4        7           task waits until the part before it, of the same tile, is finished,
+//     tile 1      2        5        8           because each step depends on the one before.
+//     tile 2      3        6        9
+//
+// Deadlock-free for two reasons. First, tasks are taken in order: the thread that took the part before is working on
+// it, or waits for a task that was taken earlier still. Second, a finished task wakes all waiting threads: several of
+// them may wait for different parts of one tile. (Waking one of them is not enough, because its part may not be due
+// yet. Three threads and four tiles, of which the first is slow, hang that way: tests/native/test_tasks.cpp.)
 #pragma once
 
 #include <atomic>
@@ -23,29 +27,29 @@ namespace pseudofeed::simulate {
 class Tasks {
   public:
     struct Task {
-        std::size_t piece, part;
+        std::size_t tile, part;
     };
 
     // May throw std::bad_alloc.
-    Tasks(std::size_t pieces, std::size_t parts) : pieces_(pieces), total_(pieces * parts), finished_parts_(pieces) {}
+    Tasks(std::size_t tiles, std::size_t parts) : tiles_(tiles), total_(tiles * parts), finished_parts_(tiles) {}
 
-    // Takes the next task; false where none is left, or after stop().
+    // Takes the next task. Returns false if none is left, or after stop().
     bool take(Task& task) {
         if (stopped()) return false;
         const std::size_t number = taken_.fetch_add(1, std::memory_order_relaxed);
         if (number >= total_) return false;
-        task = {number % pieces_, number / pieces_};
+        task = {number % tiles_, number / tiles_};
         return true;
     }
 
-    // Waits until a task that was taken is due; false after stop(). `meanwhile` is called every `period` of waiting,
-    // and may call stop().
+    // Waits until a task that was taken is due. Returns false after stop(). `meanwhile` is called every `period` of
+    // waiting, and may call stop().
     template <class Meanwhile>
     bool wait_until_due(Task task, std::chrono::milliseconds period, Meanwhile meanwhile) {
-        return wait([&] { return finished_parts_[task.piece] >= task.part; }, period, meanwhile);
+        return wait([&] { return finished_parts_[task.tile] >= task.part; }, period, meanwhile);
     }
 
-    // Waits until all tasks are finished; false after stop().
+    // Waits until all tasks are finished. Returns false after stop().
     template <class Meanwhile>
     bool wait_for_all(std::chrono::milliseconds period, Meanwhile meanwhile) {
         return wait([&] { return finished_ == total_; }, period, meanwhile);
@@ -54,7 +58,7 @@ class Tasks {
     void finish(Task task) {
         {
             const std::lock_guard lock(mutex_);
-            ++finished_parts_[task.piece];
+            ++finished_parts_[task.tile];
             ++finished_;
         }
         changed_.notify_all();
@@ -85,12 +89,12 @@ class Tasks {
         return !stopped();
     }
 
-    const std::size_t pieces_, total_;
+    const std::size_t tiles_, total_;
     std::atomic<std::size_t> taken_{0};
     std::atomic<bool> stopped_{false};
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::vector<std::size_t> finished_parts_;  // of each piece; guarded by mutex_
+    std::vector<std::size_t> finished_parts_;  // of each tile; guarded by mutex_
     std::size_t finished_ = 0;                 // guarded by mutex_
 };
 

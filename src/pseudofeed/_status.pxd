@@ -1,4 +1,5 @@
-# The native core's status, and its one translation to exceptions. Other modules: `from pseudofeed._status cimport Status, check`.
+# The native core's status, and its one translation to exceptions.
+# Other modules: `from pseudofeed._status cimport Status, check`.
 
 from libcpp cimport bool
 

@@ -46,10 +46,10 @@ cdef object _stopped = errors.WalkStopped
 
 
 cdef bool must_stop(void* context) noexcept with gil:
-    """For long native calls, from time to time: whether the call must end, with Code.interrupted and at once.
+    """Whether a long native call must end, with Code.interrupted and at once. Such calls ask from time to time.
 
-    Runs Python's signal handlers (in the main thread), which may raise the KeyboardInterrupt of Ctrl-C; then, where
-    context is a Python function without arguments, asks it: an answer that is true raises errors.WalkStopped.
+    Runs Python's signal handlers (in the main thread), which may raise the KeyboardInterrupt of Ctrl-C. Then, if
+    context is a Python function without arguments, calls it; if it returns true, errors.WalkStopped is raised.
     """
     if PyErr_CheckSignals() != 0:
         return True

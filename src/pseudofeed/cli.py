@@ -63,7 +63,7 @@ def main() -> NoReturn:
 
 
 def _say_start(given: Market) -> Callable[[Market], None]:
-    """What is said of a market once it is registered, on standard error: how far it reaches, and warnings."""
+    """Prints, to standard error, how far a registered market reaches, and warnings about it."""
     from pseudofeed.market.settle import reach, start_notes
 
     def say(registered: Market) -> None:
@@ -78,9 +78,9 @@ def _say_start(given: Market) -> Callable[[Market], None]:
 
 @app.command()
 def demo(
-    output: Annotated[Path, typer.Option(help="Where the files go.")] = Path("demo-output"),
+    output: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("demo-output"),
 ) -> None:
-    """Show the whole pipe with everything embedded: nothing to install, nothing left behind but files."""
+    """Run the whole pipeline with embedded servers. There is nothing to install, and only files are left behind."""
     from pseudofeed.commands.demo import run_demo
 
     run_demo(output, stdout)
@@ -99,17 +99,19 @@ def simulate(
         Path | None,
         typer.Option(metavar="DIR", help="Write a folder of CSV files, one for each instrument, and factors.csv."),
     ] = None,
-    parquet: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one Parquet file, a row a tick.")] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write one Parquet file with one row per tick.")
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw prices, volatilities and factors (PNG, PDF, SVG).")
     ] = None,
     json_output: Json = False,
 ) -> None:
-    """Simulate without any server, into files; without --csv, --parquet or --plot, show where the prices went.
+    """Simulate a market into files, without any server. Without --csv, --parquet or --plot, print the last prices.
 
-    Files appear when they are complete. A folder that holds only files of an earlier --csv is replaced as a whole; one
-    that holds others is refused. Times in Parquet are microseconds, or nanoseconds (which Spark can't read) if the step
-    needs them.
+    Files appear only when they are complete. A folder is replaced as a whole if it holds nothing but files of an
+    earlier --csv; otherwise it is refused. Times in Parquet are in microseconds, or in nanoseconds (which Spark can't
+    read) if the step needs them.
     """
     import time
 
@@ -153,8 +155,8 @@ def feed(
     kafka: Kafka = None,
     json_output: Json = False,
 ) -> None:
-    """Simulate a market into Kafka, from where the topic ends. Ctrl-C flushes what was published; the next start
-    goes on."""
+    """Simulate a market into Kafka, continuing where its topics end. Ctrl-C flushes what was published, and the next
+    start continues from there."""
     from pseudofeed.market import Market
     from pseudofeed.publish.feed import feed as run_feed
 
@@ -178,23 +180,24 @@ def feed(
 @app.command()
 def store(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="The name of a market that was fed once.", show_default=False)
+        str | None, typer.Argument(metavar="NAME", help="Name of a market that was fed before.", show_default=False)
     ] = None,
     until_caught_up: UntilCaughtUp = False,
-    migrate: Annotated[bool, typer.Option("--migrate", help="Make or update the store's tables, and end.")] = False,
-    retention: Annotated[str | None, typer.Option(metavar="30d", help="Keep so much of the market's time.")] = None,
+    migrate: Annotated[bool, typer.Option("--migrate", help="Create or update the store's tables, and exit.")] = False,
+    retention: Annotated[
+        str | None, typer.Option(metavar="30d", help="Drop ticks older than this, in market time.")
+    ] = None,
     compress_after: Annotated[
-        str | None, typer.Option(metavar="7d", help="Compress what is so old (TimescaleDB Community).")
+        str | None, typer.Option(metavar="7d", help="Compress chunks older than this (TimescaleDB Community).")
     ] = None,
-    chunk_length: Annotated[
-        str | None, typer.Option(metavar="6h", help="Length of the chunks made from now on.")
-    ] = None,
+    chunk_length: Annotated[str | None, typer.Option(metavar="6h", help="Length of new chunks.")] = None,
     kafka: Kafka = None,
     postgres: Postgres = None,
     json_output: Json = False,
 ) -> None:
-    """Store a market's ticks, each exactly once. Start as many as there are partitions. What --retention,
-    --compress-after and --chunk-length say is kept in the store; "never" takes it back."""
+    """Write a market's ticks and factors from Kafka to the store, each exactly once. Up to one process per partition
+    can run. The values of --retention, --compress-after and --chunk-length are saved in the store; "never" removes
+    one."""
     from pseudofeed.store.settings import StoreSettings
     from pseudofeed.store.worker import migrate_store, store_market
 
@@ -206,7 +209,7 @@ def store(
         if name is None:
             return
     if name is None:
-        raise typer.BadParameter("is missing: which market is to be stored?", param_hint="NAME")
+        raise typer.BadParameter("is missing: name the market to store", param_hint="NAME")
     settings = StoreSettings(retention=retention, compress_after=compress_after, chunk_length=chunk_length)
     record = registered(connections, name)
     summary = store_market(record, connections, _control(until_caught_up), settings=settings)
@@ -218,31 +221,38 @@ def backfill(
     market_file: MarketFile,
     begin: Annotated[
         str | None,
-        typer.Option("--from", metavar="TIME|STEP", help="Where to begin; or at the market's first step."),
+        typer.Option(
+            "--from", metavar="TIME|STEP", help="First time or step to write. Default: the market's first step."
+        ),
     ] = None,
     end: Annotated[
         str | None,
         typer.Option(
             "--to",
             metavar="TIME|STEP",
-            help="Where to end: before a time, or with a step. [default: clock.end, or now]",
+            help="Time to stop before, or last step to write. Default: clock.end, or now.",
         ),
     ] = None,
-    lanes: Annotated[int, typer.Option("--connections", min=1, max=64, help="That write side by side.")] = 2,
+    lanes: Annotated[
+        int, typer.Option("--connections", min=1, max=64, help="Number of database connections that write in parallel.")
+    ] = 2,
     parquet: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write Parquet files into this folder, too: one a day.")
+        Path | None, typer.Option(metavar="DIR", help="Also write Parquet files into this folder, one per day.")
     ] = None,
-    store: Annotated[bool, typer.Option("--store/--no-store", help="Without the store: Parquet alone.")] = True,
+    store: Annotated[
+        bool,
+        typer.Option("--store/--no-store", help="Write to the store; with --no-store only Parquet files are written."),
+    ] = True,
     postgres: Postgres = None,
     json_output: Json = False,
 ) -> None:
-    """Simulate a market straight into the store, without Kafka. What is there already is left as it is, so after
-    Ctrl-C or a crash the next start goes on; feed and store may run meanwhile."""
+    """Simulate a market straight into the store, without Kafka. Ticks that the store already has are left as they
+    are, so the next start after Ctrl-C or a crash continues. Feed and store may run at the same time."""
     from pseudofeed.market import Market
     from pseudofeed.store.backfill.run import backfill_files, backfill_market
 
     if not store and parquet is None:
-        raise typer.BadParameter("leaves nothing to write: give --parquet DIR with it", param_hint="--no-store")
+        raise typer.BadParameter("leaves nothing to write: add --parquet DIR", param_hint="--no-store")
     market = Market.load(market_file, settle=not store)
     if not store and parquet is not None:
         summary = backfill_files(market, parquet, _control(), begin=begin, end=end)
@@ -264,7 +274,7 @@ def cache(
     redis: Redis = None,
     json_output: Json = False,
 ) -> None:
-    """Keep a market's newest quotes in Redis."""
+    """Read a market's ticks from Kafka and keep its newest quotes in Redis."""
     from pseudofeed.cache.worker import cache_market
 
     connections = Connections.resolve(kafka=kafka, redis=redis)
@@ -282,14 +292,15 @@ def run(
     mode: ModeOption = Mode.block,
     encoding: EncodingOption = Encoding.sbe,
     partitions: Partitions = None,
-    store_workers: Annotated[int, typer.Option(min=0, help="Processes that store.")] = 1,
-    cache_workers: Annotated[int, typer.Option(min=0, help="Processes that cache.")] = 1,
+    store_workers: Annotated[int, typer.Option(min=0, help="Number of processes that write to the store.")] = 1,
+    cache_workers: Annotated[int, typer.Option(min=0, help="Number of processes that write to Redis.")] = 1,
     kafka: Kafka = None,
     redis: Redis = None,
     postgres: Postgres = None,
     json_output: Json = False,
 ) -> None:
-    """Run the feed and the workers, one process each. Ctrl-C drains them; a process that dies is started again."""
+    """Run the feed, the cache and the store, in processes of their own. Ctrl-C drains them. A process that dies is
+    restarted."""
     from pseudofeed.commands.display import RunDisplay
     from pseudofeed.commands.run import FeedOptions, run_market
     from pseudofeed.market import Market
@@ -314,18 +325,24 @@ def run(
 @app.command()
 def verify(
     name: MarketName,
-    steps: Annotated[int | None, typer.Option(min=0, help="The steps that must be there; or the newest found.")] = None,
-    stage: Annotated[list[str] | None, typer.Option(help="kafka, redis or postgres; may be repeated; or all.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=0, help="Verify steps 1 to STEPS. Default: the newest step found in any stage.")
+    ] = None,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option(help="Stage to verify: kafka, redis or postgres. May be repeated. Default: all of them."),
+    ] = None,
     kafka: Kafka = None,
     redis: Redis = None,
     postgres: Postgres = None,
     json_output: Json = False,
 ) -> None:
-    """Simulate again and compare Kafka, Redis and the store bit for bit. Exit code 1 where they differ."""
+    """Simulate a market again, and compare Kafka, Redis and the store with it bit for bit. The exit code is 1 if they
+    differ."""
     from pseudofeed.verify import verify_market
 
     connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
-    # What was only backfilled is known to the store alone.
+    # Only the store knows a market that was backfilled and never fed.
     of = stored_or_registered if stage == ["postgres"] else registered
     report = verify_market(of(connections, name), connections, stages=stage, steps=steps)
     if json_output:

@@ -1,8 +1,7 @@
-"""Every exception that pseudofeed raises for something a user can act on.
+"""The exceptions that pseudofeed raises for problems that a user can act on.
 
 A message says what happened, where (market, file and key, server and setting, partition, offset or step), and what to
-do.
-The command line prints it as it is and exits with 2; secrets never stand in one.
+do. The command line prints it unchanged and exits with 2. No message contains a secret.
 """
 
 from __future__ import annotations
@@ -29,15 +28,15 @@ __all__ = [
 
 
 class PseudofeedError(Exception):
-    """The base of all of them."""
+    """The base class of all of them."""
 
 
 class MarketFileError(PseudofeedError):
-    """A market file is not a market; the text lists every mistake, one a line, each with its key."""
+    """A market file is invalid; the text lists every mistake, one per line, each with its key."""
 
 
 class MarketWarning(UserWarning):
-    """Something about a market that is allowed, but hardly meant; the command line prints it to standard error."""
+    """Something about a market that is valid, but probably a mistake; the command line prints it to standard error."""
 
 
 class MarketChanged(PseudofeedError):
@@ -53,15 +52,15 @@ class UnknownSymbol(PseudofeedError):
 
 
 class SettingsError(PseudofeedError):
-    """A setting is missing, malformed, or stands where it must not."""
+    """A setting is missing, malformed, or not allowed in this place."""
 
 
 class ServerError(PseudofeedError):
-    """A server does not answer, refuses us, or cannot do what is asked; the text names it and its setting."""
+    """A server does not answer, rejects the connection or a request; the text names it and its setting."""
 
 
 class SimulationError(PseudofeedError):
-    """A price or variance left its range, or a step lies beyond where times end."""
+    """A price or variance left its range, or a step lies beyond the end of time."""
 
 
 class WalkStopped(Exception):
@@ -69,13 +68,13 @@ class WalkStopped(Exception):
 
 
 class MalformedMessage(PseudofeedError):
-    """Bytes from a topic are not what they claim to be; `index` says which message of a batch, where there was one."""
+    """Bytes from a topic are damaged or invalid; `index` is the message's index in its batch, if any."""
 
     index: int | None = None
 
 
 class DamagedQuote(PseudofeedError):
-    """A quote in Redis is not what a cache worker writes; the text names the key and the field."""
+    """A quote in Redis was not written by a cache worker, or is damaged; the text names the key and the field."""
 
 
 class LibraryError(PseudofeedError):
@@ -87,11 +86,11 @@ class PublishError(PseudofeedError):
 
 
 class TopicError(PseudofeedError):
-    """A topic is not as it must be: other partitions, recreated, or data lost to retention."""
+    """A topic has the wrong number of partitions, was recreated, or lost data to retention."""
 
 
 class StoreError(PseudofeedError):
-    """The store cannot hold what is asked of it."""
+    """The store cannot do what is requested."""
 
 
 class OffsetConflict(StoreError):

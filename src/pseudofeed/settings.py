@@ -1,8 +1,8 @@
-"""Where the servers are: options, then environment variables, then pseudofeed.toml.
+"""The addresses of the servers: from options, then environment variables, then pseudofeed.toml.
 
-A setting may hold a password, so nothing here ever shows one: repr, str and the descriptions show only what was
-recognised as an address, and an error about a malformed setting names the setting, not its text. On a command line
-every user of the machine could read a password, so there it is refused.
+A setting may contain a password, so nothing here ever shows one: repr, str and the descriptions show only recognised
+addresses, and an error about a malformed setting names the setting, not its text. A password on the command line could
+be read by every user of the machine, so it is refused there.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _POSTGRES_SECRETS = ("password", "sslpassword", "oauth_client_secret")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Connections:
-    """The three servers' addresses with their credentials; None where one is not set.
+    """The three servers' addresses with their credentials; None if one is not set.
 
     kafka: librdkafka properties, with bootstrap.servers. redis: a URL. postgres: a libpq connection string or URL.
     """
@@ -65,8 +65,9 @@ class Connections:
         """Each setting from the first place that has it: the option, PSEUDOFEED_KAFKA | _REDIS | _POSTGRES in
         `environ` (default: the process's), `pseudofeed.toml` in `directory` (default: the current one).
 
-        An empty environment variable counts as not set. A relative path of a Kafka properties file counts from the
-        current directory, in pseudofeed.toml from that file's. Raises SettingsError naming the setting's place.
+        An empty environment variable counts as not set. A relative path of a Kafka properties file is relative
+        to the current directory; in pseudofeed.toml it is relative to that file's directory. Raises SettingsError
+        naming the setting's place.
         """
         options = {"kafka": kafka, "redis": redis, "postgres": postgres}
         environ = os.environ if environ is None else environ

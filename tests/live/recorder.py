@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 
-from pseudofeed.bus.topics import TopicState
+from pseudofeed.bus.topics import TopicInfo
 from pseudofeed.consume import Batch
 
 
@@ -23,7 +23,7 @@ class Recorder:
     def before(self, batches: Sequence[Batch]) -> None:
         del batches
 
-    def positions(self, topic: TopicState, partitions: Sequence[int]) -> Mapping[int, int]:
+    def positions(self, topic: TopicInfo, partitions: Sequence[int]) -> Mapping[int, int]:
         del topic
         self.asked.append(tuple(partitions))
         return {partition: self.next.setdefault(partition, self.start) for partition in partitions}

@@ -22,7 +22,7 @@ from live.own_servers import own_postgres, small_disk
 from live.pipe import START, Until, differences, history_differences, set_read_only, wait_for_log, working
 from live.test_store import TOPIC, _refusing_postgres
 from pseudofeed.bus.markets import MarketRecord, read_market
-from pseudofeed.bus.topics import TopicState
+from pseudofeed.bus.topics import TopicInfo
 from pseudofeed.consume import Batch
 from pseudofeed.encode import instrument_partitions
 from pseudofeed.errors import MarketChanged, ServerError, StoreError
@@ -199,7 +199,7 @@ def test_what_came_before_the_stream_can_be_backfilled(plain_connections: Connec
     record = _record(_market(market_name), partitions=2, epoch=1)
     market, tier = prepare_store(record, plain_connections)
     sink = StoreSink(plain_connections, market, tier, TICK)
-    late = TopicState("topic-1", np.array([5, 7]), np.full(2, 1_000))
+    late = TopicInfo("topic-1", np.array([5, 7]), np.full(2, 1_000))
     assert sink.positions(late, [0, 1]) == {0: 5, 1: 7}
     sink.write([_batch(record, 0, 40, 80, offset=5), _batch(record, 1, 55, 70, offset=7, cut=3)])
     summary = _backfill(record.market, plain_connections, None, 100, batch_rows=170)
@@ -303,7 +303,7 @@ def test_what_passes_is_waited_for(
         own, market = replace(connections, postgres=disk.database(dsn)), _market(market_name)
 
         def end_when_noticed() -> None:
-            wait_for_log(caplog, "Trying again")
+            wait_for_log(caplog, "Retrying")
             disk.make_room() if trouble == "a full disk" else set_read_only(own.require_postgres(), False)
 
         def begin() -> None:

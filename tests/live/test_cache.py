@@ -18,7 +18,7 @@ from live.own_redis import EVERY_REDIS, OwnRedis, eventually
 from live.pipe import Until, bits, fed_market, feed_steps
 from pseudofeed.bus.clients import admin_client
 from pseudofeed.bus.markets import MarketRecord
-from pseudofeed.bus.topics import TopicState
+from pseudofeed.bus.topics import TopicInfo
 from pseudofeed.cache.keys import channel, quote_key, ready_key
 from pseudofeed.cache.reader import CachedQuotes, QuoteReader
 from pseudofeed.cache.worker import CacheSink, cache_market
@@ -173,7 +173,7 @@ def test_what_somebody_has_written_over_is_written_whole_again(connections: Conn
     market = Market.sample(instruments=3, factors=1, seed=1, name=market_name, start="2026-03-02T14:30:00Z")
     record = MarketRecord(market_name, dict(market.specification), 1, 1_700_000_000_000, market.fingerprint)
     sink = CacheSink(record, connections)
-    sink.positions(TopicState(None, np.zeros(1, np.int64), np.zeros(1, np.int64)), [0])
+    sink.positions(TopicInfo(None, np.zeros(1, np.int64), np.zeros(1, np.int64)), [0])
 
     def write(step: int, price: float) -> None:
         time_ns = np.full(3, int(market.clock.times(step, 1)[0]))
@@ -207,7 +207,7 @@ def test_an_older_quote_never_replaces_a_newer_one(
     connections = _with(connections, own_redis())
     market = Market.sample(instruments=3, factors=1, seed=1, name=market_name, start="2026-03-02T14:30:00Z")
     record = MarketRecord(market_name, dict(market.specification), 1, 1_700_000_000_000, market.fingerprint)
-    topic = TopicState(None, np.zeros(1, np.int64), np.zeros(1, np.int64))
+    topic = TopicInfo(None, np.zeros(1, np.int64), np.zeros(1, np.int64))
 
     def write(sequence: int, price: float, epoch: int = record.epoch) -> None:
         sink = CacheSink(replace(record, epoch=epoch), connections)

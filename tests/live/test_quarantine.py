@@ -14,7 +14,7 @@ from live.commands import result, start
 from live.pipe import START, Until, differences, fed_market, feed_steps
 from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.bus.reader import TopicReader
-from pseudofeed.bus.topics import TopicState
+from pseudofeed.bus.topics import TopicInfo
 from pseudofeed.consume import Batch, Unreadable
 from pseudofeed.errors import OffsetConflict, TopicError
 from pseudofeed.market import Market
@@ -139,7 +139,7 @@ def _batch(offset: int, steps: list[int], unreadable: tuple[Unreadable, ...] = (
 def test_steps_may_be_missing_behind_an_unreadable_message_and_nowhere_else(
     plain_connections: Connections, one: MarketRecord
 ) -> None:
-    topic = TopicState("topic-1", np.zeros(1, np.int64), np.full(1, 100, np.int64))
+    topic = TopicInfo("topic-1", np.zeros(1, np.int64), np.full(1, 100, np.int64))
 
     def sink() -> StoreSink:
         made = StoreSink(plain_connections, *prepare_store(one, plain_connections), TICK)

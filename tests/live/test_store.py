@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from live.pipe import Until, fed_market, feed_steps
 from pseudofeed.bus.markets import MarketRecord, register_market
-from pseudofeed.bus.topics import TopicState, delete_topic, ensure_topic, topic_config
+from pseudofeed.bus.topics import TopicInfo, delete_topic, ensure_topic, topic_config
 from pseudofeed.consume import Batch
 from pseudofeed.errors import MarketChanged, OffsetConflict, ServerError, StoreError, TopicError
 from pseudofeed.market import Market
@@ -25,7 +25,7 @@ from pseudofeed.store.sink import StoreSink
 from pseudofeed.store.worker import prepare_store, store_market
 
 MEMBERS = ((2, 3), (0, 1))  # of the partitions 0 and 1 of `record`'s market
-TOPIC = TopicState("topic-1", np.zeros(3, np.int64), np.full(3, 1_000, np.int64))
+TOPIC = TopicInfo("topic-1", np.zeros(3, np.int64), np.full(3, 1_000, np.int64))
 
 
 # --- one sink and another, without Kafka between --------------------------------------------------------------------
@@ -199,7 +199,7 @@ def test_a_recreated_topic_is_refused(plain_connections: Connections, market_nam
     delete_topic(kafka, TICK.topic_of(market_name))
     ensure_topic(kafka, TICK.topic_of(market_name), record.partitions, topic_config(TICK))
     feed_steps(plain_connections, record, first=1, steps=200)
-    with pytest.raises(TopicError, match="deleted and made anew"):
+    with pytest.raises(TopicError, match="deleted and recreated"):
         store_market(record, plain_connections, Until())
     assert _rows(plain_connections) == 100 * 20
 
@@ -207,10 +207,10 @@ def test_a_recreated_topic_is_refused(plain_connections: Connections, market_nam
 def test_retention_that_overtook_the_store_is_refused(plain_connections: Connections, record: MarketRecord) -> None:
     sink = _sink(plain_connections, record)
     sink.positions(TOPIC, [0])
-    later = TopicState("topic-1", np.full(3, 5, np.int64), np.full(3, 1_000, np.int64))
+    later = TopicInfo("topic-1", np.full(3, 5, np.int64), np.full(3, 1_000, np.int64))
     with pytest.raises(TopicError, match="5 messages were deleted before they were read"):
         sink.positions(later, [0])
-    truncated = TopicState("topic-1", np.zeros(3, np.int64), np.zeros(3, np.int64))
+    truncated = TopicInfo("topic-1", np.zeros(3, np.int64), np.zeros(3, np.int64))
     sink.write([_batch(1, 10)])
     with pytest.raises(TopicError, match="the topic ends at 0"):
         sink.positions(truncated, [0])
@@ -223,7 +223,7 @@ def test_a_changed_market_is_refused(plain_connections: Connections, record: Mar
     other = replace(record, specification=dict(changed.specification), fingerprint=changed.fingerprint)
     with pytest.raises(MarketChanged, match="seed: 3 -> 4"):
         prepare_store(other, plain_connections)
-    with pytest.raises(TopicError, match="registered anew"):
+    with pytest.raises(TopicError, match="registered in Kafka again"):
         prepare_store(replace(record, epoch=record.epoch + 1), plain_connections)
 
 

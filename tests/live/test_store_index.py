@@ -13,7 +13,7 @@ import pytest
 
 from live.pipe import Until, differences, fed_market
 from pseudofeed.bus.markets import MarketRecord
-from pseudofeed.bus.topics import TopicState
+from pseudofeed.bus.topics import TopicInfo
 from pseudofeed.consume import Batch
 from pseudofeed.market import Market
 from pseudofeed.records import TICK, Columns, Kind
@@ -27,7 +27,7 @@ from pseudofeed.store.sink import StoreSink
 from pseudofeed.store.worker import prepare_store, store_market
 
 MEMBERS = ((2, 3), (0, 1))  # of the partitions 0 and 1 of `record`'s market; partition 2 has none
-TOPIC = TopicState("topic-1", np.zeros(3, np.int64), np.full(3, 1_000, np.int64))
+TOPIC = TopicInfo("topic-1", np.zeros(3, np.int64), np.full(3, 1_000, np.int64))
 STEPS = 20_000
 HOUR = StoreSettings(chunk_length="1h")
 

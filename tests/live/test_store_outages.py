@@ -178,11 +178,11 @@ def test_a_full_disk_is_waited_for(
             stored = _wait_for_more(own.require_postgres(), 0)
             disk.fill()
             feed_steps(own, record, first=201, steps=2_000)
-            wait_for_log(caplog, "Trying again")
+            wait_for_log(caplog, "Retrying")
             disk.make_room()
             _wait_for_more(own.require_postgres(), stored)
             worker.drained()
         assert differences(own, record, 2_200) == (2_200 * INSTRUMENTS, 0, 0)
-    complaint = next(r.getMessage() for r in caplog.records if "Trying again" in r.getMessage())
+    complaint = next(r.getMessage() for r in caplog.records if "Retrying" in r.getMessage())
     assert "No space left on device. Make room" in complaint
     assert "nothing is lost" in complaint

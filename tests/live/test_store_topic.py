@@ -42,7 +42,7 @@ def test_a_topic_made_anew_while_it_is_read_stops_the_worker(plain_connections: 
         feed_steps(plain_connections, record, first=1, steps=3 * STEPS)
         problem = worker.failed()
     assert isinstance(problem, TopicError)
-    assert re.search("deleted (and made anew|while it was read)|lost or repeated", str(problem))
+    assert re.search("deleted (and recreated|while it was read)|lost or repeated", str(problem))
     assert _has_all(plain_connections, record)
 
 
@@ -83,7 +83,7 @@ def test_retention_that_overtakes_a_running_worker_stops_it(
     out, err = process.communicate(timeout=60)
     assert process.returncode == 2, out
     assert re.fullmatch(
-        rf"pseudofeed: topic {topic} partition \d: .* goes on at offset \d+, but the topic starts at \d+ "
+        rf"pseudofeed: topic {topic} partition \d: .* continues at offset \d+, but the topic starts at \d+ "
         r"by now: \d+ messages were deleted before they were read\. .* give the topic a longer retention\n",
         err,
     )

@@ -1,5 +1,5 @@
-// How threads hand the parts of a walk to each other: the schedule that hangs where a finished task wakes only one of
-// those who wait, and stopping while others wait.
+// How threads hand the parts of a walk to each other: a schedule that hangs if a finished task wakes only one of the
+// waiting threads, and stopping while others wait.
 #include <chrono>
 #include <thread>
 #include <vector>
@@ -15,16 +15,16 @@ namespace {
 // So long that a thread which nobody wakes hangs, and the test with it.
 constexpr milliseconds period{600'000};
 
-// Threads that take all tasks; the first one is slow. The parts of each piece, in the order in which they were walked.
-std::vector<std::vector<std::size_t>> walked(std::size_t threads, std::size_t pieces, std::size_t parts,
+// Threads that take all tasks; the first one is slow. The parts of each tile, in the order in which they were walked.
+std::vector<std::vector<std::size_t>> walked(std::size_t threads, std::size_t tiles, std::size_t parts,
                                              milliseconds slow) {
-    Tasks tasks(pieces, parts);
-    std::vector<std::vector<std::size_t>> order(pieces);
+    Tasks tasks(tiles, parts);
+    std::vector<std::vector<std::size_t>> order(tiles);
     const auto work = [&] {
         for (Tasks::Task task; tasks.take(task);) {
             if (!tasks.wait_until_due(task, period, [] {})) return;
-            if (task.piece == 0 && task.part == 0) std::this_thread::sleep_for(slow);
-            order[task.piece].push_back(task.part);
+            if (task.tile == 0 && task.part == 0) std::this_thread::sleep_for(slow);
+            order[task.tile].push_back(task.part);
             tasks.finish(task);
         }
     };
@@ -39,7 +39,7 @@ std::vector<std::vector<std::size_t>> walked(std::size_t threads, std::size_t pi
 }  // namespace
 
 int main() {
-    // Three threads, four pieces: while one walks piece 0, the others run through pieces 1 to 3 and both wait for piece
+    // Three threads, four tiles: while one walks tile 0, the others run through tiles 1 to 3 and both wait for tile
     // 0, one for its part 0 to end, the other for its part 1.
     for (int round = 0; round < 20; ++round) {
         for (const auto& parts : walked(3, 4, 30, milliseconds(round < 3 ? 100 : 2))) {
@@ -49,20 +49,20 @@ int main() {
     }
     for (const std::size_t threads : {1u, 2u, 7u}) CHECK_EQUAL(walked(threads, 5, 11, milliseconds(1))[4].size(), 11u);
 
-    // The heart of it: two wait for different parts of one piece, first the one whose part comes last.
+    // The heart of it: two wait for different parts of one tile, first the one whose part comes last.
     {
-        Tasks one_piece(1, 3);
+        Tasks one_tile(1, 3);
         Tasks::Task tasks[3];
-        for (Tasks::Task& task : tasks) CHECK(one_piece.take(task));
+        for (Tasks::Task& task : tasks) CHECK(one_tile.take(task));
         const auto wait = [&](Tasks::Task task) {
-            if (one_piece.wait_until_due(task, period, [] {})) one_piece.finish(task);
+            if (one_tile.wait_until_due(task, period, [] {})) one_tile.finish(task);
         };
         std::thread last(wait, tasks[2]);
         std::this_thread::sleep_for(milliseconds(50));
         std::thread next(wait, tasks[1]);
         std::this_thread::sleep_for(milliseconds(50));
-        one_piece.finish(tasks[0]);
-        CHECK(one_piece.wait_for_all(period, [] {}));
+        one_tile.finish(tasks[0]);
+        CHECK(one_tile.wait_for_all(period, [] {}));
         last.join();
         next.join();
     }

@@ -69,7 +69,7 @@ void test_range() {
                                           : "instrument 999 left its range at step 201: price ") == 0);
         }
     }
-    // The earliest step counts, whichever piece it is in.
+    // The earliest step counts, whichever tile it is in.
     Market market(1100);
     market.own[3] = 100;
     market.variance(900) = 1e300;

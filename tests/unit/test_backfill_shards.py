@@ -119,8 +119,8 @@ def test_steps_and_times_bound_a_range(begin: str | None, end: str | None, steps
             "--from is 2026-03-01, but market bf starts at 2026-03-02T14:30:00Z, and there is",
         ),
         (None, "2026-03-01", "--to is 2026-03-01, but market bf starts at 2026-03-02T14:30:00Z, and has no tick"),
-        ("soon", None, "--from is 'soon', which is no moment"),
-        ("200", None, "--from is 200, and now no step lies between that and this moment: say --to"),
+        ("soon", None, "--from is 'soon', which is not a time"),
+        ("200", None, "--from is 200, and no step lies between that and the present: set --to"),
     ],
 )
 def test_ranges_that_the_market_does_not_have_are_refused(begin: str | None, end: str | None, message: str) -> None:
@@ -171,7 +171,7 @@ def test_a_file_a_day_resumed_and_widened(tmp_path: Path) -> None:
     assert frame["sequence"].tolist() == np.repeat(np.arange(3, 41), 5).tolist()
     assert frame["price"].to_numpy().tobytes() == paths.prices[3:].tobytes()
     assert frame["variance"].to_numpy().tobytes() == paths.variances[3:].tobytes()
-    # Steps that a day's file lacks make it anew, with those that it had.
+    # A day's file that lacks steps is rewritten, with those that it had.
     wider = day_files(MARKET, tmp_path, 1, 2)
     assert [(file.first, file.last, file.complete) for file in wider] == [(1, 9, False)]
     assert write_day_files(MARKET, wider, _always) == (1, 9 * 5)
@@ -185,10 +185,10 @@ def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
         day_files(changed, tmp_path, 1, 5)
     file = tmp_path / "day=2026-03-02" / "bf.parquet"
     MARKET.simulate(3).to_parquet(file)
-    with pytest.raises(SettingsError, match="is no file of pseudofeed backfill"):
+    with pytest.raises(SettingsError, match="is not a file of pseudofeed backfill"):
         day_files(MARKET, tmp_path, 1, 5)
     file.write_text("nothing")
-    with pytest.raises(SettingsError, match="is no file of pseudofeed backfill"):
+    with pytest.raises(SettingsError, match="is not a file of pseudofeed backfill"):
         day_files(MARKET, tmp_path, 1, 5)
 
 

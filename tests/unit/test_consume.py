@@ -14,7 +14,7 @@ from confluent_kafka import Producer as PlainProducer
 from live.pipe import Until, feed_steps
 from live.recorder import Recorder
 from pseudofeed.bus.markets import MarketRecord
-from pseudofeed.bus.topics import TopicState
+from pseudofeed.bus.topics import TopicInfo
 from pseudofeed.consume import Batch, Sink, WorkerSummary, consume_kind
 from pseudofeed.errors import OffsetConflict, ServerError, TopicError
 from pseudofeed.market import Market
@@ -121,7 +121,7 @@ def test_a_topic_that_seems_to_lack_messages_is_looked_at_again(connections: Con
     class Overtaken(Recorder):
         lacking = 1  # how often the topic seems to end before the sink's place
 
-        def positions(self, topic: TopicState, partitions: Sequence[int]) -> Mapping[int, int]:
+        def positions(self, topic: TopicInfo, partitions: Sequence[int]) -> Mapping[int, int]:
             found = super().positions(topic, partitions)
             if len(self.asked) <= self.lacking:
                 raise TopicError("the topic ends at 9")
@@ -199,7 +199,7 @@ def test_other_partitions_than_the_markets_are_refused(connections: Connections,
 def test_positions_are_checked_against_the_topic() -> None:
     from pseudofeed.consume import position_within
 
-    topic = TopicState(None, np.array([5]), np.array([9]))
+    topic = TopicInfo(None, np.array([5]), np.array([9]))
     assert position_within("ticks.m", topic, 0, 5, "the store") == 5
     assert position_within("ticks.m", topic, 0, 9, "the store") == 9
     for offset in (4, 10):

@@ -22,7 +22,7 @@ def test_the_brokers_protocol_has_none_of_what_the_broker_decides(monkeypatch: p
     found = consumer_properties({"group.protocol": "consumer"}, "g")
     assert found.items() >= {**GUARANTEES, "group.protocol": "consumer", "group.id": "g"}.items()
     assert not {"session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"} & found.keys()
-    with pytest.raises(SettingsError, match=r"session\.timeout\.ms can't be set beside group\.protocol=consumer"):
+    with pytest.raises(SettingsError, match=r"session\.timeout\.ms can't be set with group\.protocol=consumer"):
         consumer_properties({"group.protocol": "consumer", "session.timeout.ms": "6000"}, "g")
     with pytest.raises(SettingsError, match="'streams'; it must be classic or consumer"):
         consumer_properties({"group.protocol": "streams"}, "g")

@@ -83,7 +83,7 @@ def test_a_dense_kinds_arrays_are_those_of_a_simulated_block() -> None:
 def test_the_docs_say_of_each_kind_what_it_declares() -> None:
     wire, store = ((DOCS / name).read_text(encoding="utf-8") for name in ("wire.md", "store.md"))
     for kind in KINDS:
-        goes = {"stored": kind.table, "cached": kind.cached, "exported": kind.exported, "verified": kind.verified}
+        goes = {"stored": kind.table, "verified": kind.verified}
         where = ", ".join(word for word, true in goes.items() if true)
         line = f"| {kind.name} | {kind.shape.value} | `{kind.topic}.<market>` | {kind.doc} | {where} |"
         assert line in wire.splitlines()
@@ -100,6 +100,11 @@ def test_which_kinds_a_market_has() -> None:
         assert stored_kinds(MARKET) == (TICK, FACTOR, PROBE)
         assert (PROBE, PROBE.table) in row_tables()
     assert PROBE not in records.KINDS
+
+
+def test_only_ticks_and_factors_are_dense() -> None:
+    with pytest.raises(ValueError, match="kind probe: only tick and factor are dense"):
+        replace(PROBE, shape=Shape.DENSE)
 
 
 def test_a_dense_kind_has_two_doubles() -> None:

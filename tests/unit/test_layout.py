@@ -1,18 +1,20 @@
-"""The folders are the way of the data: imports go with the flow, never against it, and never in a circle."""
+"""The folders follow the flow of the data. Imports go with the flow, never against it, and never in a circle."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pseudofeed
 
 PACKAGE = Path(pseudofeed.__file__).parent
+SOURCES = Path(__file__).parents[2] / "src" / "pseudofeed"  # the wheel has no Cython
 
 # From the bottom to the top. A module may import from its own folder and from those before it.
 FLOW = [
-    *("errors", "times", "moments", "toml_file", "settings", "operate"),
+    *("errors", "times", "toml_file", "settings", "operate"),
     *("random", "market", "records", "encode", "simulate"),
     *("bus", "publish", "consume", "store", "cache", "query", "verify", "servers", "commands", "cli"),
 ]
@@ -20,11 +22,32 @@ FLOW = [
 EXCEPTIONS = {("market.market", "simulate")}
 
 
+# `from a.b import c`, `from a.b cimport c`, `import a.b`, `cimport a.b`, one a line.
+CYTHON_IMPORT = re.compile(
+    r"^\s*(?:from\s+(?P<origin>[\w.]+)\s+c?import\s+(?P<names>[^#\n]+)|c?import\s+(?P<module>[\w.]+))", re.M
+)
+
+
 def modules() -> Iterator[tuple[str, Path]]:
     for path in sorted(PACKAGE.rglob("*.py")):
         name = path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
         if name not in ("__init__", "__main__"):
             yield name, path
+
+
+def cython_modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted([*SOURCES.rglob("*.pyx"), *SOURCES.rglob("*.pxd")]):
+        yield path.relative_to(SOURCES).with_suffix("").as_posix().replace("/", "."), path
+
+
+def cimported(text: str) -> Iterator[str]:
+    """The modules of the package that a Cython file imports or cimports."""
+    for match in CYTHON_IMPORT.finditer(text):
+        module = match["origin"] or match["module"]
+        if module == "pseudofeed":
+            yield from (name.split()[0] for name in match["names"].strip("() ").split(",") if name.strip())
+        elif module.startswith("pseudofeed."):
+            yield module.removeprefix("pseudofeed.")
 
 
 def imported(path: Path, *, at_once: bool) -> Iterator[str]:
@@ -56,17 +79,37 @@ def _run_at_import(tree: ast.Module) -> Iterator[ast.AST]:
             waiting += ast.iter_child_nodes(node)
 
 
+def against_the_flow(name: str, others: Iterable[str]) -> list[str]:
+    own = name.split(".")[0]
+    found = []
+    for other in others:
+        folder = other.split(".")[0]
+        if folder.startswith("_") or own.startswith("_") or (name, folder) in EXCEPTIONS:
+            continue
+        if FLOW.index(folder) > FLOW.index(own):
+            found.append(f"{name} imports {other}")
+    return found
+
+
 def test_imports_go_with_the_flow() -> None:
     against = []
     for name, path in modules():
-        own = FLOW.index(name.split(".")[0])
-        for other in imported(path, at_once=False):
-            folder = other.split(".")[0]
-            if folder.startswith("_") or (name, folder) in EXCEPTIONS:
-                continue
-            if FLOW.index(folder) > own:
-                against.append(f"{name} imports {other}")
+        against += against_the_flow(name, imported(path, at_once=False))
     assert against == []
+
+
+def test_cython_modules_import_with_the_flow() -> None:
+    found = {name: list(cimported(path.read_text())) for name, path in cython_modules()}
+    assert "encode._messages" in found["encode._blocks"]
+    against = []
+    for name, others in found.items():
+        against += against_the_flow(name, others)
+    assert against == []
+    # Each form is seen.
+    text = "from pseudofeed.store.history cimport a\nimport pseudofeed.query\nfrom pseudofeed import verify, cache\n"
+    assert against_the_flow("encode._blocks", cimported(text)) == [
+        f"encode._blocks imports {other}" for other in ("store.history", "query", "verify", "cache")
+    ]
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:

@@ -161,7 +161,7 @@ def test_an_interrupted_program_is_ended_with_its_children(tmp_path: Path) -> No
     script = f"(sleep 1; touch {marker}) & wait"
     with (
         locked(tmp_path, print) as lock,
-        pytest.raises(ServerError, match="did not end within"),
+        pytest.raises(ServerError, match="did not finish within"),
     ):
         run(["sh", "-c", script], log=tmp_path / "log", what="it", lock=lock, timeout=0.3)
     time.sleep(1.2)

@@ -15,7 +15,7 @@ import pseudofeed
 from pseudofeed.errors import MarketFileError
 from pseudofeed.market import Market, specification
 from pseudofeed.market.parameters import LOADING, PARAMETERS, InstrumentParameters
-from pseudofeed.market.specification import PARTS, Part, fingerprint_of, hashed_form
+from pseudofeed.market.specification import ENTRIES, Entry, fingerprint_of, hashed_form
 from pseudofeed.random import _random
 
 FROZEN = """
@@ -86,7 +86,7 @@ def test_a_later_feature_changes_no_fingerprint_of_a_market_without_it(monkeypat
     def jumps(tables: dict[str, Any]) -> object:
         return tables.get("jumps", {"intensity": 0.0})
 
-    monkeypatch.setattr(specification, "PARTS", (*PARTS, Part("jumps", jumps, neutral={"intensity": 0.0})))
+    monkeypatch.setattr(specification, "ENTRIES", (*ENTRIES, Entry("jumps", jumps, neutral={"intensity": 0.0})))
     assert fingerprint_of(market.specification) == before
     assert fingerprint_of({**market.specification, "jumps": {"intensity": 1.0}}) != before
 

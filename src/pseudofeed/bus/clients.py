@@ -1,6 +1,6 @@
-"""Kafka's clients: how they are made, and what their errors say.
+"""Creates Kafka's clients, and words their errors.
 
-librdkafka's log lines are dropped: what matters comes as an error, and a library does not write on the user's terminal.
+librdkafka's log lines are dropped: important ones are also errors, and a library must not write to the user's terminal.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def silent_logger() -> logging.Logger:
 
 
 def admin_client(kafka: Mapping[str, str], **options: Any) -> AdminClient:
-    """An AdminClient. Keep it for as long as the futures that it returns: they hang without it."""
+    """An AdminClient. Keep it as long as the futures that it returns: they hang without it."""
     try:
         return AdminClient({"client.id": "pseudofeed-admin", **kafka, **options}, logger=silent_logger())
     except KafkaException as error:

@@ -1,11 +1,10 @@
-"""The market records: what a worker needs to know of a market, under its name, in the compacted topic
-pseudofeed.markets.
+"""The market records: everything that a worker needs to know about a market, in the compacted topic pseudofeed.markets.
 
-One partition; key = the market's name, value = JSON; an empty value (a tombstone) drops the market. Two programs may
-register the same name at the same time, and compaction keeps only the last record of a key, so the rule is: **the
-first record after a name's last tombstone stands.** Whoever registers writes, reads the topic to its end, and accepts
-what stands; where that is not its own record, it writes the standing one once more, so that the last equals the first
-and compaction changes nothing.
+The topic has one partition. The key is the market's name, and the value is JSON; an empty value (a tombstone) drops the
+market. Two programs may register the same name at the same time, and compaction keeps only the last record of a key. So
+the rule is: **the first record after a name's last tombstone is valid.** A program that registers a market writes its
+record, reads the topic to its end, and accepts the valid record. If that is not its own, it writes the valid one again,
+so that the last record equals the first and compaction changes nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ DEFAULT_PARTITIONS = 4
 @dataclass(frozen=True)  # no slots: cached_property
 class MarketRecord:
     """A registered market. partitions: of its topics, no part of the fingerprint. epoch: ms since 1970 when it was
-    registered; a market that is dropped and made anew under its old name has a later one."""
+    registered; a market that is dropped and registered again under its old name has a later one."""
 
     name: str
     specification: dict[str, Any]
@@ -100,7 +99,7 @@ class MarketRecord:
 
 def read_markets(kafka: Mapping[str, str]) -> dict[str, MarketRecord | MalformedMessage]:
     """Every registered market by name, in order of name. A record that cannot be read, e.g. one that another version
-    wrote, is there as the error that says so, with its offset: it hides none of the others."""
+    wrote, is represented by the error, with its offset, and does not hide the others."""
     with TopicReader(kafka) as reader:
         standing = _standing(reader)
     found: dict[str, MarketRecord | MalformedMessage] = {}
@@ -113,7 +112,7 @@ def read_markets(kafka: Mapping[str, str]) -> dict[str, MarketRecord | Malformed
 
 
 def read_market(kafka: Mapping[str, str], name: str) -> MarketRecord:
-    """The market of that name; UnknownMarket names those that there are."""
+    """The market of that name. Raises UnknownMarket, which lists the registered names."""
     with TopicReader(kafka) as reader:
         standing = _standing(reader)
     if name in standing:
@@ -132,12 +131,12 @@ def read_market(kafka: Mapping[str, str], name: str) -> MarketRecord:
 def register_market(
     kafka: Mapping[str, str], market: Market, partitions: int | None = None, *, steps: int | None = None
 ) -> MarketRecord:
-    """Register a market, or return the record that there is if it is the same one.
+    """Register a market, or return the existing record if it is the same market.
 
-    partitions: None takes what the record has, or DEFAULT_PARTITIONS. A market that starts "now" starts at this
-    moment when it is new, and where it has started when it is known. A known market keeps the timetable of its record,
-    whatever exchange_calendars says now, unless the file has one of its own. steps: how many the market must have at
-    least. Raises MarketChanged naming every difference, SimulationError where it has fewer steps; a new market is not
+    partitions: None means those of the record, or DEFAULT_PARTITIONS. The start "now" means the present time for a
+    new market, and the registered start for a known one. A known market keeps the timetable of its record, whatever
+    exchange_calendars gives now, unless the file has one of its own. steps: the least number of steps that the market
+    must have. Raises MarketChanged naming every difference, SimulationError if it has fewer steps; a new market is not
     registered then.
     """
     if partitions is not None and partitions < 1:
@@ -160,7 +159,7 @@ def register_market(
 
 
 def drop_market(kafka: Mapping[str, str], name: str) -> None:
-    """Take the record away, also one that cannot be read. The market's topics stay: delete them first
+    """Remove the record, even if it cannot be read. The market's topics stay: delete them first
     (topics.delete_topic). UnknownMarket if there is none."""
     with TopicReader(kafka) as reader:
         if name not in _standing(reader):
@@ -264,7 +263,7 @@ def _write(kafka: Mapping[str, str], name: str, value: bytes | None) -> None:
         )
         left = producer.flush(TIMEOUT + 5)
     except (KafkaException, BufferError) as error:
-        raise server_error(kafka, f"does not take the record of market {name}", str(error)) from None
+        raise server_error(kafka, f"rejects the record of market {name}", str(error)) from None
     if failures or left:
         reason = failures[0].str() if failures else "no acknowledgement"
         if failures and failures[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
@@ -272,4 +271,4 @@ def _write(kafka: Mapping[str, str], name: str, value: bytes | None) -> None:
                 f" (it has {len(value or b''):,} bytes before compression; raise max.message.bytes of topic "
                 f"{MARKETS_TOPIC}, which new ones have at {RECORD_BYTES:,})"
             )
-        raise server_error(kafka, f"does not take the record of market {name}", reason)
+        raise server_error(kafka, f"rejects the record of market {name}", reason)

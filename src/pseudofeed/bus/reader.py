@@ -1,6 +1,6 @@
-"""Looking at topics: a consumer that joins no group, commits nothing, and reads what is there now, to the end.
+"""Reads topics: a consumer that joins no group, commits nothing, and reads the present messages, up to the end.
 
-The market records, a feed's resume and verify need this; the sinks' loop (consume/) is something else.
+The market records, resuming a feed, and verify use this; the sinks have a loop of their own (consume/).
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ _NO_LEADER = (
 
 
 class TopicReader:
-    """Reads topics as they are now. A context manager. Raises ServerError where the server does not answer in
+    """Reads topics as they are now. A context manager. Raises ServerError if the server does not answer in
     time."""
 
     def __init__(self, kafka: Mapping[str, str]) -> None:
         self._kafka = kafka
         own = {
-            "group.id": "pseudofeed-reader",  # librdkafka wants one; nothing is joined or committed
+            "group.id": "pseudofeed-reader",  # librdkafka requires one; no group is joined, and nothing is committed
             "enable.auto.commit": False,
             "allow.auto.create.topics": False,
             "check.crcs": True,
             "enable.partition.eof": True,
             "auto.offset.reset": "error",
-            "fetch.wait.max.ms": 20,  # an end is only told when an empty fetch returns
+            "fetch.wait.max.ms": 20,  # the end is only reported when an empty fetch returns
         }
         try:
             self._consumer = Consumer({"client.id": "pseudofeed-reader", **kafka, **own}, logger=silent_logger())
@@ -57,12 +57,12 @@ class TopicReader:
         try:
             found = self._consumer.list_topics(topic, timeout=TIMEOUT).topics[topic]
         except KafkaException as error:
-            raise server_error(self._kafka, f"does not say what topic {topic} is", error) from None
+            raise server_error(self._kafka, f"does not describe topic {topic}", error) from None
         if found.error is None:
             return len(found.partitions)
         if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             return 0
-        raise server_error(self._kafka, f"does not say what topic {topic} is", found.error)
+        raise server_error(self._kafka, f"does not describe topic {topic}", found.error)
 
     def watermarks(self, topic: str, partitions: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(P,) int64 each: the first offset there is, and the next one to be written."""
@@ -79,7 +79,7 @@ class TopicReader:
             except KafkaException as error:
                 # A new topic's partitions, and those of a broker that restarts, are without a leader for a moment.
                 if error.args[0].code() not in _NO_LEADER or time.monotonic() > deadline:
-                    raise server_error(self._kafka, f"does not tell the ends of topic {topic}", error) from None
+                    raise server_error(self._kafka, f"does not report the ends of topic {topic}", error) from None
             time.sleep(0.05)
 
     def read(self, topic: str, starts: Mapping[int, int]) -> Iterator[Message]:
@@ -103,12 +103,12 @@ class TopicReader:
                     else:
                         raise server_error(self._kafka, f"can't read topic {topic}", error)
                 if time.monotonic() > deadline:
-                    raise server_error(self._kafka, f"can't read topic {topic}", f"nothing came for {TIMEOUT:g} s")
+                    raise server_error(self._kafka, f"can't read topic {topic}", f"no data for {TIMEOUT:g} s")
         finally:
             self._consumer.unassign()
 
     def first(self, topic: str, partition: int, offset: int) -> Message:
-        """The first message at or behind the offset, which there must be: no waiting for others or for the end."""
+        """The first message at or after the offset; there must be one. Does not wait for more, or for the end."""
         self._consumer.assign([TopicPartition(topic, partition, offset)])
         try:
             deadline = time.monotonic() + TIMEOUT
@@ -119,7 +119,7 @@ class TopicReader:
                     return message
                 if error is not None and error.code() != KafkaError._PARTITION_EOF:
                     raise server_error(self._kafka, f"can't read topic {topic}", error)
-            raise server_error(self._kafka, f"can't read topic {topic}", f"nothing came for {TIMEOUT:g} s")
+            raise server_error(self._kafka, f"can't read topic {topic}", f"no data for {TIMEOUT:g} s")
         finally:
             self._consumer.unassign()
 

@@ -1,10 +1,10 @@
-"""The topics: their names, their making, what they are now.
+"""The topics: their names and settings, and how they are created and described.
 
 A single tick's record carries its event time unless that is long past, and a market's time has little to do with the
 broker's clock: it may run years ahead. So topics of records keep everything (`retention.ms` would delete by event
 time), accept every timestamp (Kafka 4 refuses those more than an hour ahead), and never start a new segment because of
 event time (each message of a daily market would get its own). Of a checkpoint only the newest counts: its topic is
-compacted, in segments so short that the broker gets round to it.
+compacted, with segments so short that the broker does compact it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
     "MARKETS_TOPIC",
     "MARKETS_TOPIC_CONFIG",
     "RECORD_BYTES",
-    "TopicState",
+    "TopicInfo",
     "check_broker",
     "delete_topic",
     "describe",
@@ -64,9 +64,9 @@ _HOPELESS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHEN
 
 
 @dataclass(frozen=True, slots=True)
-class TopicState:
-    """topic_id: the broker's id, which a topic that is deleted and made anew does not keep; None where the broker
-    does not tell (the mock cluster). low, high: (P,) int64, the first offset there is and the next one to be
+class TopicInfo:
+    """topic_id: the broker's id, which changes when a topic is deleted and recreated; None if the broker has
+    none (the mock cluster). low, high: (P,) int64, the first offset there is and the next one to be
     written."""
 
     topic_id: str | None
@@ -75,12 +75,12 @@ class TopicState:
 
 
 def topic_config(kind: Kind) -> dict[str, str]:
-    """Of a topic with records of that kind."""
+    """The settings of a topic with records of that kind."""
     return dict(_CHECKPOINT if kind.shape is Shape.CHECKPOINT else _RECORDS)
 
 
 def check_broker(kafka: Mapping[str, str], *, timeout: float = 5.0) -> None:
-    """Return once the server answers; ServerError after at most `timeout` seconds, at once if it refuses us."""
+    """Return once the server answers. Raises ServerError after `timeout` seconds, or at once if it rejects us."""
     errors: list[KafkaError] = []
     # Refused connections are tried again soon, so that a server that is just starting is found within the timeout.
     admin = admin_client(kafka, error_cb=errors.append, **{"reconnect.backoff.max.ms": 500})
@@ -101,9 +101,9 @@ def check_broker(kafka: Mapping[str, str], *, timeout: float = 5.0) -> None:
 
 
 def ensure_topic(kafka: Mapping[str, str], name: str, partitions: int, config: Mapping[str, str]) -> None:
-    """Make the topic unless it exists; TopicError if it exists with another number of partitions.
+    """Create the topic unless it exists. Raises TopicError if it exists with another number of partitions.
 
-    The config counts for a new topic only. It gets the broker's default replication.
+    The config is used for a new topic only. It gets the broker's default replication.
     """
     with TopicReader(kafka) as reader:
         found = reader.partitions(name)
@@ -133,7 +133,7 @@ def _create(kafka: Mapping[str, str], name: str, partitions: int, config: dict[s
         if code == KafkaError.INVALID_CONFIG and _SINCE_3_6[0] in config:
             older = {key: value for key, value in config.items() if key not in _SINCE_3_6}
             _create(kafka, name, partitions, older)
-        elif code != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody was faster, which is as good
+        elif code != KafkaError.TOPIC_ALREADY_EXISTS:  # another program was faster, which is fine
             raise server_error(kafka, f"can't create topic {name}", error) from None
 
 
@@ -157,7 +157,7 @@ def delete_topic(kafka: Mapping[str, str], name: str) -> None:
         _wait_for(reader, name, 0)
 
 
-def describe(kafka: Mapping[str, str], topic: str) -> TopicState:
+def describe(kafka: Mapping[str, str], topic: str) -> TopicInfo:
     """What the topic is now. TopicError if there is none."""
     with TopicReader(kafka) as reader:
         partitions = reader.partitions(topic)
@@ -165,7 +165,7 @@ def describe(kafka: Mapping[str, str], topic: str) -> TopicState:
             raise TopicError(f"there is no topic {topic}: the market has not been fed yet, or was dropped")
         low, high = reader.watermarks(topic, partitions)
         is_mock = reader.is_mock()
-    return TopicState(None if is_mock else _topic_id(kafka, topic), low, high)
+    return TopicInfo(None if is_mock else _topic_id(kafka, topic), low, high)
 
 
 def _topic_id(kafka: Mapping[str, str], topic: str) -> str:
@@ -173,5 +173,5 @@ def _topic_id(kafka: Mapping[str, str], topic: str) -> str:
     try:
         found = admin.describe_topics(TopicCollection([topic]), request_timeout=TIMEOUT)[topic].result(TIMEOUT + 5)
     except KafkaException as error:
-        raise server_error(kafka, f"does not tell the id of topic {topic}", error) from None
+        raise server_error(kafka, f"does not report the id of topic {topic}", error) from None
     return str(found.topic_id)

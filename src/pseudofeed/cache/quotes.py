@@ -19,7 +19,7 @@ from pseudofeed.market.clock import Clock, Session
 from pseudofeed.records import Columns
 from pseudofeed.times import format_time
 
-__all__ = ["FIELDS", "NewestQuotes", "SessionState", "iso_time"]
+__all__ = ["FIELDS", "NewestQuotes", "SessionQuotes", "iso_time"]
 
 # The fields of a quote but its epoch, in the order in which quote.lua takes them.
 FIELDS = ("sequence", "time", "time_ns", "price", "variance", "session", "open", "high", "low")
@@ -28,7 +28,7 @@ _NOTHING = -1  # no session's first step
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SessionState:
+class SessionQuotes:
     """Instruments (numbers) whose session is known up to their quote: what a cold start has found elsewhere."""
 
     instrument: NDArray[np.intp]
@@ -147,7 +147,7 @@ class NewestQuotes:
         self.price[at], self.variance[at] = price[newest], columns["variance"][newest]
         self.changed[at] = True
 
-    def adopt(self, state: SessionState) -> None:
+    def adopt(self, state: SessionQuotes) -> None:
         """Begin with what a cold start has found, where it is not older than what is held."""
         newer = state.sequence >= self.sequence[state.instrument]
         at = state.instrument[newer]

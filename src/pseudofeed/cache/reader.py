@@ -30,7 +30,7 @@ Row = tuple[int, int, int, float, float, float, float, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CachedQuotes:
-    """One entry a quote that is there. index: which of those asked for. time: int64, ns since the epoch, UTC. open,
+    """One entry a quote that is there. index: which of those asked for. time: int64, ns since 1970, UTC. open,
     high, low: of the session up to the quote; NaN where its beginning is not known."""
 
     index: NDArray[np.intp]
@@ -175,7 +175,7 @@ def parse_quote(key: str, answer: object) -> Row | None:
             return None
         raise _damage(key, answer)
     if isinstance(answer, redis.ResponseError) and str(answer).startswith("WRONGTYPE"):
-        raise DamagedQuote(f"key {key} in Redis is no hash: {_REPAIR}")
+        raise DamagedQuote(f"key {key} in Redis is not a hash: {_REPAIR}")
     raise answer if isinstance(answer, Exception) else TypeError(f"{key}: {answer!r}")
 
 

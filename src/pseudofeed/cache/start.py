@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.bus.reader import TopicReader
-from pseudofeed.bus.topics import TopicState
+from pseudofeed.bus.topics import TopicInfo
 from pseudofeed.cache.keys import progress_key, quote_key
-from pseudofeed.cache.quotes import NewestQuotes, SessionState
+from pseudofeed.cache.quotes import NewestQuotes, SessionQuotes
 from pseudofeed.cache.reader import QUOTE_FIELDS, parse_quotes
 from pseudofeed.cache.stored import stored_session
 from pseudofeed.consume import stream_of
@@ -31,13 +31,13 @@ from pseudofeed.market.clock import Session
 from pseudofeed.records import TICK, Columns
 from pseudofeed.settings import Connections
 
-__all__ = ["Beginning", "ColdStart"]
+__all__ = ["ColdStart", "Warmup"]
 
 _log = logging.getLogger("pseudofeed.cache")
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class Warmup:
     """offset: where to read a partition from. warm_at: the quotes are whole once every message before it was read."""
 
     offset: int
@@ -56,7 +56,7 @@ class ColdStart:
         self._partition_of = partition_of
         self._symbols = record.market.symbols
 
-    def begin(self, quotes: NewestQuotes, topic: TopicState, partitions: Sequence[int]) -> Mapping[int, Beginning]:
+    def begin(self, quotes: NewestQuotes, topic: TopicInfo, partitions: Sequence[int]) -> Mapping[int, Warmup]:
         """Raises redis.RedisError, ServerError where Kafka does not answer, MalformedMessage."""
         with TopicReader(self._connections.require_kafka()) as reader:
             tails = self._tails(topic, partitions, reader)
@@ -65,19 +65,19 @@ class ColdStart:
                 for p in partitions
             }
 
-    def _empty(self, topic: TopicState, partition: int) -> Beginning:
+    def _empty(self, topic: TopicInfo, partition: int) -> Warmup:
         low = int(topic.low[partition])
-        return Beginning(low, low)
+        return Warmup(low, low)
 
     def _begin(
         self,
         quotes: NewestQuotes,
-        topic: TopicState,
+        topic: TopicInfo,
         partition: int,
         last: int,
         columns: Columns,
         reader: TopicReader,
-    ) -> Beginning:
+    ) -> Warmup:
         numbers = np.flatnonzero(self._partition_of == partition)
         session = quotes.session(int(columns.sequence.max()))
         found = self._cached(topic, partition, numbers, session) or stored_session(
@@ -90,10 +90,10 @@ class ColdStart:
             quotes.adopt(state)
         quotes.take(columns)
         # The last message is read again in any case: then a worker's summary says how far the topic is.
-        return Beginning(min(offset, last), last + 1)
+        return Warmup(min(offset, last), last + 1)
 
     def _tails(
-        self, topic: TopicState, partitions: Sequence[int], reader: TopicReader
+        self, topic: TopicInfo, partitions: Sequence[int], reader: TopicReader
     ) -> dict[int, tuple[int, Columns]]:
         """By partition, if it has any message: the last messages, as many as have all of its instruments, and the last
         one's offset. A block has them all; of single ticks there are as many messages as instruments. Offsets may have
@@ -133,8 +133,8 @@ class ColdStart:
         return Columns.concatenate(TICK, parts)
 
     def _cached(
-        self, topic: TopicState, partition: int, numbers: NDArray[np.intp], session: Session
-    ) -> tuple[SessionState, int] | None:
+        self, topic: TopicInfo, partition: int, numbers: NDArray[np.intp], session: Session
+    ) -> tuple[SessionQuotes, int] | None:
         """What Redis has of the session, and the offset before which every message is in it."""
         keys = [quote_key(self._record.name, partition, self._symbols[number]) for number in numbers]
         pipeline = self._redis.pipeline(transaction=True)
@@ -156,13 +156,13 @@ class ColdStart:
         complete = len(held) == len(keys) and bool((inside & np.isfinite(held.open)).all())
         if not complete or not int(topic.low[partition]) <= int(offset) <= int(topic.high[partition]):
             return None
-        state = SessionState(
+        state = SessionQuotes(
             numbers, held.sequence, held.time, held.price, held.variance, held.open, held.high, held.low
         )
         return state, int(offset)
 
     def _session_offset(
-        self, topic: TopicState, partition: int, session: Session, last: int, last_step: int, reader: TopicReader
+        self, topic: TopicInfo, partition: int, session: Session, last: int, last_step: int, reader: TopicReader
     ) -> int:
         """The first offset with a step of the session; `last` where the topic has lost that. Messages have much the
         same number of steps, so it is guessed by proportion, and halved between guesses."""

@@ -12,8 +12,8 @@ import psycopg
 from numpy.typing import NDArray
 
 from pseudofeed.bus.markets import MarketRecord
-from pseudofeed.bus.topics import TopicState
-from pseudofeed.cache.quotes import SessionState
+from pseudofeed.bus.topics import TopicInfo
+from pseudofeed.cache.quotes import SessionQuotes
 from pseudofeed.errors import PseudofeedError
 from pseudofeed.market.clock import Session
 from pseudofeed.records import TICK
@@ -29,11 +29,11 @@ _log = logging.getLogger("pseudofeed.cache")
 def stored_session(
     connections: Connections,
     record: MarketRecord,
-    topic: TopicState,
+    topic: TopicInfo,
     partition: int,
     numbers: NDArray[np.intp],
     session: Session,
-) -> tuple[SessionState, int] | None:
+) -> tuple[SessionQuotes, int] | None:
     """The session's quotes of a partition's instruments as far as the store has them, and the offset where it goes on;
     None without a store, or where it has not the whole of the session's beginning."""
     if connections.postgres is None:
@@ -56,11 +56,11 @@ def stored_session(
 def _read(
     connection: psycopg.Connection,
     market: StoredMarket,
-    topic: TopicState,
+    topic: TopicInfo,
     partition: int,
     numbers: NDArray[np.intp],
     session: Session,
-) -> tuple[SessionState, int] | None:
+) -> tuple[SessionQuotes, int] | None:
     row = connection.execute(
         """SELECT next_offset, last_sequence FROM sink_offset
            WHERE market_id = %s AND kind = %s AND partition = %s AND topic_id IS NOT DISTINCT FROM %s""",
@@ -90,7 +90,7 @@ def _read(
     if len(rows) != len(ids) or any(ticks != last - session.first_step + 1 for ticks, *_ in rows):
         return None
     price, variance, opened, high, low = (np.array(column, np.float64) for column in list(zip(*rows, strict=True))[1:])
-    state = SessionState(
+    state = SessionQuotes(
         numbers,
         np.full(len(ids), last, np.int64),
         np.full(len(ids), end_ns, np.int64),

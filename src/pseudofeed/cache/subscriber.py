@@ -146,5 +146,6 @@ def read_message(channel: str, text: str, numbers: Mapping[str, int]) -> CachedQ
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         raise DamagedQuote(
-            f"channel {channel} in Redis: {text[:60]!r} is no message of a cache worker; somebody else publishes there"
+            f"channel {channel} in Redis: {text[:60]!r} is not a message of a cache worker; another "
+            "program publishes there"
         ) from None

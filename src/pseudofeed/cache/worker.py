@@ -26,11 +26,11 @@ import redis
 from numpy.typing import NDArray
 
 from pseudofeed.bus.markets import MarketRecord
-from pseudofeed.bus.topics import TopicState
+from pseudofeed.bus.topics import TopicInfo
 from pseudofeed.cache.connection import cache_error, exchange, open_redis, packed_words
 from pseudofeed.cache.keys import channel, progress_key, quote_key, ready_key
 from pseudofeed.cache.quotes import NewestQuotes
-from pseudofeed.cache.start import Beginning, ColdStart
+from pseudofeed.cache.start import ColdStart, Warmup
 from pseudofeed.consume import Batch, WorkerSummary, consume_kind
 from pseudofeed.encode import instrument_partitions
 from pseudofeed.errors import ServerError
@@ -112,7 +112,7 @@ class CacheSink:
         self._channels = [channel(record.name, partition) for partition in partitions]
         self._quotes = NewestQuotes(market.clock, len(market.symbols))
         self._encoder = self._quotes.encoder(market.symbols)
-        self._held: dict[int, Beginning] = {}
+        self._held: dict[int, Warmup] = {}
         # What every message of a partition is in the quotes before; a partition that is not warm yet has none.
         self._offsets: dict[int, int] = {}
         self._topic_id = ""
@@ -138,7 +138,7 @@ class CacheSink:
 
     # --- pseudofeed.consume.Sink ---------------------------------------------------------------------------------
 
-    def positions(self, topic: TopicState, partitions: Sequence[int]) -> Mapping[int, int]:
+    def positions(self, topic: TopicInfo, partitions: Sequence[int]) -> Mapping[int, int]:
         self._topic_id = topic.topic_id or ""
         start = ColdStart(self._record, self._connections, self._redis, self._partition_of)
         begun = self._insist(lambda: start.begin(self._quotes, topic, partitions))
@@ -207,7 +207,7 @@ class CacheSink:
             except ServerError as problem:  # Kafka's
                 meaning = problem
             if back_off == FIRST_BACK_OFF:
-                _log.warning("%s. Trying again until it passes", meaning)
+                _log.warning("%s. Retrying until the server is back", meaning)
             if self._gave_up.wait(back_off):
                 raise ServerError(f"{meaning}. The newest quotes were not written") from None
             back_off = min(2 * back_off, LONGEST_BACK_OFF)

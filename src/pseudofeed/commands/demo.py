@@ -1,4 +1,4 @@
-"""`pseudofeed demo`: the whole pipe in a minute, with servers that live and end with the program."""
+"""`pseudofeed demo`: the whole pipeline in a minute, with servers that stop with the program."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _live(market: Market, connections: Connections, console: Console) -> None:
             client.close()
     console.print(
         f"\n{summary.ticks:,} ticks published and {summary.stored:,} stored in {summary.seconds:.1f} s. "
-        f"The cache took {summary.cached:,}: it starts with the newest, older ones would be no news."
+        f"The cache took {summary.cached:,}: it starts with the newest and skips older ones."
     )
 
 

@@ -106,7 +106,7 @@ def verify_table(report: VerifyReport) -> RenderableType:
     aside = sum(tally.quarantined for tally in report.stages.values())
     notes = [Text(f"messages that could not be read, in the table quarantine: {aside:,}")] if aside else []
     notes += [
-        Text(f"a backfill is not at its end: {tally.unfinished:,} steps are left; started again, it goes on")
+        Text(f"a backfill is unfinished: {tally.unfinished:,} steps are left; run it again to continue")
         for tally in report.stages.values()
         if tally.unfinished
     ]

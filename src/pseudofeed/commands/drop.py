@@ -1,4 +1,4 @@
-"""`pseudofeed market drop`: takes a market out of Kafka, Redis and the store, also one whose record cannot be read.
+"""`pseudofeed market drop`: removes a market from Kafka, Redis and the store, even if its record cannot be read.
 
 The record goes last: until then a drop that was interrupted can be repeated.
 """
@@ -74,7 +74,7 @@ def find_traces(name: str, connections: Connections) -> Traces:
     if running:
         raise PseudofeedError(
             f"workers of market {name} still run (Kafka's groups {', '.join(running)} have members): stop them first; "
-            f"one that was killed is a member for a few seconds more"
+            f"a killed worker stays a member for a few seconds"
         )
     traces = Traces(
         market=name,
@@ -85,7 +85,7 @@ def find_traces(name: str, connections: Connections) -> Traces:
         stored=None if connections.postgres is None else _is_stored(name, connections),
     )
     if not traces.any:
-        raise UnknownMarket(f"no market {name!r} is registered, and none of the servers has anything of one")
+        raise UnknownMarket(f"no market {name!r} is registered, and no server has any data of it")
     return traces
 
 

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["market_app", "registered", "stored_or_registered"]
 
-market_app = typer.Typer(help="The markets that are registered.", no_args_is_help=True)
+market_app = typer.Typer(help="List, show, freeze and drop markets.", no_args_is_help=True)
 
 
 @market_app.command("list")
 def market_list(kafka: Kafka = None, json_output: Json = False) -> None:
-    """List the registered markets. Exit code 1 where a record cannot be read."""
+    """List the registered markets. The exit code is 1 if a record cannot be read."""
     from pseudofeed.bus.markets import read_markets
     from pseudofeed.bus.topics import check_broker
     from pseudofeed.errors import MalformedMessage
@@ -61,8 +61,8 @@ def market_list(kafka: Kafka = None, json_output: Json = False) -> None:
 
 @market_app.command("show")
 def market_show(name: MarketName, kafka: Kafka = None) -> None:
-    """Print a registered market as JSON: its specification, number of partitions, fingerprint, and how far its clock
-    reaches."""
+    """Print a registered market as JSON: its specification, number of partitions, fingerprint, and the end of its
+    timetable."""
 
     record = registered(Connections.resolve(kafka=kafka), name)
     clock = record.market.clock
@@ -81,17 +81,15 @@ def market_show(name: MarketName, kafka: Kafka = None) -> None:
 
 @market_app.command("freeze")
 def market_freeze(
-    market: Annotated[
-        str, typer.Argument(metavar="FILE|NAME", help="A market file, or the name of a registered market.")
-    ],
+    market: Annotated[str, typer.Argument(metavar="FILE|NAME", help="Market file, or name of a registered market.")],
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the file here, not to standard output.")
+        Path | None, typer.Option(metavar="FILE", help="Write to this file instead of standard output.")
     ] = None,
     kafka: Kafka = None,
     postgres: Postgres = None,
 ) -> None:
-    """Write a market's file with every default filled in and its exchange's timetable inside. The frozen file needs no
-    library of calendars, and gives the same ticks and the same fingerprint everywhere."""
+    """Write a market's file with every default and its exchange's timetable filled in. The frozen file needs no
+    calendar library, and gives the same ticks and the same fingerprint everywhere."""
     from pseudofeed.errors import MarketFileError
     from pseudofeed.market import Market
     from pseudofeed.market.freeze import market_file_text
@@ -117,13 +115,13 @@ def market_freeze(
 @market_app.command("drop")
 def market_drop(
     name: MarketName,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     kafka: Kafka = None,
     redis: Redis = None,
     postgres: Postgres = None,
     json_output: Json = False,
 ) -> None:
-    """Remove a market from Kafka, Redis and the store, with all its ticks; also one whose record cannot be read."""
+    """Remove a market and all its ticks from Kafka, Redis and the store. Its record need not be readable."""
     from pseudofeed.commands.drop import drop_everywhere, find_traces
 
     connections = Connections.resolve(kafka=kafka, redis=redis, postgres=postgres)
@@ -152,7 +150,7 @@ def market_drop(
 
 
 def stored_or_registered(connections: Connections, name: str) -> MarketRecord:
-    """The market's record in Kafka, or where Kafka is not set or does not know it, as the store has it."""
+    """The market's record in Kafka. If Kafka is not set or has no such market: the store's copy of it."""
     import psycopg
 
     from pseudofeed.errors import UnknownMarket
@@ -179,7 +177,7 @@ def stored_or_registered(connections: Connections, name: str) -> MarketRecord:
 
 
 def registered(connections: Connections, name: str) -> MarketRecord:
-    """The market's record; a server that does not answer is told sooner, and with its reason, than by reading."""
+    """The market's record. The server is checked first: that reports a dead one sooner than reading, and says why."""
     from pseudofeed.bus.markets import read_market
     from pseudofeed.bus.topics import check_broker
 

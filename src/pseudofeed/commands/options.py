@@ -42,7 +42,7 @@ def pace(context: typer.Context, value: float | None) -> float | None:
 def moment(value: str | None) -> str | None:
     """A time that `Client.ticks` understands."""
     if value is not None:
-        from pseudofeed.moments import nanoseconds
+        from pseudofeed.times import nanoseconds
 
         try:
             nanoseconds(value, "this")
@@ -73,36 +73,46 @@ def shape(context: typer.Context, parameter: typer.CallbackParam, value: str) ->
     return value
 
 
-MarketFile = Annotated[Path, typer.Argument(metavar="MARKET.toml", help="A market file; see docs/market-file.md.")]
-MarketName = Annotated[str, typer.Argument(metavar="NAME", help="The name of a market that was fed once.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object, on the last line.")]
-Kafka = Annotated[str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Instead of PSEUDOFEED_KAFKA.")]
-Redis = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Instead of PSEUDOFEED_REDIS.")]
-Postgres = Annotated[str | None, typer.Option("--postgres", metavar="DSN", help="Instead of PSEUDOFEED_POSTGRES.")]
-# Within it a clock of any step stays an int64 of nanoseconds longer than anybody waits.
+MarketFile = Annotated[Path, typer.Argument(metavar="MARKET.toml", help="Market file; see docs/market-file.md.")]
+MarketName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a market that was fed before.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on the last line.")]
+Kafka = Annotated[
+    str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Kafka servers; overrides PSEUDOFEED_KAFKA.")
+]
+Redis = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Redis server; overrides PSEUDOFEED_REDIS.")]
+Postgres = Annotated[
+    str | None, typer.Option("--postgres", metavar="DSN", help="PostgreSQL database; overrides PSEUDOFEED_POSTGRES.")
+]
+# With this many steps the nanoseconds of a clock with any step length still fit an int64 for all practical times.
 MOST_STEPS = 10**15
 Steps = Annotated[
     int | None,
     typer.Option(
         min=1,
         max=MOST_STEPS,
-        help="Publish the steps 1 to STEPS. Without it, up to the market's clock.end, or until stopped.",
+        help="Publish steps 1 to STEPS. Default: up to the market's clock.end, or until stopped.",
     ),
 ]
 Speed = Annotated[
     float | None,
-    typer.Option(callback=pace, help="Market time against wall time: 60 makes a minute pass in a second."),
+    typer.Option(callback=pace, help="Speed of market time relative to wall time: 60 plays a minute in a second."),
 ]
-Rate = Annotated[float | None, typer.Option(callback=pace, help="Ticks a second, all instruments together.")]
+Rate = Annotated[float | None, typer.Option(callback=pace, help="Ticks per second, over all instruments.")]
 ModeOption = Annotated[
     Mode,
-    typer.Option("--mode", callback=shape, help="block: many ticks a message. tick: one each, key = symbol."),
+    typer.Option(
+        "--mode",
+        callback=shape,
+        help="Content of a message: a block of many ticks, or a single tick with its symbol as key.",
+    ),
 ]
 EncodingOption = Annotated[
-    Encoding, typer.Option("--encoding", callback=shape, help="Of single ticks; blocks are always sbe.")
+    Encoding, typer.Option("--encoding", callback=shape, help="Encoding of a single tick; blocks are always SBE.")
 ]
 Partitions = Annotated[
     int | None,
-    typer.Option(min=1, max=1024, help="Of the topic, when the market is new. [default: 4]", show_default=False),
+    typer.Option(
+        min=1, max=1024, help="Number of partitions of a new market's tick topic. [default: 4]", show_default=False
+    ),
 ]
-UntilCaughtUp = Annotated[bool, typer.Option("--until-caught-up", help="End at the topic's end.")]
+UntilCaughtUp = Annotated[bool, typer.Option("--until-caught-up", help="Stop at the end of the topic.")]

@@ -26,7 +26,7 @@ class Source(StrEnum):
 
 
 def _length(value: str) -> str:
-    from pseudofeed.moments import bar_length
+    from pseudofeed.times import bar_length
 
     try:
         bar_length(value)
@@ -36,21 +36,22 @@ def _length(value: str) -> str:
 
 
 Symbol = Annotated[str, typer.Argument(metavar="SYMBOL")]
-Start = Annotated[str | None, typer.Option(callback=moment, help="From this time on (ISO 8601, UTC).")]
-End = Annotated[str | None, typer.Option(callback=moment, help="Until before this time.")]
+Start = Annotated[str | None, typer.Option(callback=moment, help="First time to print (ISO 8601, UTC).")]
+End = Annotated[str | None, typer.Option(callback=moment, help="Time to stop before (ISO 8601, UTC).")]
 
 
 def latest(
     name: MarketName,
     symbols: Annotated[
-        list[str] | None, typer.Argument(metavar="SYMBOL...", help="[default: all]", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="SYMBOL...", help="Symbols of the instruments. [default: all]", show_default=False),
     ] = None,
     kafka: Kafka = None,
     redis: Redis = None,
     postgres: Postgres = None,
     json_output: Json = False,
 ) -> None:
-    """Print the newest quotes, from Redis."""
+    """Print the newest quotes from Redis."""
     with _client(name, kafka, redis, postgres) as client:
         frame = client.latest(symbols or None)
     print_frame(frame.reset_index(), json_output, "quotes")
@@ -61,15 +62,17 @@ def ticks(
     symbol: Symbol,
     start: Start = None,
     end: End = None,
-    source: Annotated[Source, typer.Option(help="Where from: the store, or simulated again.")] = Source.store,
+    source: Annotated[
+        Source, typer.Option(help="Where the ticks come from: the store, or a new simulation.")
+    ] = Source.store,
     kafka: Kafka = None,
     redis: Redis = None,
     postgres: Postgres = None,
     json_output: Json = False,
 ) -> None:
-    """Print the history of one instrument, from the store or the simulation, as CSV."""
+    """Print the ticks of one instrument as CSV, from the store or a new simulation."""
     if source is Source.simulation and end is None:
-        raise typer.BadParameter("--source simulation needs it: a market goes on without end", param_hint="--end")
+        raise typer.BadParameter("--source simulation needs it: a market may go on without end", param_hint="--end")
     with _client(name, kafka, redis, postgres) as client:
         frame = client.ticks(symbol, start, end, source=source.value)
     _print_history(frame, json_output, "ticks")
@@ -78,7 +81,7 @@ def ticks(
 def bars(
     name: MarketName,
     symbol: Symbol,
-    every: Annotated[str, typer.Option(callback=_length, help="The length of a bar: 1s, 5min, 1h, 1d, ...")] = "1min",
+    every: Annotated[str, typer.Option(callback=_length, help="Length of a bar: 1s, 5min, 1h, 1d, ...")] = "1min",
     start: Start = None,
     end: End = None,
     kafka: Kafka = None,
@@ -86,7 +89,7 @@ def bars(
     postgres: Postgres = None,
     json_output: Json = False,
 ) -> None:
-    """Print one instrument's bars, stamped with their opening times, from the store, as CSV."""
+    """Print one instrument's bars from the store as CSV. The time of a bar is its opening."""
     with _client(name, kafka, redis, postgres) as client:
         frame = client.bars(symbol, every, start, end)
     _print_history(frame, json_output, "bars")

@@ -1,4 +1,4 @@
-"""How commands print what they found: for a person, or (--json) as one JSON object on the last line."""
+"""How commands print their results: for people, or (--json) as one JSON object on the last line."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def print_summary(done: str, summary: dict[str, Any], json_output: bool) -> None
     if files := summary.get("files"):
         stdout.print(f"{files:,} Parquet {'file' if files == 1 else 'files'}, one a day")
     if left := summary.get("steps_left"):
-        stdout.print(f"stopped before its end: {left:,} steps are left; started again, it goes on", soft_wrap=True)
+        stdout.print(f"stopped early: {left:,} steps are left; run it again to continue", soft_wrap=True)
     if pacing := summary.get("pacing"):
         stdout.print(
-            f"behind the pace: half of the steps {pacing['p50_ms']:.2f} ms or less, 99 % {pacing['p99_ms']:.2f} ms, "
-            f"all {pacing['max_ms']:.2f} ms"
+            f"delay behind the pace: median {pacing['p50_ms']:.2f} ms, 99 % {pacing['p99_ms']:.2f} ms, "
+            f"maximum {pacing['max_ms']:.2f} ms"
         )
 
 
@@ -54,7 +54,7 @@ def print_migrated(migrated: dict[str, Any], json_output: bool) -> None:
     if json_output:
         print_json(migrated)
         return
-    applied = ", ".join(migrated["applied"]) or "nothing, it was up to date"
+    applied = ", ".join(migrated["applied"]) or "nothing, it is up to date"
     stdout.print(f"the store's schema has number {migrated['number']} ({migrated['tier']}); applied: {applied}")
 
 

@@ -13,12 +13,12 @@ from pseudofeed.commands.results import print_json, result_table
 
 __all__ = ["servers_app"]
 
-servers_app = typer.Typer(help="The real Kafka, Redis and TimescaleDB on this machine.", no_args_is_help=True)
+servers_app = typer.Typer(help="Run real Kafka, Redis and TimescaleDB servers on this machine.", no_args_is_help=True)
 
 
 @servers_app.command("up")
 def servers_up() -> None:
-    """Start Kafka, Redis and TimescaleDB; print the three variables that tell where they are, ready for the shell."""
+    """Start Kafka, Redis and TimescaleDB. Prints the three variables with their addresses, ready for the shell."""
     from pseudofeed.servers import ServerSettings, up
 
     endpoints = up(ServerSettings.from_environment(), report=lambda text: stderr.print(text))
@@ -28,7 +28,7 @@ def servers_up() -> None:
 
 @servers_app.command("down")
 def servers_down() -> None:
-    """End the servers that `up` started; their data stays."""
+    """Stop the servers that `up` started. Their data is kept."""
     from pseudofeed.servers import ServerSettings, down
 
     down(ServerSettings.from_environment(), report=lambda text: stderr.print(text))
@@ -36,7 +36,7 @@ def servers_down() -> None:
 
 @servers_app.command("status")
 def servers_status(json_output: Json = False) -> None:
-    """Say which of the servers answer. Exit code 1 where one does not."""
+    """Show which of the servers answer. The exit code is 1 if one does not."""
     from pseudofeed.servers import ServerSettings, status
 
     found = status(ServerSettings.from_environment())

@@ -1,7 +1,7 @@
-"""Reading the topic of a kind of record: one loop, whatever the records are read for.
+"""Reads the topic of a kind of record, with the same loop for all stages.
 
-partitions.py joins the consumer group, keeps the partitions' positions and hands out batches; lane.py decodes and
-writes them beside it; sink.py is what a stage (store, cache) must offer to be served.
+partitions.py joins the consumer group, keeps the partitions' positions and hands out batches. lane.py decodes and
+writes them in another thread. sink.py is the interface that a stage (store, cache) implements.
 """
 
 from pseudofeed.consume.partitions import consume_kind

@@ -1,4 +1,4 @@
-"""How librdkafka's consumer is set up, and why."""
+"""The settings of librdkafka's consumer, and the reasons for them."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from pseudofeed.errors import SettingsError
 
 __all__ = ["consumer_properties", "open_consumer"]
 
-# Everything that librdkafka wants to say goes here; without a handler of the user's nothing reaches the terminal.
+# librdkafka's log messages go here; without a handler of the user's, nothing is printed.
 _log = logging.getLogger("pseudofeed.consume")
 _log.addHandler(logging.NullHandler())
 
-# What a user's properties file may change.
+# Defaults that a user's properties file may change.
 _DEFAULTS: dict[str, str | int | bool] = {"client.id": "pseudofeed", "fetch.wait.max.ms": 100}
 _CLASSIC_DEFAULTS: dict[str, str | int | bool] = {
-    # How long a killed worker's partitions wait for another one; 6 s is the least that brokers allow by default.
+    # How long a killed worker's partitions wait for another one; brokers allow no less than 6 s by default.
     "session.timeout.ms": 6_000,
     "heartbeat.interval.ms": 1_500,
 }
-# What the guarantees and the memory budget rest on.
+# The guarantees and the memory budget depend on these.
 _FIXED: dict[str, str | int | bool] = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
     "auto.offset.reset": "error",
     "enable.partition.eof": True,
     "check.crcs": True,
-    # Prefetch over all partitions. 200,000 ticks are 3.2 MB, so the next batches are there already.
+    # Prefetch over all partitions. 200,000 ticks are 3.2 MB, so the next batches are already in memory.
     "queued.max.messages.kbytes": 16_384,
     "fetch.max.bytes": 8_000_000,
     # The default of 1 s stalls a consumer each time that its bounded queue was full.
@@ -39,11 +39,11 @@ _CLASSIC_FIXED: dict[str, str | int | bool] = {"partition.assignment.strategy": 
 
 # With KIP-848's protocol the broker has these: group.consumer.session.timeout.ms (45 s by default) and its fellows.
 _BROKERS_OWN = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
-_CONSUMER_PROTOCOL_SINCE = 0x020F0000  # before librdkafka 2.15 its groups stood still for minutes now and then
+_CONSUMER_PROTOCOL_SINCE = 0x020F0000  # before librdkafka 2.15 its groups sometimes stalled for minutes
 
 
 def consumer_properties(kafka: Mapping[str, str], group: str) -> dict[str, str | int | bool]:
-    """Defaults, then the user's, then what must be; SettingsError for a group protocol that can't be used."""
+    """Defaults, then the user's, then the required ones. Raises SettingsError for an unusable group protocol."""
     protocol = kafka.get("group.protocol", "classic")
     if protocol == "classic":
         return {**_DEFAULTS, **_CLASSIC_DEFAULTS, **kafka, **_FIXED, **_CLASSIC_FIXED, "group.id": group}
@@ -57,7 +57,7 @@ def consumer_properties(kafka: Mapping[str, str], group: str) -> dict[str, str |
         )
     if wrong := [name for name in _BROKERS_OWN if name in kafka]:
         raise SettingsError(
-            f"Kafka property {wrong[0]} can't be set beside group.protocol=consumer, with which the broker decides it: "
+            f"Kafka property {wrong[0]} can't be set with group.protocol=consumer, because the broker decides it then: "
             "take it out, or use group.protocol=classic"
         )
     return {**_DEFAULTS, **kafka, **_FIXED, "group.id": group}
@@ -66,6 +66,6 @@ def consumer_properties(kafka: Mapping[str, str], group: str) -> dict[str, str |
 def open_consumer(
     kafka: Mapping[str, str], group: str, on_commit: Callable[[KafkaError | None, list[TopicPartition]], None]
 ) -> Consumer:
-    """A member of `group` that commits nothing by itself and is told where to read."""
+    """A member of `group` that commits nothing by itself and reads from given offsets."""
     properties = consumer_properties(kafka, group)
     return Consumer(properties, logger=_log, error_cb=lambda problem: _log.info("%s", problem), on_commit=on_commit)

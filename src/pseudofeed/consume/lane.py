@@ -1,8 +1,8 @@
-"""A sink with a thread of its own: decoding and writing go on beside the loop that reads from Kafka.
+"""A sink with a thread of its own, which decodes and writes while the loop reads from Kafka.
 
-The loop (partitions.py) fills a lane's buffers and hands them over when enough has come; while the lane writes them,
-the next ones fill up. So a slow or absent server never keeps the loop from Kafka's group, and decoding, sorting and
-writing (which release the GIL) overlap with reading.
+The loop (partitions.py) fills a lane's buffers and hands them over when they hold enough; while the lane writes them,
+the loop fills the next ones. So a slow or absent server never blocks the loop, which must stay in Kafka's group. And
+decoding, sorting and writing (which release the GIL) overlap with reading.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from pseudofeed.bus.topics import TopicState
+from pseudofeed.bus.topics import TopicInfo
 from pseudofeed.consume.sink import Batch, Sink, Unreadable
 from pseudofeed.consume.stream import Stream
 from pseudofeed.errors import MalformedMessage, ServerError, TopicError
@@ -44,7 +44,7 @@ class RawBatch:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What one write has made last: ticks, their newest step, each partition's next offset. unreadable: messages."""
+    """What one write has stored: ticks, their newest step, each partition's next offset. unreadable: messages."""
 
     ticks: int
     last_step: int
@@ -63,21 +63,21 @@ class Partition:
     lane: Lane
     position: int | None = None
     done: int = 0
-    wanted: int | None = None  # where the sink wants to go on, until the consumer is there
+    wanted: int | None = None  # the offset that the sink asked for, until the consumer is there
     asked: bool = False
     from_offset: int = 0
     values: list[bytes] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
 
     def take(self, seconds: float) -> RawBatch:
-        """All buffered messages as a batch; the buffers are empty then. seconds: see Batch."""
+        """All buffered messages as a batch; empties the buffers. seconds: see Batch."""
         batch = RawBatch(self.number, self.from_offset, self.values, self.offsets, seconds)
         self.values, self.offsets = [], []
         self.from_offset = batch.to_offset
         return batch
 
     def forget(self) -> None:
-        """Drop what is buffered, and wait for a position from the sink."""
+        """Drop the buffered messages, and wait for a position from the sink."""
         self.values, self.offsets = [], []
         self.position = self.wanted = None
         self.asked = False
@@ -109,23 +109,23 @@ class Lane:
         self.rows += _rows(value, self._row_bytes)
 
     def recount(self, partitions: Sequence[Partition]) -> None:
-        """After buffers were dropped: `partitions` are all that this lane still serves."""
+        """Called after buffers were dropped: the lane now serves only `partitions`."""
         self.rows = sum(_rows(value, self._row_bytes) for partition in partitions for value in partition.values)
 
     def write(self, partitions: Sequence[Partition]) -> None:
-        """Hand all that is buffered to the thread."""
+        """Hand all buffered messages to the thread."""
         seconds = time.monotonic() - self.since
         batches = [partition.take(seconds) for partition in partitions if partition.values]
         self.rows = 0
         self.writing_partitions = frozenset(batch.partition for batch in batches)
         self.writing = self._thread.submit(self._write, batches)
 
-    def ask(self, describe: Callable[[], TopicState], partitions: Sequence[int]) -> None:
-        """Ask the sink where to go on; the answer is `asking`'s result."""
+    def ask(self, describe: Callable[[], TopicInfo], partitions: Sequence[int]) -> None:
+        """Ask the sink where to continue; the answer is `asking`'s result."""
         self.asking = self._thread.submit(self._ask, describe, tuple(partitions))
 
     def idle(self) -> None:
-        """Call while there is nothing to write: once a second the sink is told."""
+        """Call while there is nothing to write: the sink's `idle` is called once a second."""
         if self._idling is not None and self._idling.done():
             idling, self._idling = self._idling, None
             idling.result()
@@ -134,7 +134,7 @@ class Lane:
             self._idling = self._thread.submit(self.sink.idle)
 
     def give_up(self) -> None:
-        """The worker ends: what is under way may end, but nobody waits for a server any longer."""
+        """The worker ends: work in progress may finish, but no longer waits for a server."""
         self._ending = True
         self.sink.give_up()
 
@@ -161,7 +161,7 @@ class Lane:
         )
 
     def _decode(self, batch: RawBatch) -> Batch:
-        """The rows of the messages that can be read, and the others as they came."""
+        """The rows of the readable messages, and the other messages unchanged."""
         parts: list[Columns] = []
         unreadable: list[Unreadable] = []
         rows = begin = 0
@@ -197,8 +197,8 @@ class Lane:
         except MalformedMessage:
             return False
 
-    def _ask(self, describe: Callable[[], TopicState], partitions: Sequence[int]) -> Mapping[int, int]:
-        """However long the broker is away; no answer if the worker ends meanwhile."""
+    def _ask(self, describe: Callable[[], TopicInfo], partitions: Sequence[int]) -> Mapping[int, int]:
+        """Waits however long the broker is away; no answer if the worker ends meanwhile."""
         doubted = False
         while not self._ending:
             try:
@@ -209,8 +209,8 @@ class Lane:
             try:
                 return self.sink.positions(topic, partitions)
             except TopicError:
-                # Where this process stood still after it had asked for the topic's ends, others may have gone on from
-                # there: what is wrong with the topic still is when it is looked at again.
+                # If this process was suspended after it had asked for the topic's ends, others may have continued
+                # from there. A real problem of the topic is still there when it is checked again.
                 if doubted:
                     raise
                 doubted = True
@@ -218,7 +218,7 @@ class Lane:
 
 
 def _rows(message: bytes, row_bytes: int) -> int:
-    """About how many rows it holds; one at least. Header and times count too, so small blocks seem to have more."""
+    """About how many rows it holds, at least one. Too high for small blocks, since header and times count, too."""
     if len(message) <= LONGEST_SINGLE_TICK or message[:1] == b"{":
         return 1
     return max(1, len(message) // row_bytes)

@@ -163,7 +163,7 @@ class _Loop:
         self._joined = True
         # Paused first, and at a number. One that is assigned at its end, and then put elsewhere before librdkafka has
         # looked the end up, is now and then read from the end after all (1 in 20 rebalances by `seek`, 1 in 50 by
-        # assigning it anew, on a busy machine): what lies between is skipped without a word. A number needs no look-up.
+        # reassigning it, on a busy machine): what lies between is skipped without a word. A number needs no look-up.
         places = [TopicPartition(self._topic, tp.partition, 0) for tp in assigned]
         consumer.pause(places)
         consumer.incremental_assign(places)

@@ -1,7 +1,7 @@
-"""What a stage offers so that `consume_kind` can serve it: the truth about positions, and a place to write.
+"""The interface that a stage implements for `consume_kind`: it knows its positions, and writes batches.
 
-A sink's own record of how far it has come is the only truth: offsets that Kafka keeps for the group are for lag
-displays. All methods of one sink but `give_up` run in one thread (its lane's), one after the other: it needs no locks.
+Only a sink's own record of its positions counts: the offsets that Kafka keeps for the group are for lag displays. All
+methods of one sink except `give_up` run in one thread (its lane's), one after the other, so it needs no locks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pseudofeed.bus.topics import TopicState
+from pseudofeed.bus.topics import TopicInfo
 from pseudofeed.errors import TopicError
 from pseudofeed.records import Columns
 
@@ -19,7 +19,7 @@ __all__ = ["Batch", "Sink", "Unreadable", "WorkerSummary", "position_within"]
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A message that is not what it claims to be.
+    """A message that could not be decoded, or that does not belong here.
 
     before: how many of its batch's rows came before it. foreign: it is whole, but carries another market's
     fingerprint.
@@ -49,7 +49,7 @@ class Batch:
 
     @property
     def last_step(self) -> int:
-        """Up to which the batch comes; 0 where nothing could be read."""
+        """The last step of the batch; 0 if no message could be read."""
         if len(self.columns.spans):
             return int(self.columns.spans[-1, 1])
         return int(self.columns.sequence[-1]) if len(self.columns) else 0
@@ -57,8 +57,8 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSummary:
-    """What a worker did. seconds: from the first tick's arrival to the last one's commit, with what the sinks then had
-    to finish. last_step: 0 if no tick came. unreadable: messages that are no ticks of this market.
+    """What a worker did. seconds: from the first tick's arrival to the last one's commit, including the sinks' deferred
+    work. last_step: 0 if no tick arrived. unreadable: messages that are not ticks of this market.
     """
 
     ticks: int
@@ -69,17 +69,17 @@ class WorkerSummary:
 
 
 class Sink(Protocol):
-    """Where batches go. Methods may block, however long a server is away, until `give_up`. An exception ends the
-    worker, but for OffsetConflict from `write`: its batches are dropped and `positions` is asked again.
+    """Receives batches. While a server is away, methods may block without limit, until `give_up`. An exception ends the
+    worker, except OffsetConflict from `write`: then its batches are dropped and `positions` is called again.
     """
 
-    def positions(self, topic: TopicState, partitions: Sequence[int]) -> Mapping[int, int]:
+    def positions(self, topic: TopicInfo, partitions: Sequence[int]) -> Mapping[int, int]:
         """The offset to read next in each partition. Raises TopicError where the topic does not fit what is stored."""
         ...
 
     def write(self, batches: Sequence[Batch]) -> None:
-        """Make the batches (one a partition at most) last, all or none. What keeps their columns, or views of them,
-        keeps their memory from being used again."""
+        """Write the batches (at most one per partition), all or none. As long as code keeps their columns, or views of
+        them, their memory is not reused."""
         ...
 
     def drop(self, partitions: Sequence[int]) -> None:
@@ -91,7 +91,7 @@ class Sink(Protocol):
         ...
 
     def finish(self) -> bool:
-        """Called where the worker ends in order, after the last write: do what was put off; True if there was any."""
+        """Called when the worker shuts down cleanly, after the last write: do deferred work; True if there was any."""
         ...
 
     def give_up(self) -> None:
@@ -99,24 +99,24 @@ class Sink(Protocol):
         ...
 
     def close(self) -> None:
-        """Let connections go. Called once, whatever happened."""
+        """Close connections. Called once, in every case."""
         ...
 
 
-def position_within(name: str, topic: TopicState, partition: int, offset: int, holder: str) -> int:
-    """`offset`, if the topic has everything from there on; else TopicError. holder: who goes on there, for the
-    message.
+def position_within(name: str, topic: TopicInfo, partition: int, offset: int, holder: str) -> int:
+    """`offset`, if the topic has everything from there on; otherwise raises TopicError. holder: who continues there,
+    for the message.
     """
     low, high = int(topic.low[partition]), int(topic.high[partition])
     if offset < low:
         raise TopicError(
-            f"topic {name} partition {partition}: {holder} goes on at offset {offset}, but the topic starts at {low} "
+            f"topic {name} partition {partition}: {holder} continues at offset {offset}, but the topic starts at {low} "
             f"by now: {low - offset} messages were deleted before they were read. This worker stops instead of leaving "
             f"a gap; give the topic a longer retention"
         )
     if offset > high:
         raise TopicError(
-            f"topic {name} partition {partition}: {holder} goes on at offset {offset}, but the topic ends at {high}: "
-            f"it was deleted and made anew, or lost messages"
+            f"topic {name} partition {partition}: {holder} continues at offset {offset}, but the topic ends at {high}: "
+            f"it was deleted and recreated, or lost messages"
         )
     return offset

@@ -1,4 +1,4 @@
-"""The topic of a kind of record that workers read: what it is called, how many partitions it has, what is in it."""
+"""The topic of a kind of record that workers read: its name, number of partitions and content."""
 
 from __future__ import annotations
 

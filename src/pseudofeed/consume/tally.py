@@ -34,7 +34,7 @@ class Tally:
         self.last_at = time.monotonic()
 
     def finished(self) -> None:
-        """What was put off is done."""
+        """The deferred work is done."""
         if self.ticks:
             self.last_at = time.monotonic()
 

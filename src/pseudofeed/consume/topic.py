@@ -1,7 +1,8 @@
-"""The topic that a worker reads: waited for at the start, and watched for being another one all of a sudden.
+"""The topic that a worker reads: waited for at the start, and checked regularly, in case it was deleted and recreated.
 
-A topic that was deleted and made anew under its old name has other ticks at the old offsets. Brokers give each topic
-an id for that; where there is none (librdkafka's mock cluster), it is None and only the offsets' range can be checked.
+A topic that was deleted and recreated under its old name has other ticks at the old offsets. Brokers give each topic
+an id for that purpose. If there is none (librdkafka's mock cluster), it is None and only the range of offsets can be
+checked.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from pseudofeed.bus.topics import TopicState, describe
+from pseudofeed.bus.topics import TopicInfo, describe
 from pseudofeed.consume.stream import Stream
 from pseudofeed.errors import ServerError, TopicError
 from pseudofeed.operate.control import Control
@@ -25,19 +26,20 @@ CHECK_SECONDS = 5.0
 
 
 class WatchedTopic:
-    """A topic of a market, which must stay the one that it was at first sight."""
+    """A topic of a market, which must stay the same topic as at first."""
 
     def __init__(self, kafka: dict[str, str], stream: Stream) -> None:
         self.name = stream.topic
         self._kafka, self._stream = kafka, stream
         self._id: str | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pseudofeed-topic")
-        self._checking: Future[TopicState] | None = None
+        self._checking: Future[TopicInfo] | None = None
         self._checked_at = 0.0
 
     def wait_for(self, control: Control) -> bool:
-        """Wait until the topic is there (the feed makes it); False if asked to stop before, or to drain a topic that
-        need not be there and is not. Raises TopicError where it does not come, or has another number of partitions."""
+        """Wait until the topic exists (the feed creates it). Returns False if asked to stop before that, or to drain an
+        optional topic that does not exist. Raises TopicError if it does not appear, or has another number of
+        partitions."""
         deadline = time.monotonic() + WAIT_SECONDS
         while not control.stopping:
             try:
@@ -60,8 +62,8 @@ class WatchedTopic:
             return True
         return False
 
-    def describe(self) -> TopicState:
-        """Its state now. Raises TopicError where it is another one by now, ServerError where Kafka does not answer."""
+    def describe(self) -> TopicInfo:
+        """Its offsets now. Raises TopicError if it was deleted or recreated, ServerError if Kafka does not answer."""
         try:
             state = describe(self._kafka, self.name)
         except TopicError:
@@ -70,18 +72,18 @@ class WatchedTopic:
             ) from None
         if state.topic_id != self._id:
             raise TopicError(
-                f"topic {self.name} was deleted and made anew (its id was {self._id}, now it is {state.topic_id}) "
+                f"topic {self.name} was deleted and recreated (its id was {self._id}, now it is {state.topic_id}) "
                 f"while it was read: what was written from the old one cannot be continued"
             )
         return state
 
     def check_soon(self) -> None:
-        """Something looks odd: don't wait for the next regular check."""
+        """Check soon, because something looks wrong, instead of at the next regular time."""
         self._checked_at = 0.0
 
     def check(self) -> None:
-        """Call often: the topic is looked at every few seconds, in a thread. Raises TopicError where it is another
-        one.
+        """Call often: the topic is checked every few seconds, in a thread. Raises TopicError if it was deleted or
+        recreated.
         """
         now = time.monotonic()
         if self._checking is None and now - self._checked_at > CHECK_SECONDS:

@@ -1,8 +1,8 @@
-"""Records as bytes and back: the wire's messages (SBE, JSON), PostgreSQL's binary COPY rows, and the quotes that the
-cache's script writes into Redis.
+"""Encodes records as bytes, and decodes them: Kafka messages (SBE, JSON), PostgreSQL's binary COPY rows, and the quotes
+that the cache's script writes into Redis.
 
-Codecs do no I/O. Numbers cross into the native core as whole arrays, once a batch, with the GIL released. The wire's
-schema is pseudofeed.sbe.xml in this folder; docs/wire.md explains it to those who write a reader in another language.
+Codecs do no I/O. Whole arrays are passed to the native core, once per batch, with the GIL released. The schema of the
+messages is pseudofeed.sbe.xml in this folder; docs/wire.md explains it for readers in other languages.
 """
 
 from pseudofeed.encode._blocks import (

@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""Factor blocks and event blocks: the border to csrc/encode/factor_block.h and event_block.h.
+"""Factor blocks and event blocks: bindings to csrc/encode/factor_block.h and event_block.h.
 
-As in _encode.pyx: shapes and dtypes are checked here, then comes one native call for the whole batch with the GIL
-released. The caller owns the memory; a failure leaves it as it was.
+As in _encode.pyx, shapes and dtypes are checked here, followed by one native call for the whole batch with the GIL
+released. The caller owns the memory; a failure leaves it unchanged.
 """
 
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
@@ -89,7 +89,7 @@ MAXIMUM_EVENT_STEPS = kMaximumEventSteps
 
 
 def factor_block_size(size_t steps, size_t factors):
-    """Bytes of a factor block. Raises ValueError where there is no such block: steps x factors must lie in 1 .. 65534."""
+    """Bytes of a factor block. Raises ValueError if there is no such block: steps x factors must be 1 to 65534."""
     cdef size_t size = native_factor_block_size(steps, factors)
     if size == 0:
         raise ValueError(f"a factor block has 1 to {kMaximumEntries} values, not {steps} steps x {factors} factors")
@@ -101,9 +101,9 @@ def encode_factor_block_into(unsigned char[::1] buffer not None, size_t offset, 
                              const double[:, ::1] increments not None, const double[:, ::1] levels not None):
     """Encode one factor block (docs/wire.md) into `buffer` from byte `offset` on; return the number of bytes written.
 
-    times: (T,) int64, ns since the epoch, strictly ascending; row j is step first_step + j.
+    times: (T,) int64, ns since 1970, strictly ascending; row j is step first_step + j.
     increments, levels: (T, K) float64, C-contiguous, carried bit for bit. Raises ValueError, with the buffer untouched,
-    where shapes don't fit each other, an order or range is broken, or the buffer is too small (`factor_block_size`).
+    if shapes don't match, an order or range is violated, or the buffer is too small (`factor_block_size`).
     """
     if (increments.shape[0] != times.shape[0] or levels.shape[0] != times.shape[0]
             or increments.shape[1] != levels.shape[1]):
@@ -181,7 +181,7 @@ def decode_factor_blocks(messages, *, uint64_t fingerprint, uint32_t partition, 
 
 
 cdef class _Kind:
-    """An event kind as the native core sees it, with the bytes of its name."""
+    """An event kind in the native core's form, with the bytes of its name."""
 
     cdef bytes name
     cdef EventKind native
@@ -194,7 +194,7 @@ cdef class _Kind:
 
 
 def maximum_events(kind):
-    """How many events of an event kind a block holds at most."""
+    """The largest number of events of a kind in one block."""
     return native_maximum_events(kind.entry.itemsize)
 
 
@@ -203,9 +203,9 @@ def encode_event_block(kind, entries, *, uint64_t fingerprint, uint32_t partitio
     """One event block (docs/wire.md) of the steps first_step to first_step + steps - 1, as bytes.
 
     entries: (n,) of the dtype `kind.entry`, C-contiguous, ascending by step, number and event; `step` counts from the
-    block's first. first_event: how many events of the first step stood in earlier blocks. more: the last step goes on
-    in the next one. Raises ValueError where the dtype is another, an order or range is broken, or they are too many
-    for MAXIMUM_EVENT_BLOCK bytes (`maximum_events`).
+    block's first. first_event: how many events of the first step are in earlier blocks. more: the last step continues
+    in the next one. Raises ValueError if the dtype is another, an order or range is violated, or the entries do not fit
+    MAXIMUM_EVENT_BLOCK bytes (`maximum_events`).
     """
     if entries.dtype != kind.entry or entries.ndim != 1:
         raise ValueError(f"events of {kind.topic} are {kind.entry}, not {entries.dtype} {entries.shape}")
@@ -251,7 +251,7 @@ def peek_event_block(kind, message):
 
 def decode_event_blocks(kind, messages, *, uint64_t fingerprint, uint32_t partition):
     """Columns of the events of all messages (a sequence of bytes-like objects), in their order, from one partition;
-    their `spans` say which steps each message has come for.
+    their `spans` are the steps that each message covers.
 
     Everything is checked before a value is written, as in `decode_ticks`. Raises MalformedMessage with the index of
     the first bad message in `.index`, saying what was found, what was expected, and at which byte.

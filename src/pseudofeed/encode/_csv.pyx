@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""CSV rows of many files at once: the border to csrc/encode/csv.h."""
+"""CSV rows of many files at once: bindings to csrc/encode/csv.h."""
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t
@@ -34,15 +34,15 @@ def csv_size_limit(size_t rows, size_t files, size_t columns):
 def encode_csv_into(unsigned char[::1] buffer not None, *, const int64_t[::1] times not None, int decimals,
                     const double[:, ::1] first not None, const double[:, ::1] second not None, size_t begin,
                     size_t files, size_t columns):
-    """Write the rows of `files` CSV files into `buffer`, one file's behind the other's; return where each file's end,
+    """Write the rows of `files` CSV files into `buffer`, file after file. Returns where the rows of each file end,
     int64 (files,).
 
-    times: (T,) int64, ns since the epoch. decimals: of the second, 0, 3, 6 or 9. first, second: (T, W) float64; file f
+    times: (T,) int64, ns since 1970. decimals: of the second, 0, 3, 6 or 9. first, second: (T, W) float64; file f
     has in each row the time, then first[c], second[c] for its `columns` columns c, from begin + f * columns on.
 
-    A number has the fewest digits that read back to the same double, and always a decimal point; what is not finite is
-    an empty field. Raises ValueError, with the buffer untouched, where shapes don't fit each other, a time is finer
-    than the decimals say, or the buffer is smaller than `csv_size_limit`.
+    A number has the fewest digits that read back to the same double, and always a decimal point. A number that is not
+    finite becomes an empty field. Raises ValueError, with the buffer untouched, if shapes don't match, a time needs
+    more decimals, or the buffer is smaller than `csv_size_limit`.
     """
     if not (times.shape[0] == first.shape[0] == second.shape[0]) or first.shape[1] != second.shape[1]:
         raise ValueError(f"times ({times.shape[0]},), first ({first.shape[0]}, {first.shape[1]}) and second "

@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""Between NumPy arrays and bytes: the border to csrc/encode.
+"""Encodes NumPy arrays as bytes, and decodes them: bindings to csrc/encode.
 
-Every function checks shapes and dtypes here, then makes one native call for the whole batch with the GIL released, then
-raises what the native status says. The caller owns the memory; a failure leaves it as it was.
+Every function checks shapes and dtypes, makes one native call for the whole batch with the GIL released, and raises an
+exception if the native status is a failure. The caller owns the memory; a failure leaves it unchanged.
 """
 
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
@@ -91,7 +91,7 @@ TICK_SIZE = native_tick_size
 def tick_block_size(size_t steps, size_t instruments):
     """Bytes of a tick block of that many steps and instruments.
 
-    Raises ValueError where there is no such block: steps x instruments must lie in 1 .. MAXIMUM_BLOCK_TICKS.
+    Raises ValueError if there is no such block: steps x instruments must be 1 to MAXIMUM_BLOCK_TICKS.
     """
     cdef size_t size = native_tick_block_size(steps, instruments)
     if size == 0:
@@ -106,11 +106,11 @@ def encode_tick_block_into(unsigned char[::1] buffer not None, size_t offset, *,
                            columns=None):
     """Encode one tick block (docs/wire.md) into `buffer` from byte `offset` on; return the number of bytes written.
 
-    times: (T,) int64, ns since the epoch, strictly ascending; row j is step first_step + j.
+    times: (T,) int64, ns since 1970, strictly ascending; row j is step first_step + j.
     instruments: (M,) integers, the instruments' numbers in the market, strictly ascending.
     prices, variances: (T, W) float64, C-contiguous. columns: (M,) integers, their columns (default 0 .. M-1).
-    Values are carried bit for bit, NaN and -0.0 too. Raises ValueError, with the buffer untouched, where shapes don't
-    fit each other, an order or range is broken, or the buffer is too small (`tick_block_size` tells what is needed).
+    Values keep all their bits, including NaN and -0.0. Raises ValueError, with the buffer untouched, if shapes don't
+    match, an order or range is violated, or the buffer is too small (`tick_block_size` is the size needed).
     """
     cdef const int32_t[::1] numbers = int32_array(instruments, "instruments")
     cdef const int32_t[::1] chosen = None if columns is None else int32_array(columns, "columns")
@@ -165,9 +165,9 @@ cdef Tick _tick(uint64_t fingerprint, uint32_t partition, int64_t sequence, int6
 
 def encode_tick(*, uint64_t fingerprint, uint32_t partition, int64_t sequence, int64_t time, int32_t instrument,
                 double price, double variance):
-    """One tick as an SBE message (docs/wire.md), TICK_SIZE bytes. Any double is carried bit for bit.
+    """One tick as an SBE message (docs/wire.md), TICK_SIZE bytes. Every double keeps all its bits.
 
-    time: ns since the epoch. instrument: its number in the market. ValueError where that or sequence is out of range.
+    time: ns since 1970. instrument: its number in the market. Raises ValueError if that or sequence is out of range.
     """
     cdef Tick tick = _tick(fingerprint, partition, sequence, time, instrument, price, variance)
     message = PyBytes_FromStringAndSize(NULL, <Py_ssize_t> native_tick_size)
@@ -179,8 +179,8 @@ def encode_tick_json(str symbol not None, *, uint64_t fingerprint, int64_t seque
                      double price, double variance):
     """One tick as JSON (docs/wire.md): UTF-8, one line, without a line break at its end.
 
-    Raises ValueError where sequence or instrument is out of range, or where price or variance is not finite: JSON has
-    no such numbers.
+    Raises ValueError if sequence or instrument is out of range, or if price or variance is not finite: JSON has no
+    such numbers.
     """
     cdef Tick tick = _tick(fingerprint, 0, sequence, time, instrument, price, variance)
     cdef bytes quoted = json.dumps(symbol, ensure_ascii=False).encode()
@@ -206,8 +206,8 @@ def peek_ticks(message):
         status = check_tick_message(batch.messages[0], &found)
     check(status)
     if found.shape == Shape.block:
-        return MessageHeader(found.block.prefix.fingerprint, found.block.prefix.partition,
-                             found.block.prefix.sequence, found.block.steps, found.block.steps * found.block.instruments)
+        return MessageHeader(found.block.prefix.fingerprint, found.block.prefix.partition, found.block.prefix.sequence,
+                             found.block.steps, found.block.steps * found.block.instruments)
     partition = None if found.shape == Shape.json else found.tick.partition
     return MessageHeader(found.tick.fingerprint, partition, found.tick.sequence, 1, 1, found.tick.number)
 
@@ -216,10 +216,10 @@ def decode_ticks(messages, *, uint64_t fingerprint, uint32_t partition, memory=N
     """Columns of the ticks of all messages (a sequence of bytes-like objects), in their order, from one partition.
 
     A message is a tick block, an SBE tick or a JSON tick; they may be mixed. Everything is checked before a value is
-    written: header, lengths, counts, checksum, fingerprint, partition (not of JSON, which doesn't carry it), and that
+    written: header, lengths, counts, checksum, fingerprint, partition (JSON does not have it), and that
     a block's sequences, times and instruments ascend. Raises MalformedMessage with the index of the first bad message
     in `.index`, saying what was found, what was expected, and at which byte; the caller knows topic and offset.
-    memory: a ColumnMemory, which the columns then come from; without it they are new.
+    memory: a ColumnMemory that provides the columns; without it they are new arrays.
     """
     cdef Messages batch = Messages(messages)
     cdef vector[TickMessage] found
@@ -250,12 +250,12 @@ def decode_ticks(messages, *, uint64_t fingerprint, uint32_t partition, memory=N
 
 
 def crc32_kernels():
-    """Names of the ways to compute CRC-32 that this processor has, fastest first (csrc/encode/crc32.h)."""
+    """Names of the CRC-32 implementations that this processor supports, fastest first (csrc/encode/crc32.h)."""
     return tuple(kernel.name.decode() for kernel in native_crc32_kernels())
 
 
 def crc32_kernel():
-    """The one of them that messages are checked with; PSEUDOFEED_ISA may ask for a slower one."""
+    """The implementation that messages are checked with; PSEUDOFEED_ISA can select a slower one."""
     return native_crc32_kernel().name.decode()
 
 

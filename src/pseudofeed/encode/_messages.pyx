@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""What the modules that encode and decode messages share."""
+"""Helpers of the modules that encode and decode messages."""
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.object cimport PyObject
@@ -12,7 +12,7 @@ from pseudofeed._status cimport Status, check
 from pseudofeed.errors import MalformedMessage
 
 
-# As cpython.tuple and cpython.bytes have them, but with borrowed references: no count goes up and down for each message.
+# As in cpython.tuple and cpython.bytes, but with borrowed references: no reference is counted for each message.
 cdef extern from "Python.h":
     PyObject* PyTuple_GetItem(object batch, Py_ssize_t at) except NULL
     bint PyBytes_CheckExact(PyObject* message)
@@ -20,17 +20,17 @@ cdef extern from "Python.h":
 
 
 cdef class Messages:
-    """The bytes of a batch of messages, held until it goes.
+    """The bytes of a batch of messages, kept as long as this object exists.
 
-    The batch keeps `bytes` alive, and nobody changes those; whatever else they are is exported as buffers.
+    `bytes` objects are kept alive by the batch, and are immutable. Other objects are exported as buffers.
     """
 
     def __cinit__(self, messages):
-        # A tuple: exporting a buffer may run other people's code, which could change a list's length meanwhile.
+        # A tuple: exporting a buffer may run foreign code, which could change the length of a list.
         self.batch = tuple(messages)
         self.count = len(self.batch)
         self.exported = 0
-        # One more than needed: calloc(0) may answer NULL.
+        # One more than needed: calloc(0) may return NULL.
         self.messages = <Bytes*> calloc(self.count + 1, sizeof(Bytes))
         if self.messages is NULL:
             raise MemoryError(f"no memory for {self.count} messages")
@@ -48,7 +48,7 @@ cdef class Messages:
                 self._export(m, <object> message)
 
     cdef int _export(self, size_t m, object message) except -1:
-        """Message m by the buffer protocol; the first such one makes room for all that follow."""
+        """Message m by the buffer protocol. The first one allocates memory for all that follow."""
         if self.buffers is NULL:
             self.buffers = <Py_buffer*> calloc(self.count - m, sizeof(Py_buffer))
             if self.buffers is NULL:
@@ -69,7 +69,7 @@ cdef class Messages:
 
 
 cdef object int32_array(object values, str name):
-    """`values` as a C-contiguous int32 array (n,), checked instead of wrapped."""
+    """`values` as a C-contiguous int32 array (n,). Values out of range raise an error instead of wrapping around."""
     array = np.asarray(values)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise ValueError(f"{name} must be a one-dimensional array of integers, not {array.dtype} {array.shape}")
@@ -79,7 +79,7 @@ cdef object int32_array(object values, str name):
 
 
 cdef byte* room_in(unsigned char[::1] buffer, size_t offset, size_t* capacity) except? NULL:
-    """Where to write, and how much there is room for."""
+    """Where to write, and how many bytes fit."""
     if offset > <size_t> buffer.shape[0]:
         raise ValueError(f"offset {offset} is beyond the buffer of {buffer.shape[0]} bytes")
     capacity[0] = buffer.shape[0] - offset
@@ -87,7 +87,7 @@ cdef byte* room_in(unsigned char[::1] buffer, size_t offset, size_t* capacity) e
 
 
 cdef int check_batch(const Status& status, size_t failed) except -1:
-    """As `check`; a MalformedMessage gets the index of its message."""
+    """Like `check`, and a MalformedMessage gets the index of its message."""
     try:
         return check(status)
     except MalformedMessage as error:

@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""Newest quotes as the cache's script takes them, and as they are read back: the border to csrc/encode/quotes.h."""
+"""Newest quotes: encoded for the cache's script, and decoded when they are read back. Bindings to csrc/encode/quotes.h.
+"""
 
 import json
 
@@ -47,10 +48,10 @@ cdef extern from "encode/quotes.h" namespace "pseudofeed::encode" nogil:
 
 
 cdef class QuoteEncoder:
-    """Quotes of a market with N instruments, from columns (N,) each that their owner changes.
+    """Quotes of a market with N instruments, from columns (N,) that their owner updates.
 
-    first: the first step of the quote's session. known: 0 or 1; where it is 0, session, open, high and low are not
-    known. in_part: 0 or 1; where it is 1 they are not told again. Raises ValueError where the lengths differ.
+    first: the first step of the quote's session. known: 0 or 1; 0 means that session, open, high and low are not
+    known. in_part: 0 or 1; 1 means that they are not sent again. Raises ValueError if the lengths differ.
     """
 
     cdef vector[string] symbols
@@ -58,14 +59,16 @@ cdef class QuoteEncoder:
     cdef object _held  # keeps the columns' memory
 
     def __init__(self, symbols, *, const int64_t[::1] sequence not None, const int64_t[::1] time not None,
-                 const double[::1] price not None, const double[::1] variance not None, const int64_t[::1] first not None,
-                 const uint8_t[::1] known not None, const uint8_t[::1] in_part not None, const double[::1] open not None,
+                 const double[::1] price not None, const double[::1] variance not None,
+                 const int64_t[::1] first not None, const uint8_t[::1] known not None,
+                 const uint8_t[::1] in_part not None, const double[::1] open not None,
                  const double[::1] high not None, const double[::1] low not None):
         for symbol in symbols:
             self.symbols.push_back(json.dumps(symbol, ensure_ascii=False).encode())
         cdef size_t n = self.symbols.size()
-        if not (<size_t> sequence.shape[0] == n == time.shape[0] == price.shape[0] == variance.shape[0] == first.shape[0]
-                == known.shape[0] == in_part.shape[0] == open.shape[0] == high.shape[0] == low.shape[0]):
+        if not (<size_t> sequence.shape[0] == n == time.shape[0] == price.shape[0] == variance.shape[0]
+                == first.shape[0] == known.shape[0] == in_part.shape[0] == open.shape[0] == high.shape[0]
+                == low.shape[0]):
             raise ValueError(f"columns must have the length {n}")
         self._held = (sequence, time, price, variance, first, known, in_part, open, high, low)
         if n == 0:
@@ -112,9 +115,9 @@ cdef class QuoteEncoder:
 
 
 def decode_quotes(list answers not None, int64_t[:, ::1] integers not None, double[:, ::1] doubles not None):
-    """True if every answer (n of them) is a list of the texts of a quote: epoch, sequence and time, as integers from 0
-    on, then (3, n); price, variance, open, high and low, finite, or NaN where the last three are None, then (5, n).
-    False where any is something else, and the arrays hold nothing that means anything."""
+    """Parse answers of Redis, each a list of the texts of a quote. Fills an array (3, n) with epoch, sequence and time,
+    integers from 0 on, and an array (5, n) with price, variance, open, high and low, which are finite; the last three
+    are NaN if they are None. Returns false if an answer is something else; the arrays are then undefined."""
     cdef Py_ssize_t n = len(answers), i, j, size
     cdef string_view texts[8]
     cdef object answer

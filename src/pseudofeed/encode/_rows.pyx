@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""COPY rows: the border to csrc/encode/copy_rows.h. rows.py says which columns the rows of a kind have."""
+"""COPY rows: bindings to csrc/encode/copy_rows.h. rows.py chooses the columns of a kind."""
 
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from libc.stddef cimport ptrdiff_t, size_t
@@ -43,7 +43,7 @@ cdef extern from "encode/copy_rows.h" namespace "pseudofeed::encode" nogil:
         const CopyRowsSource& source, byte* out, size_t capacity, size_t* written)
 
 
-# By the name of an encoding: the native type, and the dtype that its values must have (None: bytes of any width).
+# Name of an encoding -> the native type, and the dtype that its values must have (None: bytes of any width).
 _TYPES = {
     "time": (<int> CopyType.time, np.dtype("<i8")),
     "microseconds": (<int> CopyType.microseconds, np.dtype("<i8")),
@@ -63,7 +63,7 @@ _TYPES = {
 def copy_rows(numbers, ids, columns):
     """PostgreSQL's binary COPY of rows: header, rows, trailer, as bytes.
 
-    numbers: (n,) int32, what the rows are of. ids: the store's id of each number. columns: (encoding, (n,) array) in
+    numbers: (n,) int32, the member of each row. ids: the store's id of each number. columns: (encoding, (n,) array) in
     the table's order, encodings as in _TYPES. Raises ValueError, see `encode_copy_rows`.
     """
     cdef const int32_t[::1] number = np.ascontiguousarray(numbers)
@@ -91,7 +91,7 @@ def copy_rows(numbers, ids, columns):
         native[c].width = array.itemsize
         c += 1
     cdef size_t size = copy_rows_size(source)
-    # Not yet shared with anybody, so it may be written: no second copy, no zeroing.
+    # No other code has these bytes yet, so they may be written: no second copy, no zeroing.
     rows = PyBytes_FromStringAndSize(NULL, <Py_ssize_t> size)
     cdef byte* out = <byte*> PyBytes_AsString(rows)
     cdef size_t written = 0

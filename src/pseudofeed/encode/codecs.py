@@ -1,5 +1,5 @@
-"""The codec of a kind, which follows from its shape and key: messages of a partition to columns, one message to its
-header."""
+"""The codec of a kind, chosen by its shape and key. It decodes the messages of a partition to columns, and one message
+to its header."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ __all__ = ["Codec", "Decode", "codec_of"]
 
 
 class Decode(Protocol):
-    """Messages and their partition to the rows that they hold, in `memory` if there is one and if it pays. Raises
-    MalformedMessage with the index of the first bad message."""
+    """Decodes messages of a partition to rows, in `memory` if it is given and of use. Raises MalformedMessage with the
+    index of the first bad message."""
 
     def __call__(
         self, messages: Sequence[Buffer], partition: int, memory: ColumnMemory | None = None, /
@@ -35,14 +35,14 @@ class Decode(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """peek: one message to its header, after the checks that `decode` makes; raises MalformedMessage."""
+    """peek: decodes one message's header, after the same checks as `decode`. Raises MalformedMessage."""
 
     decode: Decode
     peek: Callable[[Buffer], MessageHeader]
 
 
 def codec_of(kind: Kind, market: Market, fingerprint: int) -> Codec:
-    """For the messages of a market with that fingerprint. ValueError for a kind that has no rows."""
+    """The codec for messages of a market with that fingerprint. Raises ValueError for a kind without rows."""
     if kind.shape is Shape.DENSE and kind.key is Key.INSTRUMENT:
 
         def ticks(messages: Sequence[Buffer], partition: int, memory: ColumnMemory | None = None, /) -> Columns:

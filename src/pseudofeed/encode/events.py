@@ -1,4 +1,4 @@
-"""Events of any kind as messages: cut into blocks that are not too long, each a copy of its entries.
+"""Encodes events of any kind as messages: blocks of limited length, each with a copy of its entries.
 
 Events are NumPy structured arrays with the dtype `kind.entry`: the bytes of the wire.
 """
@@ -28,11 +28,11 @@ def event_entries(columns: Columns, first_step: int) -> NDArray[Any]:
 
 
 def encode_events(columns: Columns, *, fingerprint: int, partition: int, first_step: int, steps: int) -> list[bytes]:
-    """The event blocks of the steps first_step to first_step + steps - 1 of one partition, in their order; steps in
-    which nothing happened are covered too.
+    """The event blocks of the steps first_step to first_step + steps - 1 of one partition, in order, including
+    steps without events.
 
-    columns: all events of these steps, ascending by step, number and event. A step with more events than a message
-    holds is continued in the next one. Raises ValueError where an order is broken.
+    columns: all events of these steps, ascending by step, number and event. A step with more events than fit a
+    message continues in the next one. Raises ValueError if an order is violated.
     """
     kind = columns.kind
     most = maximum_events(kind)

@@ -1,4 +1,4 @@
-"""What one message holds, without its rows."""
+"""The header of one message: everything except its rows."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class MessageHeader:
     """Of a message with rows of a dense or an event kind: a block, or a single tick (SBE or JSON).
 
     fingerprint: of the market's specification, unsigned 64 bits. first_step: sequence of the first of `steps` steps.
-    rows: how many it holds. partition: None in JSON, which doesn't carry it. number: of a single tick's instrument,
+    rows: their number. partition: None in JSON, which does not have it. number: of a single tick's instrument,
     which is in the partition with others; None for a block. first_event, more: of an event block, how many events of
-    its first step stood in earlier blocks, and whether its last step goes on in the next one.
+    its first step are in earlier blocks, and whether its last step continues in the next one.
     """
 
     fingerprint: int

@@ -25,7 +25,7 @@ _MULTIPLIER = np.uint32(0x5BD1E995)
 def murmur2(keys: Sequence[bytes]) -> Words:
     """MurmurHash2 of each key as `org.apache.kafka.common.utils.Utils.murmur2` computes it, (N,) uint32.
 
-    Keys of one length are hashed together: 100,000 symbols take 0.05 s, one after the other a second.
+    Keys of one length are hashed together: 100,000 symbols take 0.05 s, one by one a second.
     """
     hashes = np.empty(len(keys), dtype=np.uint32)
     lengths = np.array([len(key) for key in keys], dtype=np.int64)
@@ -58,7 +58,7 @@ def symbol_partition(symbol: str, partitions: int) -> int:
 
 def instrument_partitions(symbols: Sequence[str], partitions: int) -> NDArray[np.int32]:
     """The partition of each instrument, (N,) int32, in the order of the symbols: the hash of the symbol's UTF-8 without
-    the sign bit, modulo the number of partitions. ValueError where there are none."""
+    the sign bit, modulo the number of partitions. Raises ValueError if there are none."""
     if partitions < 1:
         raise ValueError(f"partitions is {partitions}, a topic has at least 1")
     hashes = murmur2([symbol.encode() for symbol in symbols])
@@ -66,12 +66,12 @@ def instrument_partitions(symbols: Sequence[str], partitions: int) -> NDArray[np
 
 
 def partition_count(kind: Kind, partitions: int) -> int:
-    """How many partitions the topic of a kind has, in a market with so many of ticks."""
+    """The number of partitions of a kind's topic, in a market whose tick topic has `partitions`."""
     return partitions if kind.key is Key.INSTRUMENT else 1
 
 
 def partitions_of(kind: Kind, market: Market, partitions: int) -> NDArray[np.int32]:
-    """The partition of each member (instrument, factor) of a market that a kind has rows of, by number, int32."""
+    """The partition of each member that a kind has rows of in a market, by number, int32."""
     if kind.key is Key.INSTRUMENT:
         return instrument_partitions(market.symbols, partitions)
     return np.zeros(len(kind.key.names(market)), np.int32)

@@ -15,8 +15,8 @@ def encode_copy_rows(columns: Columns, ids: NDArray[np.integer]) -> bytes:
     """The rows as PostgreSQL's binary COPY, header and trailer included: the columns are `kind.row_columns`.
 
     columns: of one or more partitions. ids: (N,) integers, the store's id of each number. Rows are grouped by number,
-    ascending, and within a number keep the order of the columns: where times ascend within each number, that is
-    (number, time). Raises ValueError naming the row where a number has no id, or the time of a dense kind is not a
+    ascending, and within a number keep the order of the columns: if times ascend within each number, that is
+    (number, time). Raises ValueError naming the row if a number has no id, or if the time of a dense kind is not a
     whole number of microseconds (PostgreSQL's limit).
     Source: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
     """

@@ -1,7 +1,7 @@
 """The state of a simulation as messages: named arrays, cut into parts that are not too long, and put together again.
 
-A state is written seldom and has some megabytes at most, so this codec is Python; only the checksum is native. The
-layout is message StatePart of pseudofeed.sbe.xml, explained in docs/wire.md.
+A state is written rarely and has some megabytes at most, so this codec is in Python; only the checksum is native. The
+layout is the message StatePart of pseudofeed.sbe.xml, explained in docs/wire.md.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _CODES = {np.dtype(text): code for code, text in _TYPES.items()}
 
 @dataclass(frozen=True, slots=True)
 class StatePart:
-    """What one message says it is: part `part` of `parts` of the state after `step`."""
+    """The header of one message: part `part` of `parts` of the state after `step`."""
 
     fingerprint: int
     step: int
@@ -53,9 +53,9 @@ class StatePart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StateRecord:
-    """A state that is complete. step: after which it is. version: of the arrays' meaning. key_set: 0 or 1, which of the
-    two alternating sets of keys it was written under. arrays: by name, (n,) each. offsets: by topic, int64
-    (partitions,), the next one to be written after that step."""
+    """A complete state after `step`. version: of the meaning of the arrays. key_set: 0 or 1, which of the two
+    alternating sets of keys it was written under. arrays: by name, (n,) each. offsets: by topic, int64 (partitions,),
+    the next offset to be written after that step."""
 
     step: int
     version: int
@@ -75,8 +75,8 @@ def encode_state(
 ) -> list[tuple[bytes, bytes]]:
     """The state as messages of the topic `state.<market>`: keys and values, at most 512 KiB each.
 
-    arrays: one-dimensional, of float64, int64, int32, uint32, uint64 or uint8; they come back bit for bit. Names and
-    topics are short texts. Raises ValueError where an array is another, or a number is out of range.
+    arrays: one-dimensional, of float64, int64, int32, uint32, uint64 or uint8; every value keeps its bits. Names and
+    topics are short texts. Raises ValueError if an array has another form, or a number is out of range.
     """
     if key_set not in (0, 1) or step < 1 or not 0 <= version < 2**32:
         raise ValueError(f"key_set is {key_set}, step {step}, version {version}; 0 or 1, at least 1, and 32 bits")
@@ -96,7 +96,7 @@ def encode_state(
 
 
 def peek_state(message: Buffer) -> StatePart:
-    """What one message is a part of, after its header and checksum were checked. Raises MalformedMessage."""
+    """The header of one message, after a check of header and checksum. Raises MalformedMessage."""
     view = memoryview(message).cast("B")
     if len(view) < _HEAD.size:
         raise MalformedMessage(f"state of {len(view)} bytes, expected a header of at least {_HEAD.size}")
@@ -116,8 +116,8 @@ def peek_state(message: Buffer) -> StatePart:
 def decode_state(parts: Sequence[Buffer], *, fingerprint: int) -> StateRecord:
     """Put a state together from all of its messages, in any order.
 
-    Raises MalformedMessage where one is damaged, of another market or of another state than the first, or one is
-    missing or there twice, or an array has gaps; its index is in `.index` where it is one message's fault.
+    Raises MalformedMessage if a message is damaged, of another market or of another state than the first, if one is
+    missing or duplicate, or if an array has gaps. `.index` is the message's index, if one message is to blame.
     """
     first: StatePart | None = None
     bodies: dict[int, _Read] = {}
@@ -218,7 +218,7 @@ def _bodies(arrays: Mapping[str, NDArray[Any]], first: _Body) -> list[_Body]:
 
 @dataclass(slots=True)
 class _Array:
-    """What was found of an array so far."""
+    """The values of an array found so far."""
 
     dtype: np.dtype[Any]
     length: int
@@ -233,7 +233,7 @@ class _Array:
 
 
 class _Read:
-    """A place in a message whose checksum is right: what it holds may still be a writer's mistake."""
+    """A position in a message with a correct checksum. Its content may still be wrong by a writer's mistake."""
 
     def __init__(self, message: memoryview) -> None:
         self._message = message

@@ -1,4 +1,4 @@
-"""What is simulated: the market file, its mistakes, the specification, the drawn parameters, timetable and clock."""
+"""The market to be simulated: file, mistakes, specification, drawn parameters, timetable and clock."""
 
 from pseudofeed.market.market import Market
 from pseudofeed.market.parameters import FactorParameters, InstrumentParameters, SimulationParameters

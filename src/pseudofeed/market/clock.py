@@ -1,18 +1,18 @@
-"""Which moment a step is, and how long: step 0 is the market's start, step n its n-th tick.
+"""The time and length of each step: step 0 is the market's start, step n its n-th tick.
 
 A 24/7 clock ticks at start + n * step. An exchange's clock ticks only while the exchange trades, by the market's own
-timetable (timetable.py). Each stretch of trading (a session, or one of the halves that a lunch break leaves of it) has
+timetable (timetable.py). Each stretch of trading (a session, or the part before or after its lunch break) has
 ticks at its beginning + step, + 2 steps, ..., and at its end, so the last step of a stretch may be shorter:
 
     XTKS, step 1h     09:00 |---1h---|---1h---|-30min-| 11:30   lunch   12:30 |---1h---|...
     XTKS, step 4h     09:00 |----------2h 30min-------| 11:30   lunch   12:30 |-----3h-----| 15:30
 
-A step's length in years is its trading time / (252 x the regular session), so those of a session add up to its share of
-a year whatever the step; a half day has less. The first stretch begins at the start, if that lies inside it. A step of
-one day is a whole session: one tick at its close, and lunch is no part of its length.
+A step's length in years is its trading time / (252 x the regular session). So the steps of a session add up to its
+share of a year, whatever the step is, and a half day has less. The first stretch begins at the start, if that is inside
+it. A step of one day is a whole session without its lunch break: one tick at its close.
 
-A night is closed time between two sessions, so a lunch break is none, and a weekend is one. It has no tick; what it
-does to prices comes out in the first step after it, which `gaps` names.
+A night is closed time between two sessions: a weekend is one night, a lunch break is none. It has no tick. Its effect
+on prices is in the first step after it, which `gaps` marks.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ALWAYS_OPEN_YEAR_NS = 1461 * DAY_NS // 4
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session's steps, first_step to last_step, and when it opens: ns since the epoch, UTC. The first step is one
+    """A session's steps, first_step to last_step, and when it opens: ns since 1970, UTC. The first step is one
     step later, but for a 24/7 clock, whose days may begin with a tick."""
 
     first_step: int
@@ -46,7 +46,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """start_ns: int64 nanoseconds since the epoch, UTC. step_ns: trading time between two ticks; of an exchange at most
+    """start_ns: int64 nanoseconds since 1970, UTC. step_ns: trading time between two ticks; of an exchange at most
     a day, which is a whole session.
 
     timetable: when the exchange trades; None: always (24/7). overnight_variance: of a night, in regular sessions (0.5:
@@ -86,7 +86,7 @@ class Clock:
 
     @property
     def grain_ns(self) -> int:
-        """All times of the clock are whole multiples of it: what decides the form of times in a file."""
+        """All times of the clock are whole multiples of it. It decides the format of times in a file."""
         times = () if self.timetable is None else self.timetable.bounds
         return math.gcd(self.start_ns, self.step_ns, *(int(np.gcd.reduce(bounds)) for bounds in times))
 
@@ -101,7 +101,7 @@ class Clock:
     @property
     @default_floating_point
     def longest_dt(self) -> float:
-        """The longest step that there is, in years."""
+        """The longest step of the clock, in years."""
         if self._trading is None:
             return self.dt
         return int(min(self.step_ns, self._trading.lengths.max())) / self.year_ns
@@ -128,7 +128,7 @@ class Clock:
 
     @property
     def known_until_ns(self) -> int:
-        """The moment up to which the clock knows its steps: the end, the timetable's end, or that of 64-bit time."""
+        """The time up to which the clock knows its steps: its end, the timetable's end, or the end of 64-bit time."""
         ends = [LAST_NS, self.end_ns or LAST_NS, self.timetable.until_ns if self.timetable else LAST_NS]
         return min(ends)
 
@@ -153,7 +153,7 @@ class Clock:
         return lengths
 
     def times(self, first_step: int, count: int) -> NDArray[np.int64]:
-        """Times of the steps first_step .. first_step + count - 1, int64 (count,), ns since the epoch.
+        """Times of the steps first_step .. first_step + count - 1, int64 (count,), ns since 1970.
 
         Step 0 is the start (an exchange's clock: the next opening, if the start lies outside of trading). Raises
         ValueError for negative arguments, SimulationError if a step lies beyond the market's end, its timetable or 64
@@ -175,7 +175,7 @@ class Clock:
     def gaps(self, first_step: int, count: int) -> NDArray[np.bool_]:
         """Which of the steps first_step .. first_step + count - 1 are the first after a night, bool (count,).
 
-        Never step 0, and none where a night has no variance. Raises as `times` does.
+        Never step 0, and none if a night has no variance. Raises as `times` does.
         """
         self._check(first_step, count)
         gaps = np.zeros(count, dtype=np.bool_)
@@ -187,7 +187,7 @@ class Clock:
 
     def step_at(self, time_ns: int) -> int:
         """The last step at or before the time; -1 before step 0; after the market's end its last step. Raises
-        SimulationError where the timetable ends before that."""
+        SimulationError if the timetable ends before that."""
         if self.end_ns is not None:
             time_ns = min(time_ns, self.known_until_ns)
         if self._trading is None:
@@ -200,7 +200,7 @@ class Clock:
 
     def session(self, step: int) -> Session:
         """The session that a step (from 1 on) is in: an exchange's session with both sides of its lunch break, or the
-        UTC day of a 24/7 clock. One that the start cuts opens at the start. Raises as `times` does."""
+        UTC day of a 24/7 clock. A session that contains the start opens at the start. Raises as `times` does."""
         trading = self._trading
         if trading is None:
             midnight = int(self.times(step, 1)[0]) // DAY_NS * DAY_NS
@@ -215,7 +215,7 @@ class Clock:
 
     def closes(self, start_ns: int | None, end_ns: int | None) -> NDArray[np.int64]:
         """The ends of stretches of trading with start <= time <= end, None: open; int64 (C,), ns. None of a 24/7 clock.
-        A tick there belongs to the window of time before it: trading is over."""
+        A tick at such a time belongs to the bar before it, since trading is over."""
         if self._trading is None:
             return np.empty(0, dtype=np.int64)
         ends = self._trading.ends
@@ -223,12 +223,12 @@ class Clock:
         return ends[first : None if end_ns is None else int(np.searchsorted(ends, end_ns, side="right"))]
 
     def _capped(self, step: int) -> int:
-        """The step, or the market's last one where it comes before."""
+        """The step, or the market's last step if that is earlier."""
         last = self.last_step
         return step if last is None else min(step, last)
 
     def _check(self, first_step: int, count: int) -> None:
-        """Raises where the clock does not have these steps."""
+        """Raises if the clock does not have these steps."""
         if first_step < 0 or count < 0:
             raise ValueError(f"first_step and count: found {first_step} and {count}, must be 0 or more")
         step = first_step + count - 1
@@ -261,7 +261,7 @@ class Clock:
 
 
 class _Trading(NamedTuple):
-    """The stretches of trading from the start on, int64 (S,) each. begins, ends: ns since the epoch. lengths: trading
+    """The stretches of trading from the start on, int64 (S,) each. begins, ends: ns since 1970. lengths: trading
     time in ns. last_steps: the number of the last step in it; before: of the last one before it. after_night: bool,
     whether a night lies before it, behind the start. sessions: which one it is of, ascending."""
 

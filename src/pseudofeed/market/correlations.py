@@ -1,7 +1,7 @@
-"""Correlation matrices: what rounding did to one is repaired, and one criterion says which are possible.
+"""Correlation matrices: rounding errors are repaired, and one criterion decides which matrices are possible.
 
 The criterion is that the native Cholesky decomposition finds a root of the covariance. The market file, the array
-functions and the simulation all ask `covariance_root`, so whatever loads, simulates.
+functions and the simulation all use `covariance_root`, so a matrix that loads can also be simulated.
 """
 
 from __future__ import annotations
@@ -40,9 +40,8 @@ def check_form(name: str, matrix: Floats, *, unit_diagonal: bool) -> None:
 
 @_random.default_floating_point
 def repaired(matrix: Floats, *, unit_diagonal: bool) -> Floats:
-    """The matrix (K, K) without what rounding did to it: symmetric to the bit, by the mean of an entry and its mirror
-    image, and for correlations with 1 on the diagonal and no entry beyond -1 and 1. One that needs no repair keeps its
-    bits."""
+    """The matrix (K, K) without rounding errors: exactly symmetric, by the mean of each entry and its mirror image;
+    correlations also have 1 on the diagonal and entries within [-1, 1]. A matrix without errors keeps its bits."""
     result = np.ascontiguousarray(0.5 * matrix + 0.5 * matrix.T)
     if unit_diagonal:
         np.clip(result, -1.0, 1.0, out=result)
@@ -52,15 +51,15 @@ def repaired(matrix: Floats, *, unit_diagonal: bool) -> Floats:
 
 @_random.default_floating_point
 def factor_covariance(volatilities: Floats, correlations: Floats) -> Floats:
-    """diag(volatilities) C diag(volatilities), (K, K), element by element and never by BLAS: its bits decide every
-    tick's."""
+    """diag(volatilities) C diag(volatilities), (K, K), element by element and never by BLAS: the bits of every
+    tick depend on it."""
     with np.errstate(over="ignore", invalid="ignore"):
         return np.ascontiguousarray(volatilities[:, None] * correlations * volatilities[None, :])
 
 
 def covariance_root(covariance: Floats) -> Floats:
-    """R with R R' = covariance, (K, K). Raises ValueError "not positive semi-definite: between factors ...", if there
-    is none."""
+    """R with R R' = covariance, (K, K). Raises ValueError "not positive semi-definite: between factors ..." if
+    there is none."""
     try:
         return np.asarray(_random.cholesky(covariance), dtype=np.float64)
     except ValueError as problem:

@@ -1,4 +1,4 @@
-"""A market's instruments: their symbols, and their parameters as numbers, drawn where the file gives a distribution."""
+"""A market's instruments: their symbols, and their parameters as numbers, drawn if the file has a distribution."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 
 def draw_instruments(specification: Specification, file: str) -> tuple[tuple[str, ...], InstrumentParameters]:
-    """Symbols and parameters. Raises MarketFileError naming each draw, and each total drift, that left its range."""
+    """Symbols and parameters. Raises MarketFileError naming each draw, and each total drift, that is out of range."""
     table: Any = specification["instruments"]
     rows, defaults, seed = table["list"], table["defaults"], int(str(specification["market"]["seed"]))
     listed = [row["symbol"] for row in rows]
@@ -60,7 +60,7 @@ def draw_instruments(specification: Specification, file: str) -> tuple[tuple[str
 
 
 def _total_drift(alpha: Floats, loadings: Floats, specification: Specification) -> Floats:
-    """alpha + beta . mu_F, (N,), factor after factor: its bits decide every tick's."""
+    """alpha + beta . mu_F, (N,), factor after factor: the bits of every tick depend on it."""
     total = alpha.copy()
     factor_drifts: Any = specification["factors"]["drifts"]
     for k, drift in enumerate(factor_drifts):

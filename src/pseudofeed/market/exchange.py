@@ -1,6 +1,6 @@
-"""The one place that asks exchange_calendars: when an exchange trades, as the library that is installed knows it.
+"""The only module that uses exchange_calendars: it gets an exchange's trading times from the installed library.
 
-It is asked when a market is made, and never again: see timetable.py.
+The library is queried when a market is created, and never again: see timetable.py.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["ALWAYS_OPEN", "REACH_YEARS", "check_calendar_name", "resolve_timetab
 ALWAYS_OPEN = "24/7"
 
 REACH_YEARS = 20
-"""How far a timetable reaches where the market file names no end."""
+"""How far a timetable reaches if the market file has no end."""
 
 _LAST_DAY = date(2262, 4, 10)  # pandas' timestamps end on the 11th
 _YEAR_NS = 1461 * DAY_NS // 4
@@ -50,14 +50,14 @@ def check_calendar_name(name: str) -> None:
 
 def resolve_timetable(name: str, start_ns: int, end_ns: int | None = None) -> Timetable:
     """The timetable of an exchange's calendar from the session that holds `start_ns`, or the next one, to `end_ns`;
-    without an end over 20 years; in both cases no further than the library knows the calendar.
+    without an end, over 20 years; in both cases no further than the library knows the calendar.
 
     The regular session is the commonest trading time of the first 252 sessions from the start on, the longer one of two
-    that are as common. Where the library knows fewer than 252 from there on, it is that of the last 252 that it knows.
-    So it depends neither on the end nor on what was asked before.
+    equally common ones. If the library knows fewer than 252 from there on, the last 252 that it knows are used.
+    So it depends neither on the end nor on earlier queries.
 
-    Raises LibraryError without exchange_calendars, MarketFileError that names calendar and library where the calendar
-    is unknown, can't be made, or has no session from the start on.
+    Raises LibraryError without exchange_calendars. Raises MarketFileError with the names of calendar and library if the
+    calendar is unknown, can't be created, or has no session from the start on.
     """
     try:
         check_calendar_name(name)
@@ -67,7 +67,7 @@ def resolve_timetable(name: str, start_ns: int, end_ns: int | None = None) -> Ti
     try:
         known = _read_sessions(name, *_window(start_ns, wanted_ns, 5))
     except MarketFileError:
-        # Some calendars fail over some years only: ask for as little as will do.
+        # Some calendars fail for some years only: request no more than needed.
         known = _read_sessions(name, *_window(start_ns, wanted_ns, 1))
     until_ns = min(wanted_ns, known.until_ns)
     sessions, trading = known.sessions, known.trading
@@ -93,8 +93,8 @@ def resolve_timetable(name: str, start_ns: int, end_ns: int | None = None) -> Ti
 
 
 def _window(start_ns: int, wanted_ns: int, years: int) -> tuple[date, date]:
-    """The days to ask the library for, in whole multiples of some years: so markets that start about the same time ask
-    it once. At least two years after the start, which hold 252 sessions."""
+    """The days to request from the library, in whole multiples of some years, so that markets with similar starts share
+    one request. At least two years after the start, which contain 252 sessions."""
     start, wanted = _day(start_ns).year, _day(wanted_ns).year
     first, last = start // years * years, -(-max(start + 2, wanted + 1) // years) * years
     return date(first - 1, 12, 1), min(date(min(last, _LAST_DAY.year), 12, 31), _LAST_DAY)
@@ -111,7 +111,7 @@ def _library() -> ModuleType:
     except ImportError:
         raise LibraryError(
             "a market with an exchange's calendar needs exchange_calendars: pip install 'pseudofeed[calendar]'; a file "
-            "that `pseudofeed market freeze` wrote needs it no longer"
+            "that `pseudofeed market freeze` wrote does not need it"
         ) from None
     except Exception as problem:  # a library beside it that it can't work with: what it raises, it raises
         raise LibraryError(
@@ -130,7 +130,7 @@ class _Known(NamedTuple):
     until_ns: int
 
 
-# A calendar takes a second or more to make (Seoul's eight), and a market is made several times in one program.
+# Creating a calendar takes a second or more (Seoul's: eight), and a program creates a market several times.
 @lru_cache(maxsize=64)
 def _read_sessions(name: str, first: date, last: date) -> _Known:
     with warnings.catch_warnings():

@@ -1,7 +1,7 @@
-"""The market file's form: tables, keys, types and ranges, as pydantic models.
+"""The format of the market file: tables, keys, types and ranges, as pydantic models.
 
-The models say what each value alone must be; mistakes.py words the errors and checks what several values must be
-together; market.py makes the market. Every key has its text in MUST_BE, from which messages are made.
+The models check each value alone. mistakes.py words the errors, and checks values against each other. market.py creates
+the market. MUST_BE has a text for every key, from which messages are made.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Table(BaseModel):
 
 
 def _mistake(why: str) -> PydanticCustomError:
-    """An error whose text is ours: "found X; WHY"."""
+    """An error with our own text: "found X; WHY"."""
     return PydanticCustomError("mistake", "{why}", {"why": why})
 
 
@@ -144,7 +144,7 @@ def _kind(value: object) -> str | None:
 
 
 def _within(parameter: Parameter) -> Callable[[Any], Any]:
-    """Numbers must lie in the parameter's range, and so must all that a distribution names as its results."""
+    """Numbers must be in the parameter's range. So must the numbers of a distribution that can be its results."""
 
     def check(value: Any) -> Any:
         if isinstance(value, float) and not parameter.allows(value):

@@ -1,4 +1,4 @@
-"""A market file of a specification: complete, with its timetable inside, so that the file alone gives the same ticks
+"""Writes a specification as a complete market file with its timetable, so that the file alone gives the same ticks
 everywhere."""
 
 from __future__ import annotations

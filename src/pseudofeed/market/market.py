@@ -1,7 +1,7 @@
-"""A market: what is simulated, complete and immutable.
+"""A market: everything that defines a simulation, complete and immutable.
 
-Everything else in the package takes a Market or its specification (specification.py), and two markets with the same
-fingerprint have the same ticks. Parameters are drawn when it is made; nothing is simulated then.
+Everything else in the package takes a Market or its specification (specification.py). Two markets with the same
+fingerprint have the same ticks. Parameters are drawn when the market is created; nothing is simulated then.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = ["Market"]
 
 
 class Market:
-    """Made by `load`, `loads`, `sample` or `from_specification`; equal to another one with the same fingerprint.
+    """Create one with `load`, `loads`, `sample` or `from_specification`. Two with the same fingerprint are equal.
 
     A market is *settled* when its start is a time and its exchange's calendar has a timetable. Until then it has
     neither clock nor fingerprint: see `with_start` and `settled`.
@@ -67,10 +67,10 @@ class Market:
     def load(cls, path: str | os.PathLike[str], *, settle: bool = True) -> Market:
         """The market of a TOML file.
 
-        With an exchange's calendar exchange_calendars is asked now for its timetable, unless the file has one. settle:
-        False leaves that, and all that the library might find wrong, to `settled`, so that a market which has a
-        timetable elsewhere needs no library. Raises MarketFileError with all the file's mistakes, LibraryError where
-        the library is needed and not installed. Warns (MarketWarning) of what is allowed but hardly meant.
+        With an exchange's calendar, exchange_calendars is queried now for its timetable, unless the file has one.
+        settle: False defers that query and its errors to `settled`, so that a market that has a timetable elsewhere
+        needs no library. Raises MarketFileError with all the file's mistakes, LibraryError if the library is needed and
+        not installed. Warns (MarketWarning) of what is valid, but probably a mistake.
         """
         file = str(Path(path))
         return cls._read(read_toml(Path(path), MarketFileError), file=file, ask_library=True, settle=settle)
@@ -103,8 +103,8 @@ class Market:
     @classmethod
     @default_floating_point
     def from_specification(cls, specification: Mapping[str, object]) -> Market:
-        """The market again that has this specification; no default is filled in, and no library asked. Raises
-        MarketFileError if it is none, or not complete."""
+        """The market with this specification. No default is filled in, and no library is queried. Raises
+        MarketFileError if the specification is invalid or not complete."""
         market = cls._read(specification, file="specification", ask_library=False)
         missing = missing_keys(specification, market._specification)
         if missing:
@@ -121,7 +121,7 @@ class Market:
         try:
             market = cls._of(specification, symbols, instruments, frozen=frozen, names_seed="seed" in own)
             if ask_library:
-                # A start of "now" is settled later, but what is wrong with the calendar is said now.
+                # A start of "now" is settled later, but errors of the calendar are raised now.
                 settled = market.with_start(time.time_ns()) if market.start_is_now else market.settled()
                 market = market if market.start_is_now else settled
                 for note in load_notes(settled):
@@ -159,7 +159,7 @@ class Market:
         return market
 
     def _with(self, table: str, **values: object) -> Market:
-        """The same market with other values in one table, of those that no parameter is drawn from."""
+        """The same market with other values in one table, one that no parameter is drawn from."""
         specification = {**self._specification, table: {**self._specification[table], **values}}
         return self._of(
             specification, self._symbols, self._instruments, frozen=self._frozen, names_seed=self._names_seed
@@ -189,12 +189,12 @@ class Market:
 
     @property
     def names_seed(self) -> bool:
-        """Whether the file names its seed; else it is 0, as in every other file that names none."""
+        """Whether the file sets the seed; otherwise it is 0, as in every other file without one."""
         return self._names_seed
 
     @property
     def specification(self) -> Specification:
-        """A copy of the specification, JSON-able: every default filled in, distributions not drawn."""
+        """A copy of the specification, as JSON-able values: every default is filled in, distributions are not drawn."""
         return copy.deepcopy(self._specification)
 
     @property
@@ -263,20 +263,20 @@ class Market:
         return MarketFileError(f"market {self.name}: its timetable is not resolved yet: call settled()")
 
     def with_start(self, start_ns: int) -> Market:
-        """The same market from `start_ns` (ns since the epoch, UTC) on, settled.
+        """The same market from `start_ns` (ns since 1970, UTC) on, settled.
 
-        It is rounded down to whole microseconds if the step is a whole number of them, for the store's sake. An
-        exchange's calendar is resolved from there on, but for a timetable that came with the file. Raises as `settled`.
+        The start is rounded down to whole microseconds if the step is a whole number of them, because the store needs
+        that. An exchange's calendar is resolved from there on, unless the file has a timetable. Raises as `settled`.
         """
         whole_ns = int(start_ns) - int(start_ns) % 1000 if self.step_ns % 1000 == 0 else int(start_ns)
         timetable = self._specification["clock"]["timetable"] if self._frozen else None
         return self._with("clock", start=format_time(whole_ns), timetable=timetable).settled()
 
     def settled(self) -> Market:
-        """The same market with its timetable, which exchange_calendars is asked for where there is none yet.
+        """The same market with its timetable; if it has none yet, exchange_calendars is queried for it.
 
-        Raises LibraryError where it is not installed, MarketFileError where it can't make the calendar, or the start is
-        still "now".
+        Raises LibraryError if that is not installed, MarketFileError if it can't create the calendar, or if the start
+        is still "now".
         """
         if self.start_is_now:
             raise self._unsettled()
@@ -285,8 +285,8 @@ class Market:
         return self._with("clock", timetable=resolve(self._specification).to_table())
 
     def continuing(self, registered: Mapping[str, Mapping[str, object]]) -> Market:
-        """This market with what the registered specification of its name has settled: its start, where this one's is
-        "now", and its timetable, where none came with the file. So whether it is the same market depends on no
+        """This market with the settled values of the registered specification of its name: its start, if this one's is
+        "now", and its timetable, if the file has none. So whether it is the same market does not depend on a
         library."""
         clock, known = self._specification["clock"], registered["clock"]
         start = known["start"] if self.start_is_now else clock["start"]
@@ -301,7 +301,7 @@ class Market:
         return self._with("simulation", path=int(path))
 
     def number_of(self, symbol: str) -> int:
-        """The instrument's number. Raises UnknownSymbol with the symbols close to it."""
+        """The instrument's number. Raises UnknownSymbol, which suggests similar symbols."""
         numbers = self._numbers
         if numbers is None:
             numbers = {known: number for number, known in enumerate(self._symbols)}
@@ -314,15 +314,15 @@ class Market:
         raise UnknownSymbol(f'market {self.name} has no instrument "{symbol}"; {hint}{more}')
 
     def changes(self, registered: Mapping[str, Mapping[str, object]], fingerprint: int) -> list[str]:
-        """Why this is not the registered market of its name, as lines of `difference`; none if it goes on with it."""
+        """Why this is not the registered market of its name, as lines of `difference`; empty if it is the same."""
         market = self.continuing(registered)
         if market.is_settled and market.fingerprint == fingerprint:
             return []
         return market.difference(registered) or ["the specification"]
 
     def difference(self, other_specification: Mapping[str, object]) -> list[str]:
-        """What makes the other specification (the older one) another market than this:
-        lines "factors.volatilities[1]: 0.08 -> 0.09", other -> this; none if they are the same."""
+        """The differences between the other (older) specification and this one, as lines
+        "factors.volatilities[1]: 0.08 -> 0.09", other -> this; empty if there are none."""
         return differences(other_specification, self._specification)
 
     def stream(
@@ -340,11 +340,11 @@ class Market:
         `steps` is None.
 
         instruments: ascending numbers of those to simulate (the blocks' columns); all by default. state: a block's
-        `state`, from before `start_step`, to go on from instead of from the start. The ticks are the same bits however
-        they are cut, and whatever `threads`: at most so many work on a block; None: one for each core that the process
-        may use, as far as a block's work is worth it. path: as in `with_path`; None: the market's own. Memory is
+        `state` from before `start_step`, to continue from instead of the start. threads: the most threads that work on
+        a block; None: one for each core that the process may use, if the block is large enough. The bits of the ticks
+        depend neither on the blocks nor on the threads. path: as in `with_path`; None: the market's own. Memory is
         bounded by the block. Raises ValueError naming the argument, MarketFileError while the market is not settled,
-        SimulationError where a price or a time leaves its range, or a step lies beyond the market's end.
+        SimulationError if a price or a time leaves its range, or a step lies beyond the market's end.
         """
         from pseudofeed.simulate.stream import stream
 
@@ -360,7 +360,7 @@ class Market:
 
     def simulate(self, steps: int | None = None, *, threads: int | None = None, path: int | None = None) -> Paths:
         """The start and the steps 1 to `steps` of every instrument and factor, in memory; None: to the market's end.
-        threads, path and errors as in `stream`; ValueError for None where the market has no end."""
+        threads, path and errors as in `stream`; raises ValueError for None if the market has no end."""
         from pseudofeed.simulate.stream import simulate
 
         return simulate(self if path is None else self.with_path(path), steps, threads=threads)
@@ -395,7 +395,7 @@ class Market:
 
 
 def _again(specification: Specification, frozen: bool, names_seed: bool) -> Market:
-    """The market that was pickled, which also knows what its file said."""
+    """The market that was pickled, including what its file stated."""
     market = Market.from_specification(specification)
     object.__setattr__(market, "_frozen", frozen)
     object.__setattr__(market, "_names_seed", names_seed)

@@ -1,7 +1,7 @@
-"""All the mistakes of a market file at once, each a line: file, key, what was found, what it must be.
+"""Reports all mistakes of a market file at once, one per line: file, key, what was found, what is allowed.
 
-First pydantic judges every value alone (file.py). Then the checks below judge what several values must be
-together; each runs as soon as the values that it needs are well-formed, whatever else is wrong with the file.
+First pydantic checks every value alone (file.py). Then the checks below compare values with each other. Each of them
+runs if the values that it needs are well-formed, even if the file has other mistakes.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def market_file_error(file: str, mistakes: list[str]) -> MarketFileError:
 
 
 def key_text(key: Key) -> str:
-    """A key as its user wrote it: instruments.list[3].rho."""
+    """A key as the user wrote it: instruments.list[3].rho."""
     text = ""
     for part in key:
         if isinstance(part, int):
@@ -136,7 +136,7 @@ def _found(value: object) -> str:
 
 
 class _Together:
-    """Checks on the file's own tables, of which only the keys without a mistake are looked at."""
+    """Checks on the file's own tables. Only keys without a mistake are read."""
 
     def __init__(self, raw: Mapping[str, object], mistakes: list[tuple[Key, str]]) -> None:
         self._raw = raw
@@ -160,7 +160,7 @@ class _Together:
     def _good(self, *key: str | int) -> Any:
         """The value at the key; None if it is not there, or if something in it or above it is wrong.
 
-        An unknown key beside it does no harm: that is a mistake of its own key only.
+        An unknown key beside it does not matter: that is a mistake of that key only.
         """
         if key in self._above_bad or any(key[:length] in self._bad for length in range(len(key))):
             return None

@@ -1,10 +1,10 @@
 """The parameters of an instrument, each declared once: range, built-in distribution, and how it is drawn.
 
-The market file's models, the arrays, the native rows and the store's columns follow from PARAMETERS.
+The market file's models, the arrays, the native rows and the store's columns are derived from PARAMETERS.
 
 A parameter of an instrument is a number or a distribution (a table of the canonical specification). A draw is a pure
-function of (seed, instrument number, parameter number), so an instrument's parameters do not depend on what others are
-given, nor on the order of a file. The numbers stand in csrc/random/counters.h.
+function of (seed, instrument number, parameter number), so an instrument's parameters depend neither on those of
+others, nor on the order of a file. The numbers are in csrc/random/counters.h.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 DRIFTS = ("total", "alpha")
-"""What `drift` means: the whole of an instrument's drift, or what is left of it beside the factors'."""
+"""What `drift` means: an instrument's whole drift, or its drift without that of the factors."""
 
 Floats = NDArray[np.float64]
 Value = float | Mapping[str, object]
@@ -144,7 +144,7 @@ class FactorParameters:
 
 @dataclass(frozen=True, slots=True)
 class SimulationParameters:
-    """scheme: "euler" or "qe"; each step is walked in `substeps` parts."""
+    """scheme: "euler" or "qe". substeps: how many substeps each step is divided into."""
 
     scheme: str
     substeps: int

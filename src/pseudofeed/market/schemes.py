@@ -1,7 +1,7 @@
-"""The schemes that walk prices and variances, each declared once: the market file, the array functions and the native
-kernels (csrc/simulate) know them by these names.
+"""The schemes that simulate prices and variances, each declared once. The market file, the array functions and the
+native kernels (csrc/simulate) use these names.
 
-A scheme of its own is a line here and a kernel there.
+A new scheme needs a line here and a kernel there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a specification to its clock, and what is to be said of a market when it is loaded and when it starts."""
+"""Makes the clock of a specification, and the notes for users when a market is loaded and when it starts."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _REACH_NS = REACH_YEARS * 1461 * DAY_NS // 4
 
 
 def clock_of(specification: Specification) -> Clock | None:
-    """The clock; None while the start is "now" or the timetable not resolved. Raises MarketFileError where the market
-    has no step at all before its end."""
+    """The clock; None while the start is "now" or the timetable is not resolved. Raises MarketFileError if the market
+    has no step before its end."""
     table: Any = specification["clock"]
     if table["start"] == NOW or (table["calendar"] != ALWAYS_OPEN and table["timetable"] is None):
         return None
@@ -58,12 +58,12 @@ def reach(market: Market) -> str | None:
 
 
 def load_notes(market: Market) -> list[str]:
-    """What is allowed, but hardly meant: a timetable that ends early, an Euler step that is too long."""
+    """What is valid, but probably a mistake: a timetable that ends early, an Euler step that is too long."""
     return [*_early_end(market.clock), *_coarse_steps(market)]
 
 
 def start_notes(given: Market, registered: Market) -> list[str]:
-    """What is to be said when a market starts or goes on. given: as its file says it; registered: as it is kept."""
+    """Notes for users when a market starts or continues. given: the market of the file; registered: as registered."""
     notes = []
     if not given.names_seed:
         notes.append(
@@ -75,7 +75,7 @@ def start_notes(given: Market, registered: Market) -> list[str]:
     if clock.timetable is not None and not given.is_frozen:
         try:
             other = resolve(registered.specification)
-        except PseudofeedError:  # no library, or one that does not know the calendar: the market needs none
+        except PseudofeedError:  # no library, or one without this calendar: the market does not need it
             return notes
         day = clock.timetable.first_difference(other)
         if day is not None:

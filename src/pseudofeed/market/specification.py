@@ -1,13 +1,13 @@
-"""The specification: one text for one market, however its file was written; and the fingerprint, a hash of it.
+"""The specification: one canonical form of a market, however its file was written; and the fingerprint, a hash of it.
 
-A specification is complete. Every default is filled in, distributions stay distributions, times are UTC, steps stand in
-their largest unit, numbers that may have a fraction are floats, an instrument of the list keeps only what differs from
-the defaults, and an exchange's calendar has its timetable. It is read back without filling anything in, so it means the
-same to every version that can read it.
+A specification is complete. Every default is filled in, distributions are not drawn, times are UTC, steps are in their
+largest unit, numbers that may have a fraction are floats, an instrument of the list has only values that differ from
+the defaults, and an exchange's calendar has its timetable. Reading it fills in nothing, so it means the same to every
+version that can read it.
 
-What is hashed is not the specification but its *hashed form*, a list of parts. A part whose effect is neutral is left
-out whole, never in pieces. So a feature that comes later, as a part of its own with a neutral value, changes the
-fingerprint of no market that does not use it.
+The hash is not that of the specification itself, but that of its *hashed form*, a list of entries. An entry without
+effect is omitted as a whole. So if a later version adds a feature as an entry with a neutral value, markets that do not
+use it keep their fingerprint.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from pseudofeed.market.timetable import Timetable
 from pseudofeed.random._random import default_floating_point
 
 __all__ = [
-    "PARTS",
-    "Part",
+    "ENTRIES",
+    "Entry",
     "Specification",
     "canonical_json",
     "differences",
@@ -42,14 +42,14 @@ __all__ = [
 Specification = dict[str, dict[str, object]]
 """A market file's tables, complete; JSON-able."""
 
-_MODEL = 2  # the law and the arithmetic: another number when the same specification would give other ticks
+_MODEL = 2  # of the law and the arithmetic: increased when the same specification would give other ticks
 _FINGERPRINT_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A part of the hashed form. of: what a specification says of it, JSON-able. neutral: what it says where the part
-    has no effect, or None if it always has one. A neutral part is left out."""
+class Entry:
+    """An entry of the hashed form. of: its value in a specification, JSON-able. neutral: the value without effect, or
+    None if it always has one. An entry with its neutral value is omitted."""
 
     name: str
     of: Callable[[Specification], object]
@@ -65,24 +65,24 @@ def _timetable_hash(specification: Specification) -> str:
     return "" if table is None else Timetable.of_table(table).sha256
 
 
-PARTS: tuple[Part, ...] = (
-    Part("market", _keys("market", "name", "seed")),
-    Part("clock", _keys("clock", "start", "step", "calendar")),
-    Part("simulation", _keys("simulation", "scheme", "substeps")),
-    Part("factors", _keys("factors", "names", "volatilities", "correlations", "drifts")),
-    Part("instruments", _keys("instruments", "count", "defaults", "list")),
-    Part("end", _keys("clock", "end"), neutral={"end": None}),
-    Part("timetable", _timetable_hash, neutral=""),
-    Part("nights", _keys("clock", "overnight_variance"), neutral={"overnight_variance": 0.0}),
-    Part("path", _keys("simulation", "path"), neutral={"path": 0}),
-    Part("drift", _keys("instruments", "drift"), neutral={"drift": DRIFTS[0]}),
+ENTRIES: tuple[Entry, ...] = (
+    Entry("market", _keys("market", "name", "seed")),
+    Entry("clock", _keys("clock", "start", "step", "calendar")),
+    Entry("simulation", _keys("simulation", "scheme", "substeps")),
+    Entry("factors", _keys("factors", "names", "volatilities", "correlations", "drifts")),
+    Entry("instruments", _keys("instruments", "count", "defaults", "list")),
+    Entry("end", _keys("clock", "end"), neutral={"end": None}),
+    Entry("timetable", _timetable_hash, neutral=""),
+    Entry("nights", _keys("clock", "overnight_variance"), neutral={"overnight_variance": 0.0}),
+    Entry("path", _keys("simulation", "path"), neutral={"path": 0}),
+    Entry("drift", _keys("instruments", "drift"), neutral={"drift": DRIFTS[0]}),
 )
 
 
 def hashed_form(specification: Specification) -> dict[str, object]:
-    """{"model": 2, **parts}, without those that are neutral."""
-    parts = {part.name: (part.of(specification), part.neutral) for part in PARTS}
-    return {"model": _MODEL} | {name: value for name, (value, neutral) in parts.items() if value != neutral}
+    """{"model": 2, **entries}, without those that are neutral."""
+    entries = {entry.name: (entry.of(specification), entry.neutral) for entry in ENTRIES}
+    return {"model": _MODEL} | {name: value for name, (value, neutral) in entries.items() if value != neutral}
 
 
 @default_floating_point  # the text of floats
@@ -126,7 +126,7 @@ def missing_keys(given: object, complete: object, key: str = "") -> list[str]:
 
 
 def differences(old: object, new: object, key: str = "") -> list[str]:
-    """Lines "factors.volatilities[1]: 0.08 -> 0.09" for every value that is not the same in both."""
+    """A line like "factors.volatilities[1]: 0.08 -> 0.09" for every value that differs."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         names = [*old, *(name for name in new if name not in old)]
         lines = []

@@ -1,8 +1,8 @@
-"""The timetable of a market: when its exchange trades, resolved once, and from then on part of the market.
+"""The timetable of a market: its exchange's trading times, resolved once, and from then on part of the market.
 
-A timetable holds sessions (opening, close, lunch break), the regular session and the moment up to which it is known.
-It knows no library: exchange.py asks one when a market is made. In a specification or a market file it is a table that
-people can read and change:
+A timetable has sessions (opening, close, lunch break), the regular session and the time up to which it is known. It
+does not depend on a library: exchange.py queries one when a market is created. In a specification or a market file it
+is a table that people can read and change:
 
     regular_session = "390min"
     until = "2046-03-02T14:30:00Z"
@@ -40,7 +40,7 @@ SESSIONS_A_YEAR = 252
 _EPOCH = date(1970, 1, 1)
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _CLOSED = "closed"
-# So many of the next sessions must have new hours for them to be hours and not single days.
+# New hours are written as `hours`, not as single `days`, if so many of the next sessions have them.
 _AHEAD, _MOST = 5, 3
 
 # A session's times lie so far from its day at most: -99:59:59.999999999 to 99:59:59.999999999.
@@ -121,7 +121,7 @@ class Timetable:
 
     @cached_property
     def sha256(self) -> str:
-        """The hash of what decides ticks: all but the source. 64 hexadecimal digits."""
+        """The hash of everything that ticks depend on: all except the source. 64 hexadecimal digits."""
         numbers = [self.regular_ns, self.until_ns]
         arrays = (np.array(numbers, dtype=np.int64), self.opens, self.closes, self.break_starts, self.break_ends)
         return hashlib.sha256(b"".join(array.astype(">i8").tobytes() for array in arrays)).hexdigest()
@@ -200,7 +200,7 @@ class Timetable:
 
     @classmethod
     def of_table(cls, table: Mapping[str, Any]) -> Timetable:
-        """The timetable of such a table. Raises ValueError, which names the key and says what is wrong there."""
+        """The timetable of such a table. Raises ValueError, which names the key and the mistake."""
         return _read_table(json.dumps(table, sort_keys=True))
 
     @classmethod
@@ -249,7 +249,7 @@ def _read_table(text: str) -> Timetable:
 
 
 def _lines(key: str, lines: Sequence[str]) -> list[tuple[int, str]]:
-    """(day since the epoch, hours) of each line, which must be in ascending order."""
+    """(day since 1970, hours) of each line, which must be in ascending order."""
     found: list[tuple[int, str]] = []
     for number, line in enumerate(lines):
         match = _LINE.fullmatch(line)

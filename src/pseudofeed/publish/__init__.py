@@ -1,1 +1,1 @@
-"""From tick blocks to a Kafka topic: the native producer, the topics, the market records, the feed."""
+"""Publishes blocks to Kafka: the native producer, resuming, pacing, and the feed."""

@@ -1,4 +1,4 @@
-"""Where librdkafka is: the copy inside the confluent-kafka wheel, or else the system's.
+"""Finds librdkafka: the copy inside the confluent-kafka wheel, or else the system's.
 
 The wheel's copy comes first, so that the process has one librdkafka, one set of options and one set of certificates,
 whether a message goes through our producer or through confluent-kafka's consumer. It is found without importing
@@ -28,7 +28,7 @@ def candidates() -> list[str]:
             *sorted((package.parent / "confluent_kafka.libs").glob("librdkafka*.so*")),
             *sorted((package / ".dylibs").glob("librdkafka*.dylib")),
         ]
-        # The wheel may bring librdkafka++ too.
+        # The wheel may contain librdkafka++, too.
         found += [str(library) for library in libraries if "++" not in library.name]
     return [*found, *SYSTEM_NAMES]
 
@@ -45,6 +45,6 @@ def load_librdkafka() -> str:
             reasons.append(f"  {error}")
     raise LibraryError(
         "librdkafka 2.3 or later is needed and was not found. Install it with `pip install confluent-kafka` "
-        "(its wheel brings it), or as the system's package (librdkafka1 on Debian, librdkafka with Homebrew). Tried:\n"
+        "(its wheel contains it), or the system's package (librdkafka1 on Debian, librdkafka with Homebrew). Tried:\n"
         + "\n".join(reasons)
     )

@@ -1,6 +1,6 @@
 # cython: language_level=3
 # distutils: language=c++
-"""The border to csrc/publish: the library table, the producer, the mock cluster.
+"""Bindings to csrc/publish: the library table, the producer, the mock cluster.
 
 Arguments are checked here; each native call runs with the GIL released and returns at least every 100 ms, so that
 Python's signal handlers run while a producer waits for room in its queue.
@@ -108,7 +108,7 @@ cdef const Library* _library = NULL
 
 
 def load_library(str path):
-    """Load librdkafka from `path` unless the process has it already; return its version. LibraryError if it can't be."""
+    """Load librdkafka from `path` unless the process has it already; return its version. Raises LibraryError."""
     global _library
     encoded = path.encode()
     check(c_load_library(encoded, &_library))
@@ -124,8 +124,8 @@ cdef const Library* library() except NULL:
 cdef class MockCluster:
     """librdkafka's mock Kafka cluster: `brokers` brokers inside this process, on ports of 127.0.0.1.
 
-    A context manager; leaving it, or `close`, ends the brokers. It keeps at most 5 MiB a partition and drops older
-    messages silently, and it can't judge transactions: for the demo and for errors on demand, never for proof of a
+    A context manager; leaving it, or `close`, stops the brokers. It keeps at most 5 MiB per partition and drops older
+    messages silently, and it can't check transactions. Use it for the demo and for errors on demand, never to prove a
     guarantee. Source: rdkafka_mock.h.
     """
 
@@ -165,11 +165,11 @@ cdef class MockCluster:
         check(self._open().set_broker(broker, False))
 
     def start_broker(self, int broker=1):
-        """Open it again, on its old port."""
+        """Reopen it on its old port."""
         check(self._open().set_broker(broker, True))
 
     def delay_answers(self, int milliseconds, int broker=1):
-        """How long a broker keeps each answer back, from now on."""
+        """Delay each of a broker's answers by this time, from now on."""
         check(self._open().set_delay(broker, milliseconds))
 
     def close(self):
@@ -185,9 +185,9 @@ cdef class MockCluster:
 
 
 cdef class NativeProducer:
-    """csrc/publish/producer.h for Python; producer.py has the class that users meet.
+    """csrc/publish/producer.h for Python; producer.py has the class for users.
 
-    The native producer lives as long as this object: whoever is in a call holds a reference to it.
+    The native producer lives as long as this object: every call in progress holds a reference to it.
     """
 
     cdef unique_ptr[CProducer] _producer
@@ -236,7 +236,7 @@ cdef class NativeProducer:
         return self._producer.get()
 
     def ask(self, int timeout_ms):
-        """Whether the server has answered a question for the topic within that time."""
+        """Whether the server has answered a metadata request for the topic within that time."""
         cdef CProducer* producer = self._open()
         cdef cbool answered = False
         cdef Status status
@@ -262,7 +262,7 @@ cdef class NativeProducer:
 
     def publish(self, int64_t first_step, const int64_t[::1] times, const double[:, ::1] prices,
                 const double[:, ::1] variances, int timeout_ms):
-        """Enqueue; False where that was not done within `timeout_ms`, and the same call again goes on."""
+        """Enqueue. Returns false if that was not done within `timeout_ms`; repeat the call to continue."""
         cdef CProducer* producer = self._open()
         cdef Py_ssize_t steps = times.shape[0]
         cdef Py_ssize_t columns = self._instruments
@@ -294,12 +294,13 @@ cdef class NativeProducer:
 
     def publish_factors(self, int64_t first_step, const int64_t[::1] times, const double[:, ::1] increments,
                         const double[:, ::1] levels, int timeout_ms):
-        """Enqueue; False where that was not done within `timeout_ms`, and the same call again goes on."""
+        """Enqueue. Returns false if that was not done within `timeout_ms`; repeat the call to continue."""
         cdef CProducer* producer = self._open()
         cdef Py_ssize_t steps = times.shape[0]
         for name, array in (("increments", increments), ("levels", levels)):
             if array.shape[0] != steps or array.shape[1] != self._factors:
-                raise ValueError(f"{name} has the shape {(array.shape[0], array.shape[1])}, not {(steps, self._factors)}")
+                shape = (array.shape[0], array.shape[1])
+                raise ValueError(f"{name} has the shape {shape}, not {(steps, self._factors)}")
         if steps == 0 or self._factors == 0:
             return True
         cdef Factors factors
@@ -328,7 +329,7 @@ cdef class NativeProducer:
         return self._open().factor_messages()
 
     def poll(self):
-        """Serve the delivery reports that have come in; raise what stands."""
+        """Process the delivery reports received so far; raise the failure, if any."""
         cdef CProducer* producer = self._open()
         cdef Status status
         with nogil:
@@ -336,7 +337,7 @@ cdef class NativeProducer:
         check(status)
 
     def flush(self, int timeout_ms):
-        """Messages that are not reported after at most `timeout_ms`."""
+        """The number of messages without a report after at most `timeout_ms`."""
         cdef CProducer* producer = self._open()
         cdef Status status
         cdef int64_t left = 0
@@ -346,7 +347,8 @@ cdef class NativeProducer:
         return left
 
     def counts(self):
-        """(accepted messages, acknowledged messages, ticks and bytes, failed messages, ns since the last report or -1)."""
+        """(accepted messages, acknowledged messages, ticks and bytes, failed messages, ns since the last report or
+        -1)."""
         cdef CProducer* producer = self._open()
         cdef Counts counts
         with nogil:
@@ -363,7 +365,7 @@ cdef class NativeProducer:
             producer.partition_counts(&acknowledged[0], &messages[0], &bytes[0])
 
     def last_error(self):
-        """What librdkafka last said about its connections; "" if nothing."""
+        """The last error of librdkafka's connections; "" if none."""
         cdef CProducer* producer = self._open()
         cdef string text
         with nogil:
@@ -371,13 +373,13 @@ cdef class NativeProducer:
         return text.decode("utf-8", "replace")
 
     def message_steps(self, int32_t partition):
-        """Steps of a full message of the partition; 0 where it has no instruments."""
+        """Steps of a full message of the partition; 0 if it has no instruments."""
         if not 0 <= partition < self._partitions:
             raise ValueError(f"partition {partition} is not one of {self._partitions}")
         return self._open().message_steps(partition)
 
     def close(self):
-        """End at once. A call that another thread is in ends soon, with PublishError; so does every later one."""
+        """Close at once. A call in progress in another thread soon raises PublishError; so does every later call."""
         cdef CProducer* producer = self._open()
         with nogil:
             producer.close()

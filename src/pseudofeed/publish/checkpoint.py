@@ -125,7 +125,7 @@ class StateSender:
         if not self._warned:
             self._warned = True
             _log.warning(
-                "topic %s does not take the simulation's state (%s): the next feed of this market has to walk farther",
+                "topic %s does not accept the simulation's state (%s): the next feed of this market starts more slowly",
                 self._topic,
                 reason,
             )

@@ -1,9 +1,9 @@
-"""What a market's topics hold, read from the last messages of each partition.
+"""The ends of a market's topics, read from the last messages of each partition.
 
-Offsets may have gaps, so the last messages are looked for backwards from the end, in growing steps. A feed that was
-killed may have had requests under way which the broker writes after we looked; so a topic with data counts as read
-when two looks, `SETTLE_SECONDS` apart, find the same end. What arrives later still is noticed by the producer, whose
-messages then do not get the offsets that are due (Producer.begin).
+Offsets may have gaps, so the last messages are searched backwards from the end, in growing steps. The broker may still
+write requests of a killed feed after the ends were read. So the ends of a topic with data are read until two readings,
+`SETTLE_SECONDS` apart, are the same. If a request arrives even later, the producer detects it, because its messages do
+not get the offsets that are due (Producer.begin).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["MarketEnds", "PartitionEnd", "TopicEnds", "read_ends"]
 SETTLE_SECONDS = 0.25
 SETTLE_TIMEOUT = 10.0
 
-# Two of a partition's last messages are looked at: the last one tells the end, and it must follow on from the other.
+# Two messages of a partition are read: the last one shows the end, and it must continue the one before.
 _MESSAGES = 2
 
 
@@ -39,7 +39,7 @@ class PartitionEnd:
     """What a partition with M instruments (or factors) holds: all steps up to `step`, and of the next one the first
     `ahead` instruments, fewer than M; all of it before `offset`, the next one to be written.
 
-    step: None where nothing can be read of what was written. last: the last messages; None where there are none.
+    step: None if no message can be read, though some were written. last: the last messages; None if there are none.
     """
 
     numbers: NDArray[np.int64]
@@ -83,7 +83,7 @@ class TopicEnds:
         return np.array([end.ahead for end in self.partitions], dtype=np.int64)
 
     def check(self, block: TickBlock) -> None:
-        """Compare what was simulated again with the last messages. Raises TopicError where they differ."""
+        """Compare a newly simulated block with the last messages. Raises TopicError if they differ."""
         values = {field.name: getattr(block, field.array) for field in self.kind.fields}
         for partition in range(len(self.partitions)):
             step = self._first_difference(partition, block.first_step, {"time": block.time, **values})
@@ -91,11 +91,11 @@ class TopicEnds:
                 raise TopicError(
                     f"topic {self.topic}, partition {partition}: step {step} is not what the simulation makes of it: "
                     "it was altered, or written by another version of pseudofeed. `pseudofeed verify` shows where; "
-                    "delete the market's topics to begin anew"
+                    "delete the market's topics to start again"
                 )
 
     def agrees(self, step: int, values: Mapping[str, NDArray[np.float64]]) -> bool:
-        """Whether the last messages have these values, by field, (N,) each, where they hold that step."""
+        """Whether the last messages have these values, by field, (N,) each, if they hold that step."""
         rows = {name: value[np.newaxis] for name, value in values.items()}
         return all(self._first_difference(partition, step, rows) is None for partition in range(len(self.partitions)))
 
@@ -129,12 +129,12 @@ class MarketEnds:
 
     @property
     def used(self) -> tuple[PartitionEnd, ...]:
-        """The partitions that something belongs into."""
+        """Partitions that have at least one member."""
         return tuple(end for topic in self for end in topic.partitions if len(end.numbers))
 
     @property
     def newest(self) -> int:
-        """The newest step of which anything is there."""
+        """The newest step of which any record is there."""
         return max(topic.newest for topic in self)
 
     @property
@@ -162,8 +162,8 @@ def read_ends(kafka: Mapping[str, str], market: Market, partitions: int, *, sett
     """The ends of a market's topics. partitions: of those of instruments. The last messages are checked: lengths,
     checksums, fingerprint, partition, and that they follow on from each other.
 
-    settle: wait until nobody writes. Raises TopicError naming the topic where another feed goes on writing or the data
-    is not in order; MalformedMessage naming partition and offset.
+    settle: wait until the ends stop moving. Raises TopicError naming the topic if another feed keeps writing or the
+    data is out of order; MalformedMessage naming partition and offset.
     """
     sources = []
     for kind in kinds_of(market):
@@ -186,7 +186,7 @@ class _Range:
 
 
 def _ranges(reader: TopicReader, topics: Mapping[str, int], *, settle: bool) -> dict[str, _Range]:
-    """Of each topic (name -> partitions), once nobody writes to any."""
+    """The ranges of each topic (name -> partitions), once no end moves."""
     deadline = time.monotonic() + SETTLE_TIMEOUT
     before: dict[str, _Range] | None = None
     while True:

@@ -1,7 +1,7 @@
-"""When a step is due: open loop, from intended times, so that a late step does not make the following ones late.
+"""When a step is due: by intended times (open loop), so that a late step does not delay the following ones.
 
-A feed that waited "one interval after the last step" would drift, and would hide its own delays from whoever measures
-latency (coordinated omission). Here the time of every step is fixed when the feed starts.
+A feed that waited "one interval after the last step" would drift, and latency measurements would not show its own
+delays (coordinated omission). Here the time of every step is fixed when the feed starts.
 """
 
 from __future__ import annotations
@@ -9,31 +9,32 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pseudofeed.publish.producer import Ticks
+if TYPE_CHECKING:
+    from pseudofeed.simulate.paths import TickBlock
 
 __all__ = ["Pacer", "PacingError", "PacingSummary", "RatePacer", "SpeedPacer"]
 
 
 class Pacer(Protocol):
-    def due(self, block: Ticks) -> NDArray[np.float64]:
+    def due(self, block: TickBlock) -> NDArray[np.float64]:
         """When each step of the block is due, (T,), on time.monotonic's clock."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RatePacer:
-    """A step every `step_seconds`, whatever the market's own time."""
+    """One step every `step_seconds`, independent of the market's own time."""
 
     started: float
     first_step: int
     step_seconds: float
 
-    def due(self, block: Ticks) -> NDArray[np.float64]:
+    def due(self, block: TickBlock) -> NDArray[np.float64]:
         steps = np.arange(len(block.time)) + (block.first_step - self.first_step)
         return np.asarray(self.started + steps * self.step_seconds)
 
@@ -48,16 +49,16 @@ class SpeedPacer:
 
     @classmethod
     def live(cls) -> SpeedPacer:
-        """Event time is the clock's time: a market that was not fed for a while catches up first."""
+        """Event time is wall time: a market that was not fed for a while catches up first."""
         return cls(time.monotonic(), time.time_ns(), 1.0)
 
-    def due(self, block: Ticks) -> NDArray[np.float64]:
+    def due(self, block: TickBlock) -> NDArray[np.float64]:
         return np.asarray(self.started + (block.time - self.origin_ns) * (1e-9 / self.speed))
 
 
 @dataclass(frozen=True, slots=True)
 class PacingSummary:
-    """How long after its time a step was handed to librdkafka, in milliseconds: half of the steps, 99 %, all."""
+    """Delay between the intended time of a step and its hand-over to librdkafka, in ms: median, 99 %, maximum."""
 
     p50_ms: float
     p99_ms: float
@@ -65,7 +66,7 @@ class PacingSummary:
 
 
 class PacingError:
-    """A histogram of how late steps were: 400 buckets, each 5 % wider than the one before, from 1 us on to 300 s."""
+    """A histogram of the delays of steps: 400 buckets, each 5 % wider than the one before, from 1 us to 300 s."""
 
     _WIDTH = math.log(1.05)
     _LEAST = 1e-6
@@ -81,7 +82,7 @@ class PacingError:
         self._most = max(self._most, float(late.max(initial=0.0)))
 
     def summary(self) -> PacingSummary | None:
-        """None before the first step. A quantile is its bucket's upper edge: at most 5 % more than it was."""
+        """None before the first step. A quantile is its bucket's upper edge: at most 5 % above the true value."""
         reached = np.cumsum(self._counts)
         if reached[-1] == 0:
             return None

@@ -1,15 +1,15 @@
-"""The producer: blocks of ticks in, acknowledged messages on a topic out.
+"""The producer: publishes blocks of ticks as messages of a topic, and counts acknowledgements.
 
 The work is native (csrc/publish/producer.h): one call encodes and enqueues a whole block without the GIL. This class
-chooses librdkafka's settings, turns waiting into slices so that Ctrl-C works, and gives up where nothing moves.
+chooses librdkafka's settings, waits in short slices so that Ctrl-C works, and gives up if nothing is acknowledged.
 
-What the settings are for:
-* A restarted feed looks at the last message of each partition only, so nothing may be missing before it. The
-  idempotent producer keeps the order through retries; with `enable.gapless.guarantee` a batch that the broker refuses
-  stops everything; `message.timeout.ms=0` (no limit) keeps one message from being given up alone while younger ones
-  still go out. What is bounded instead is the whole: `stall_seconds` without any acknowledgement raise PublishError.
-* A message that was given up may have been written all the same. It is never sent again: start anew, read the topic's
-  end (resume.py), go on from there.
+Reasons for the settings:
+* A restarted feed reads only the last messages of each partition, so nothing may be missing before them. The
+  idempotent producer keeps the order through retries. With `enable.gapless.guarantee`, a batch that the broker rejects
+  stops everything. With `message.timeout.ms=0` (no limit), no single message expires while later ones are still sent.
+  Instead, PublishError is raised after `stall_seconds` without any acknowledgement.
+* A message that was given up may still have been written. It is never sent again: restart, read the topic's end
+  (resume.py), and continue from there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +26,17 @@ from numpy.typing import NDArray
 from pseudofeed.errors import PublishError, SettingsError
 from pseudofeed.publish import _publish
 
+if TYPE_CHECKING:
+    from pseudofeed.simulate.paths import TickBlock
+
 __all__ = [
     "BLOCK_TICKS",
     "ENCODINGS",
     "MODES",
     "QUEUE_BYTES",
     "Delivered",
-    "FactorSteps",
     "PartitionCounts",
     "Producer",
-    "Ticks",
 ]
 
 MODES = ("block", "tick")
@@ -51,10 +52,10 @@ QUEUE_BYTES = 64 << 20
 """The memory that queued and unacknowledged messages may take; librdkafka's own default is 1 GiB."""
 
 MESSAGE_BYTES = 320
-"""What a queued message of one tick takes in librdkafka: 200 for its administration, and the allocator's share."""
+"""Bytes that a queued message of one tick takes in librdkafka: 200 of bookkeeping, and the allocator's overhead."""
 
 SLICE_MS = 100
-"""The longest native call, however large the block: Python's signal handlers run between two of them."""
+"""The longest native call, however large the block: Python's signal handlers run between two calls."""
 
 _REFUSED = {
     "transactional.id": "the feed resumes from the topic's end and does not use transactions",
@@ -62,40 +63,10 @@ _REFUSED = {
 }
 
 
-class Ticks(Protocol):
-    """What a block must have to be published: T steps of all N instruments, row j is step first_step + j.
-
-    time (T,) int64, ns since the epoch, ascending; prices and variances (T, N) float64, C-contiguous.
-    """
-
-    @property
-    def first_step(self) -> int: ...
-    @property
-    def time(self) -> NDArray[np.int64]: ...
-    @property
-    def prices(self) -> NDArray[np.float64]: ...
-    @property
-    def variances(self) -> NDArray[np.float64]: ...
-
-
-class FactorSteps(Protocol):
-    """T steps of K factors: time (T,) as in Ticks, factor_increments and factor_levels (T, K) float64, C-contiguous."""
-
-    @property
-    def first_step(self) -> int: ...
-    @property
-    def time(self) -> NDArray[np.int64]: ...
-    @property
-    def factor_increments(self) -> NDArray[np.float64]: ...
-    @property
-    def factor_levels(self) -> NDArray[np.float64]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What the broker has acknowledged. in_flight: messages accepted and not reported yet. failed: messages that were
-    given up; `Producer` raises then. last: time.monotonic()
-    at the last acknowledgement, 0.0 before the first."""
+    """Acknowledged ticks, messages and bytes. in_flight: messages accepted and not reported yet. failed: messages that
+    were given up; `Producer` raises then. last: time.monotonic() at the last acknowledgement, 0.0 before the first."""
 
     ticks: int
     messages: int
@@ -115,7 +86,7 @@ class PartitionCounts:
 
 
 def producer_properties(kafka: Mapping[str, str], queue_bytes: int) -> dict[str, str]:
-    """Our settings, then the user's over them. SettingsError for what the producer can't work with."""
+    """Our settings, overridden by the user's. Raises SettingsError for properties that can't be set."""
     for name, reason in _REFUSED.items():
         if name in kafka:
             raise SettingsError(f"Kafka property {name} can't be set: {reason}")
@@ -136,7 +107,7 @@ def producer_properties(kafka: Mapping[str, str], queue_bytes: int) -> dict[str,
 
 
 def _shape(mode: str, encoding: str) -> str:
-    """The native producer's word for it. ValueError for what there is not."""
+    """The native producer's name for it. Raises ValueError if there is none."""
     if mode not in MODES or encoding not in ENCODINGS:
         raise ValueError(f"mode is {mode!r} and encoding {encoding!r}; they must be of {MODES} and {ENCODINGS}")
     if mode == "block" and encoding != "sbe":
@@ -150,12 +121,12 @@ class Producer:
     kafka: librdkafka properties, each overrides ours. symbols: N, the keys of single ticks. partitions: (N,) int32,
     the partition of each instrument. fingerprint: the market's. mode: "block", messages of at most `block_ticks` ticks;
     or "tick", a message each, its value in `encoding`, "sbe" or "json". factor_topic: of one partition, where the K =
-    `factors` factors go; "": nowhere. `queue_bytes` is the memory budget of what is queued and under way. A context
-    manager: leaving it flushes (10 s at most) unless an exception is under way, then closes. Any thread may call.
+    `factors` factors go; "": nowhere. `queue_bytes` is the memory budget of queued and unacknowledged messages. A
+    context manager: leaving it flushes (10 s at most) unless an exception was raised, then closes. It is thread-safe.
 
-    Raises SettingsError for properties that librdkafka refuses, PublishError where a step of a partition's
-    instruments does not fit a message. Every later failure is a PublishError with partition, steps and librdkafka's
-    reason; it stands: each further call raises it again.
+    Raises SettingsError for properties that librdkafka rejects, PublishError if a step of a partition's instruments
+    does not fit a message. Every later failure is a PublishError with partition, steps and librdkafka's reason; every
+    further call raises it again.
     """
 
     def __init__(
@@ -195,11 +166,11 @@ class Producer:
                 factors=factors,
             )
         except ValueError as error:
-            raise SettingsError(f"the producer for {topic} can't be made: {error}") from None
+            raise SettingsError(f"the producer for {topic} can't be created: {error}") from None
 
     def connect(self, timeout: float = 1.0) -> bool:
-        """Wait until messages can go out at once, `timeout` seconds at most; False where the server did not answer in
-        that time. Without it an idempotent producer's first messages wait half a second."""
+        """Wait until messages can be sent without delay, `timeout` seconds at most; False if the server did not answer
+        in that time. Without it an idempotent producer's first messages wait half a second."""
         deadline = time.monotonic() + timeout
         answers = 0
         while answers < 2:
@@ -218,7 +189,7 @@ class Producer:
     ) -> None:
         """Before the first `publish`, what the topic holds, (P,) int64 each (None: zeros): of each partition the steps
         up to `steps`, and of the next one the ticks of the first `ahead` of its instruments. offsets: its end; from now
-        on an acknowledgement at another offset than the one that is due is a failure, because somebody else writes to
+        on an acknowledgement at another offset than the one that is due is a failure, because another program writes to
         the topic."""
         zeros = np.zeros(self._partition_count, dtype=np.int64)
         self._native.begin(
@@ -227,12 +198,13 @@ class Producer:
             None if offsets is None else np.ascontiguousarray(offsets, dtype=np.int64),
         )
 
-    def publish(self, block: Ticks, *, stopping: Callable[[], bool] = lambda: False) -> bool:
-        """Enqueue the ticks of a block that come after what each partition holds and this producer has enqueued.
+    def publish(self, block: TickBlock, *, stopping: Callable[[], bool] = lambda: False) -> bool:
+        """Enqueue the ticks of a block that come after what each partition holds and this producer has enqueued. The
+        block has all instruments, in C-contiguous arrays.
 
-        Waits while the queue is full; False if `stopping()` said so meanwhile: then a part of the block, the first
-        ticks of each partition, may be enqueued. Raises ValueError where a partition would get a gap, or JSON can't
-        hold a value.
+        Waits while the queue is full. Returns False if `stopping()` was true meanwhile: then only the first ticks of
+        each partition may have been enqueued. Raises ValueError if a partition would get a gap, or if JSON can't hold a
+        value.
         """
         if self.delivered.in_flight == 0:
             self._last_sign = time.monotonic()
@@ -243,11 +215,11 @@ class Producer:
         return True
 
     def begin_factors(self, *, step: int, offset: int) -> None:
-        """As `begin`, for the factor topic: it holds the steps up to `step`."""
+        """Like `begin`, for the factor topic: it holds the steps up to `step`."""
         self._native.begin_factors(step, offset)
 
-    def publish_factors(self, block: FactorSteps, *, stopping: Callable[[], bool] = lambda: False) -> bool:
-        """As `publish`, of the factors."""
+    def publish_factors(self, block: TickBlock, *, stopping: Callable[[], bool] = lambda: False) -> bool:
+        """Like `publish`, for the factors."""
         if self.delivered.in_flight == 0:
             self._last_sign = time.monotonic()
         while not self._native.publish_factors(
@@ -269,7 +241,7 @@ class Producer:
         return self._native.factor_messages()
 
     def flush(self, timeout: float = 10.0) -> int:
-        """Send what is queued and wait for its acknowledgement, at most `timeout` seconds; messages that are left."""
+        """Send queued messages and wait for acknowledgement, `timeout` seconds at most. Returns how many are left."""
         deadline = time.monotonic() + timeout
         while True:
             left_ms = int((deadline - time.monotonic()) * 1000)
@@ -278,12 +250,12 @@ class Producer:
                 return left
 
     def poll(self) -> None:
-        """Serve the delivery reports that have come in; raises the failure that stands."""
+        """Process the delivery reports received so far; raises the failure, if any."""
         self._native.poll()
 
     @property
     def delivered(self) -> Delivered:
-        """What is acknowledged by now; serves reports, so it is up to date between two blocks too."""
+        """What has been acknowledged. Processes reports first, so it is up to date between two blocks, too."""
         accepted, messages, ticks, size, failed, silence_ns = self._native.counts()
         last = 0.0 if silence_ns < 0 else time.monotonic() - silence_ns / 1e9
         return Delivered(ticks, messages, size, accepted - messages - failed, failed, last)
@@ -294,12 +266,12 @@ class Producer:
         return counts
 
     def message_steps(self, partition: int) -> int:
-        """Steps of a full block of the partition, 0 where it has no instruments: what `publish` is given best holds a
-        multiple."""
+        """Steps of a full message of the partition, 0 if it has no instruments. Blocks with a multiple of these steps
+        are best for `publish`."""
         return self._native.message_steps(partition)
 
     def give_up(self, doing: str) -> PublishError:
-        """The error for a server that does not acknowledge any more."""
+        """The error for a server that no longer acknowledges messages."""
         in_flight = self.delivered.in_flight
         reason = self._native.last_error()
         return PublishError(
@@ -315,11 +287,11 @@ class Producer:
         if delivered.in_flight == 0:
             self._last_sign = time.monotonic()
         elif time.monotonic() - self._last_sign > self._stall_seconds:
-            raise self.give_up(f"nothing moved for {self._stall_seconds:g} s")
+            raise self.give_up(f"no message was acknowledged for {self._stall_seconds:g} s")
 
     def close(self) -> None:
-        """End at once; what is not acknowledged is given up. Any thread may call it, more than once: a call that
-        another thread is in, and every later one but those that read counts, raises PublishError."""
+        """Close at once; unacknowledged messages are given up. Any thread may call it, repeatedly. A call in progress
+        in another thread raises PublishError, and so does every later call except those that read counts."""
         self._native.close()
 
     def __enter__(self) -> Self:

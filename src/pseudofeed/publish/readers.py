@@ -1,7 +1,7 @@
-"""A feed that waits for its readers: for servers that drop what nobody has read yet.
+"""Makes a feed wait for its readers, for servers that drop messages before they are read.
 
-librdkafka's mock cluster keeps 5 MiB a partition and drops older messages silently. So a feed into it must not run
-ahead of the slowest consumer group by more than a part of that; how far a group has come is what it has committed.
+librdkafka's mock cluster keeps 5 MiB per partition and drops older messages silently. So a feed into it must not run
+ahead of the slowest consumer group by more than a fraction of that. A group's progress is its committed offsets.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Readers:
         self._kafka = kafka
         self._partitions = [TopicPartition(topic, p) for p in range(len(offsets))]
         self._offsets = offsets
-        # A consumer that never joins: asks its group's coordinator for what the members have committed.
+        # A consumer that never joins its group: it only asks the coordinator for the committed offsets.
         self._consumers = {
             group: Consumer({**kafka, "group.id": group, "enable.auto.commit": False}, logger=silent_logger())
             for group in groups
@@ -62,11 +62,11 @@ class Readers:
             try:
                 committed = consumer.committed(self._partitions, timeout=TIMEOUT)
             except KafkaException as error:
-                raise server_error(self._kafka, f"does not tell how far group {group} has come", error) from None
+                raise server_error(self._kafka, f"does not report the progress of group {group}", error) from None
             # A partition without a commit has a negative offset: nothing was read.
             slowest = np.minimum(slowest, [partition.offset for partition in committed])
         self._read = np.maximum(slowest - self._offsets, 0)
-        # What every reader has passed in every partition is not needed any more, but for the newest of it.
+        # Entries that every reader has passed in every partition are no longer needed, except the newest one.
         passed = sum(bool((sent.messages <= self._read).all()) for sent in self._sent)
         del self._sent[: max(0, passed - 1)]
 

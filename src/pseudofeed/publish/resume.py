@@ -41,7 +41,7 @@ def find_beginning(kafka: Mapping[str, str], market: Market, partitions: int) ->
     """Read a market's topics. partitions: of those of instruments.
 
     A stored state of another version, incomplete, or later than what a partition holds (of a topic that was deleted and
-    made anew) is passed over for an older one, or for the start. Raises as `read_ends` does; TopicError where all that
+    recreated) is skipped for an older one, or for the start. Raises as `read_ends` does; TopicError where all that
     a partition held was deleted and no state says how far it had come.
     """
     ends = read_ends(kafka, market, partitions)
@@ -80,8 +80,9 @@ def _completed(topic: TopicEnds, found: StateRecord | None) -> TopicEnds:
         if end.step is None and len(end.numbers):
             if found is None:
                 raise TopicError(
-                    f"topic {topic.topic}, partition {number}: what stood before offset {end.offset} was deleted (by "
-                    "retention or by hand), and no stored state says how far it had come; drop the market to begin anew"
+                    f"topic {topic.topic}, partition {number}: what was before offset {end.offset} was deleted (by "
+                    "retention or by hand), and no stored state says how far it had come; drop the market and feed it "
+                    "again"
                 )
             end = replace(end, step=found.step)
         ends.append(end)

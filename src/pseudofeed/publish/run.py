@@ -15,7 +15,7 @@ from pseudofeed.publish.checkpoint import StateSender
 from pseudofeed.publish.ends import MarketEnds
 from pseudofeed.publish.overlap import Simulate, simulated_ahead
 from pseudofeed.publish.pacing import Pacer, PacingError, PacingSummary, RatePacer, SpeedPacer
-from pseudofeed.publish.producer import Producer, Ticks
+from pseudofeed.publish.producer import Producer
 from pseudofeed.publish.readers import Readers
 from pseudofeed.publish.resume import Beginning
 from pseudofeed.records import FACTOR, TICK
@@ -59,7 +59,7 @@ class Pace:
     speed: float | None
     live: bool
 
-    def start(self, first: Ticks) -> Pacer | None:
+    def start(self, first: TickBlock) -> Pacer | None:
         now = time.monotonic()
         if self.rate is not None:
             return RatePacer(now, first.first_step, self.instruments / self.rate)
@@ -131,7 +131,7 @@ class FeedRun:
             seconds = time.monotonic() - began
             if not said and seconds > PATIENCE_SECONDS:
                 said = True
-                _log.warning("%s: walking from there to step %s, now at %s", why, f"{step:,}", f"{reached:,}")
+                _log.warning("%s: simulating from there to step %s, now at %s", why, f"{step:,}", f"{reached:,}")
             self._control.report(Progress("feed", 0, reached, None, seconds))
             return not self._control.stopping
 

@@ -1,4 +1,4 @@
-"""Reading a market: newest quotes from Redis, history from the store, both again from the simulation."""
+"""Reads a market: newest quotes from Redis, and history from the store or from a new simulation."""
 
 from pseudofeed.query.aio import AsyncClient, connect_async
 from pseudofeed.query.client import Client, connect

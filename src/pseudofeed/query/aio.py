@@ -1,5 +1,5 @@
-"""The client on an event loop. Pushed quotes come through redis.asyncio; whatever is one question and one answer is
-asked by an ordinary client in a thread, one question a server at a time. So there is one way to read, not two.
+"""The client on an event loop. Pushed quotes come through redis.asyncio. For all other methods, an ordinary client runs
+in a thread, one query per server at a time. So there is one implementation of reading, not two.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import redis
 from pseudofeed.cache.connection import cache_error, open_async_redis
 from pseudofeed.cache.subscriber import pushed_quotes_async
 from pseudofeed.market import Market
-from pseudofeed.moments import Every, Moment
 from pseudofeed.query.client import Client, connect
 from pseudofeed.query.frames import QuoteArrays, quote_frame
 from pseudofeed.settings import Connections
+from pseudofeed.times import Every, Moment
 
 __all__ = ["AsyncClient", "connect_async"]
 
@@ -26,13 +26,13 @@ _T = TypeVar("_T")
 
 
 def connect_async(market: str, *, connections: Connections | None = None) -> AsyncClient:
-    """`async with connect_async("demo") as client`: an AsyncClient for the market. What `connect` raises comes when
-    it is entered."""
+    """`async with connect_async("demo") as client`: an AsyncClient for the market. Entering it raises the errors of
+    `connect`."""
     return AsyncClient(market, connections)
 
 
 class AsyncClient:
-    """Reads one market, as `Client` does: the same arguments, results and errors. Any number of tasks may use it."""
+    """Reads one market like `Client`, with the same arguments, results and errors. Any number of tasks may use it."""
 
     def __init__(self, market: str, connections: Connections | None) -> None:
         self._name, self._connections = market, connections or Connections.resolve()
@@ -49,7 +49,7 @@ class AsyncClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Let the connections go, once the questions under way are answered."""
+        """Close the connections, after the queries in progress."""
         async with self._redis_lock, self._store_lock:
             await asyncio.to_thread(self._entered.close)
 
@@ -58,7 +58,7 @@ class AsyncClient:
         return self._entered.market
 
     def instruments(self) -> pd.DataFrame:
-        """No server is asked, so there is nothing to wait for."""
+        """Queries no server, so there is nothing to await."""
         return self._entered.instruments()
 
     async def latest(self, symbols: str | Sequence[str] | None = None, *, arrays: bool = False) -> Any:
@@ -103,7 +103,7 @@ class AsyncClient:
     async def _ask(self, lock: asyncio.Lock, question: Callable[[Any], _T]) -> _T:
         client = self._entered
         async with lock:
-            # Shielded: a cancelled task must not leave the connection to the next one before its answer has come.
+            # Shielded: a cancelled task must not pass the connection to the next one before its answer has arrived.
             asking = asyncio.ensure_future(asyncio.to_thread(question, client))
             try:
                 return await asyncio.shield(asking)

@@ -1,4 +1,4 @@
-"""Reading the store as Arrow, through ADBC: the server's binary COPY straight into columns."""
+"""Reads the store as Arrow, through ADBC, which puts the server's binary COPY straight into columns."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["ArrowConnection"]
 
 
 class ArrowConnection:
-    """A connection of its own, beside psycopg's; opened when it is first used."""
+    """A connection in addition to psycopg's, opened on first use."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._connection: Any = None
 
     def read(self, query: str, values: Mapping[str, int | str]) -> pa.Table:
-        """The rows of a query with the named values, both ours: none of it is a user's text. Raises LibraryError,
+        """The rows of a query with the named values. Neither may contain text from a user. Raises LibraryError,
         ServerError."""
         # With parameters the driver would prepare the statement, and plan it without knowing the times.
         text = query % {name: f"'{value}'" if isinstance(value, str) else value for name, value in values.items()}

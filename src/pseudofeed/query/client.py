@@ -1,9 +1,9 @@
 """`connect(market="demo")`: a market's quotes and history as DataFrames, arrays or Arrow tables.
 
-A client needs the servers of what it is asked for only: Redis for `latest` and `quotes`, PostgreSQL for `ticks`, `bars`
-and `factors`, neither for what is simulated; Kafka only to learn what the market is, where no store is set or knows it.
-Connections are opened when first used. Symbols are data: they travel as numbers that they were looked up for, never
-inside SQL or key patterns.
+A client needs only the servers of the methods that are called: Redis for `latest` and `quotes`, PostgreSQL for
+`ticks`, `bars` and `factors`, and neither for simulated data. Kafka is needed only for the market's specification, if
+no store is set or knows it. Connections are opened on first use. Symbols are never put into SQL or key patterns: they
+are looked up, and their numbers are used.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from pseudofeed.encode import instrument_partitions
 from pseudofeed.errors import UnknownMarket
 from pseudofeed.market import Market
 from pseudofeed.market.parameters import PARAMETERS
-from pseudofeed.moments import Every, Moment, bar_length, nanoseconds
 from pseudofeed.query.arrow import ArrowConnection
 from pseudofeed.query.frames import (
     QuoteArrays,
@@ -45,6 +44,7 @@ from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.history import read_member
 from pseudofeed.store.registry import StoredMarket, read_stored_market
+from pseudofeed.times import Every, Moment, bar_length, nanoseconds
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,14 +59,14 @@ def connect(market: str, *, connections: Connections | None = None) -> Client:
     """A client for the market of that name; a context manager.
 
     connections: by default as `Connections.resolve()` finds them. Raises UnknownMarket listing the known names,
-    ServerError where the server that knows the market does not answer, SettingsError where none is set.
+    ServerError if the server that knows the market does not answer, SettingsError if none is set.
     """
     return Client(market, connections or Connections.resolve())
 
 
 class Client:
-    """Reads one market. Not for several threads at once: give each its own. Where a time is asked for, it is a text,
-    datetime or Timestamp (UTC where it has no time zone), or ns since the epoch as an int; None is open."""
+    """Reads one market. Not thread-safe: use one client per thread. Times are a text, datetime or Timestamp (UTC if
+    without a time zone), or ns since 1970 as an int; None means no limit."""
 
     def __init__(self, market: str, connections: Connections) -> None:
         self._connections = connections
@@ -93,12 +93,12 @@ class Client:
     @overload
     def latest(self, symbols: str | Sequence[str] | None = ..., *, arrays: Literal[True]) -> QuoteArrays: ...
     def latest(self, symbols: str | Sequence[str] | None = None, *, arrays: bool = False) -> pd.DataFrame | QuoteArrays:
-        """The newest quotes, from Redis: of one symbol, several, or (None) all, in that order; never older ones than
-        this client has given before.
+        """The newest quotes from Redis of one symbol, several, or (None) all, in that order. They are never older than
+        those that this client returned before.
 
         Index: symbol. Columns: time (UTC), sequence (the step, int64), price, variance (per year), and open, high,
-        low of the session up to the quote (float64, the exact doubles; NaN where its beginning is not known). An
-        instrument that has no quote yet has no row. arrays: QuoteArrays of the same, at a fraction of the time. Raises
+        low of the session up to the quote (float64, the exact doubles; NaN if its beginning is not known). An
+        instrument without a quote has no row. arrays: QuoteArrays of the same, at a fraction of the time. Raises
         UnknownSymbol, DamagedQuote, ServerError, SettingsError.
         """
         numbers = self._numbers(symbols)
@@ -118,10 +118,11 @@ class Client:
     def quotes(
         self, symbols: str | Sequence[str] | None = None, *, arrays: bool = False
     ) -> Iterator[pd.DataFrame] | Iterator[QuoteArrays]:
-        """Quotes as they change, as `latest` gives them: first all, then whatever is new, without end.
+        """Quotes as they change, in the form of `latest`: first all, then the changed ones, without end.
 
-        A quote is never followed by an older one of its instrument, also when Redis was flushed or started again; what
-        a slow caller has missed is left out. Raises as `latest`; once begun, it waits for a server that is away.
+        A quote is never followed by an older one of its instrument, even if Redis was flushed or restarted. A slow
+        caller skips the quotes that it has missed. Raises as `latest`; after the first quotes, it waits for a server
+        that is away.
         """
         client, reader, wanted = self.push_reader(symbols)
 
@@ -137,13 +138,13 @@ class Client:
         return push() if arrays else map(quote_frame, push())
 
     def push_reader(self, symbols: str | Sequence[str] | None) -> tuple[redis.Redis, QuoteReader, Wanted]:
-        """A connection for pushed quotes and a reader of its own: what `latest` has given does not count as pushed."""
+        """A connection for pushed quotes, with a reader of its own: quotes from `latest` do not count as pushed."""
         wanted = self._wanted(self._numbers(symbols))
         client = open_redis(self._connections, name="pseudofeed-client", on_connect=lambda: None)
         return client, QuoteReader(client, self._keys()), wanted
 
     def newest_stored(self, symbols: str | Sequence[str] | None = None) -> pd.DataFrame:
-        """The newest tick that the store has of one instrument, several, or (None) all.
+        """The newest stored tick of one instrument, several, or (None) all.
 
         Index: symbol. Columns: time, price, variance. Raises as `ticks`.
         """
@@ -182,10 +183,10 @@ class Client:
 
         Index: time, a DatetimeIndex in UTC. Columns: price and variance (per year; float64, the exact doubles).
         arrays: TickArrays. arrow: a pyarrow.Table (time, price, variance), read through ADBC;
-        its time is in microseconds, or in nanoseconds where the market's step needs them.
-        source: "store", or "simulation" for the same bits simulated again, whatever the store has; that needs an end.
+        its time is in microseconds, or in nanoseconds if the market's step needs them.
+        source: "store", or "simulation" to simulate the same bits again, whatever the store has; that needs an end.
         Raises UnknownSymbol, UnknownMarket if the store does not have the market, ServerError, SettingsError,
-        LibraryError where pyarrow or ADBC's driver is missing, ValueError.
+        LibraryError if pyarrow or ADBC's driver is missing, ValueError.
         """
         if arrays and arrow:
             raise ValueError("arrays and arrow: only one of them")
@@ -232,10 +233,10 @@ class Client:
         """Bars of one instrument that open at start <= time < end, computed by SQL from the stored ticks.
 
         every: the bars' length, such as "1min" (also s, h, d, ms, us) or a timedelta; they open at whole multiples of
-        it since 1970-01-01 UTC, and a tick at an opening time belongs to the bar that it opens; but one at the close of
-        trading, of a session or before its lunch break, to the bar before. Index: these times, a
+        it since 1970-01-01 UTC. A tick at an opening time belongs to the bar that it opens, but a tick at the close of
+        trading (of a session, or before its lunch break) belongs to the bar before. Index: the opening times, a
         DatetimeIndex in UTC, ascending. Columns: Open, High, Low, Close (float64), Volume (int64: the number of ticks).
-        A bar without a tick is left out, and each bar is whole, but for the newest while ticks still come. arrow: a
+        Bars without ticks are omitted. Each bar is complete, except the newest while ticks still arrive. arrow: a
         pyarrow.Table (opening, open, high, low, close, ticks). Raises as `ticks`.
         """
         number = self._market.number_of(symbol)
@@ -256,7 +257,7 @@ class Client:
         """The factors' increments and levels at start <= time < end.
 
         Index: time, a DatetimeIndex in UTC. Columns: (field, factor); `factors(...)["level"]` is the frame of levels.
-        source and errors as in `ticks`; StoreError where the store keeps no factors.
+        source and errors as in `ticks`; StoreError if the store has no factors.
         """
         start_ns, end_ns = _moments(start, end)
         if _checked(source) == "simulation":
@@ -276,7 +277,7 @@ class Client:
         return pd.DataFrame(columns, index=pd.Index(self._market.symbols, name="symbol", dtype="object"))
 
     def close(self) -> None:
-        """Let the connections go; the client can be used no more."""
+        """Close the connections. The client can't be used afterwards."""
         self._arrow.close()
         if self._postgres is not None:
             self._postgres.close()
@@ -321,7 +322,7 @@ class Client:
         return self._stored
 
     def _find(self, market: str) -> MarketRecord:
-        """The market's record from the store, else from Kafka."""
+        """The market's record from the store, or else from Kafka."""
         if self._connections.postgres is None:
             return read_market(self._connections.require_kafka(), market)
         try:
@@ -333,7 +334,7 @@ class Client:
             return read_market(self._connections.require_kafka(), market)
 
     def _from_store(self, read: Callable[[psycopg.Connection], _T]) -> _T:
-        """What `read` finds; once again on a new connection where the old one had died since it was last used."""
+        """The result of `read`; retried once on a new connection if the old one had died since its last use."""
         fresh = self._postgres is None
         try:
             if self._postgres is None:
@@ -342,7 +343,7 @@ class Client:
         except psycopg.errors.UndefinedTable:
             raise UnknownMarket(
                 f"there are no markets in PostgreSQL at {self._connections.describe_postgres()} yet: "
-                f"`pseudofeed store NAME` or `pseudofeed run` brings one there"
+                f"`pseudofeed store NAME` or `pseudofeed run` stores one there"
             ) from None
         except psycopg.Error as problem:
             dead = self._postgres is not None and (self._postgres.closed or self._postgres.broken)

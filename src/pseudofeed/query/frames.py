@@ -1,4 +1,4 @@
-"""What a client gives back: arrays, and DataFrames of them."""
+"""The results of a client: arrays, and DataFrames of them."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuoteArrays:
-    """Quotes, an entry each. time: int64, ns since the epoch, UTC. sequence: the step, int64. variance: per year. open,
-    high, low: of the session up to the quote; NaN where its beginning is not known. float64, the exact doubles."""
+    """Quotes, one entry each. time: int64, ns since 1970, UTC. sequence: the step, int64. variance: per year. open,
+    high, low: of the session up to the quote; NaN if its beginning is not known. float64, the exact doubles."""
 
     symbols: list[str]
     time: NDArray[np.int64]
@@ -55,7 +55,7 @@ class QuoteArrays:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TickArrays:
-    """Ticks of one instrument, by time. time: int64, ns since the epoch, UTC. variance: per year."""
+    """Ticks of one instrument, by time. time: int64, ns since 1970, UTC. variance: per year."""
 
     time: NDArray[np.int64]
     price: Floats

@@ -1,7 +1,8 @@
-"""What a client asks the store, and the SQL it asks with.
+"""A client's queries to the store, in SQL.
 
-A query is text of ours, and its values are numbers, and times that we have written: a user's symbol has become an
-instrument's id before. Through psycopg each column comes as one binary array (store/history.py); through ADBC as Arrow.
+The text of a query is ours. Its values are numbers, and times that we have formatted: a user's symbol has already been
+replaced by an instrument's id. Through psycopg each column arrives as one binary array (store/history.py), through ADBC
+as Arrow.
 """
 
 from __future__ import annotations
@@ -15,27 +16,17 @@ from numpy.typing import NDArray
 
 from pseudofeed.errors import StoreError
 from pseudofeed.records import FACTOR, TICK, Kind
-from pseudofeed.store.history import read_columns, time_bound
+from pseudofeed.store.history import column_types, read_columns, table_name, time_bound
 from pseudofeed.store.registry import StoredMarket
 
 __all__ = ["BARS", "NEWEST", "TICKS", "bars_window", "read_bars", "read_factors", "read_newest", "window"]
-
-
-def _table(kind: Kind) -> str:
-    assert kind.table is not None
-    return kind.table.name
 
 
 def _fields(kind: Kind) -> str:
     return ", ".join(field.name for field in kind.fields)
 
 
-def _types(kind: Kind) -> dict[str, str]:
-    """Of key, time and fields."""
-    return {kind.key_column: "int4", "time": "timestamptz", **{field.name: field.type.sql for field in kind.fields}}
-
-
-TICKS = f"""SELECT time, {_fields(TICK)} FROM {_table(TICK)}
+TICKS = f"""SELECT time, {_fields(TICK)} FROM {table_name(TICK)}
 WHERE {TICK.key_column} = %(id)s AND time >= %(start)s::timestamptz AND time < %(end)s::timestamptz ORDER BY time"""
 
 # First and last price by the order of time: PostgreSQL computes the two array_agg, which are the same, once. A day of
@@ -53,12 +44,12 @@ FROM (SELECT time, price, date_bin(%(every)s * interval '1 microsecond',
       WHERE instrument_id = %(id)s AND time >= %(start)s::timestamptz AND time < %(end)s::timestamptz) t
 GROUP BY opening ORDER BY opening"""
 
-# LATERAL: one step into the index for each instrument, where DISTINCT ON would read all their ticks.
+# LATERAL: one index lookup for each instrument; DISTINCT ON would read all their ticks.
 NEWEST = f"""SELECT t.* FROM unnest(%(ids)s::int4[]) AS i (id)
-CROSS JOIN LATERAL (SELECT {TICK.key_column}, time, {_fields(TICK)} FROM {_table(TICK)}
+CROSS JOIN LATERAL (SELECT {TICK.key_column}, time, {_fields(TICK)} FROM {table_name(TICK)}
                     WHERE {TICK.key_column} = i.id ORDER BY time DESC LIMIT 1) t"""
 
-FACTORS = f"""SELECT {FACTOR.key_column}, time, {_fields(FACTOR)} FROM {_table(FACTOR)}
+FACTORS = f"""SELECT {FACTOR.key_column}, time, {_fields(FACTOR)} FROM {table_name(FACTOR)}
 WHERE {FACTOR.key_column} IN (SELECT factor_id FROM factor WHERE market_id = %(market)s)
   AND time >= %(start)s::timestamptz AND time < %(end)s::timestamptz"""
 
@@ -89,23 +80,24 @@ def read_bars(connection: psycopg.Connection, values: Mapping[str, int | str]) -
 
 
 def read_newest(connection: psycopg.Connection, ids: NDArray[np.int32]) -> list[NDArray[Any]]:
-    """Ids, times, prices and variances of the newest tick of each, where there is one. Raises psycopg.Error."""
-    return read_columns(connection, NEWEST, {"ids": ids.tolist()}, _types(TICK))
+    """Ids, times, prices and variances of the newest tick of each that has one. Raises psycopg.Error."""
+    time, own_ids, *fields = read_columns(connection, NEWEST, {"ids": ids.tolist()}, column_types(TICK))
+    return [own_ids, time, *fields]
 
 
 def read_factors(
     connection: psycopg.Connection, market: StoredMarket, start_ns: int | None, end_ns: int | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Times (T,), increments and levels (T, K). Raises psycopg.Error, StoreError where the store has no factors."""
+    """Times (T,), increments and levels (T, K). Raises psycopg.Error, StoreError if the store has no factors."""
     values = {"market": market.market_id, **window(start_ns, end_ns)}
     try:
-        found = read_columns(connection, FACTORS, values, _types(FACTOR))
+        found = read_columns(connection, FACTORS, values, column_types(FACTOR))
     except psycopg.errors.UndefinedTable:
-        raise StoreError('this store keeps no factor levels; ask for source="simulation"') from None
-    ids, time, increment, level = found
+        raise StoreError('this store has no factor levels; use source="simulation"') from None
+    time, ids, increment, level = found
     order = np.lexsort((ids, time))
     factors = len(market.record.market.factors.names)
     if len(ids) % factors or (time[order][::factors] != time[order].reshape(-1, factors).T).any():
-        raise StoreError('the store has not every factor of each of these steps; ask for source="simulation"')
+        raise StoreError('the store does not have every factor at each of these steps; use source="simulation"')
     shape = (-1, factors)
     return time[order][::factors], increment[order].reshape(shape), level[order].reshape(shape)

@@ -38,8 +38,10 @@ cdef extern from "random/counters.h" namespace "pseudofeed::random" nogil:
 
 cdef extern from "random/arrays.h" namespace "pseudofeed::random" nogil:
     void philox_of(const uint32_t* counter, uint64_t key, uint32_t* out)
-    void normals_of(uint64_t key, const uint32_t* ids, size_t count, uint64_t step, uint32_t purpose, double* z0, double* z1)
-    void uniforms_of(uint64_t key, const uint32_t* ids, size_t count, uint64_t step, uint32_t purpose, double* u1, double* u2)
+    void normals_of(uint64_t key, const uint32_t* ids, size_t count, uint64_t step, uint32_t purpose,
+                    double* z0, double* z1)
+    void uniforms_of(uint64_t key, const uint32_t* ids, size_t count, uint64_t step, uint32_t purpose,
+                     double* u1, double* u2)
     uint64_t key_of_path(uint64_t seed, uint32_t path)
     void exponentials_of(const double* x, size_t count, double* out)
     void exponentials_minus_1_of(const double* x, size_t count, double* out)
@@ -78,8 +80,9 @@ def path_key(uint64_t seed, uint32_t path):
 
 
 def default_floating_point(function):
-    """Decorate a function whose Python and NumPy arithmetic decides bits: in this thread it rounds to nearest and keeps subnormal
-    numbers, whatever a library has set. Its caller gets its own environment back. Native functions need none: they do it themselves."""
+    """Decorate a function whose Python and NumPy arithmetic decides bits: in this thread it rounds to nearest and keeps
+    subnormal numbers, whatever a library has set. The caller's environment is restored afterwards. Native functions do
+    not need it: they set the environment themselves."""
 
     @functools.wraps(function)
     def inside(*arguments, **named):
@@ -168,8 +171,8 @@ def turn(const double[::1] u):
 
 
 def cholesky(const double[:, ::1] covariance):
-    """R with R R' = covariance, both (K, K): lower triangular where the matrix is not singular. ValueError where it is not
-    positive semi-definite."""
+    """R with R R' = covariance, both (K, K): lower triangular if the matrix is not singular. Raises ValueError if it is
+    not positive semi-definite."""
     lower = np.zeros((covariance.shape[0], covariance.shape[0]))
     cdef double[:, ::1] view = lower
     cdef Status status

@@ -1,7 +1,7 @@
-"""The kinds of record, each declared once, in a module of its own. `KINDS` is the list that every stage goes by.
+"""The kinds of record, each declared once, in a module of its own. Every stage uses the list `KINDS`.
 
-kind.py says what a declaration has, types.py which types a field can have, columns.py holds rows in memory, arrow.py
-gives their Arrow schema. How to add a kind: CONTRIBUTING.md.
+kind.py defines a declaration, types.py the types that a field can have, columns.py rows in memory, and arrow.py their
+Arrow schema. How to add a kind: CONTRIBUTING.md.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ KINDS: tuple[Kind, ...] = (TICK, FACTOR, STATE)
 
 
 def kinds_of(market: Market) -> tuple[Kind, ...]:
-    """Those of which a market has records."""
+    """The kinds that a market has records of."""
     return tuple(kind for kind in KINDS if kind.exists(market))
 
 
 def stored_kinds(market: Market) -> tuple[Kind, ...]:
-    """Those of a market's that go into tables."""
+    """The kinds of a market that have tables."""
     return tuple(kind for kind in kinds_of(market) if kind.table is not None)
 
 
 def row_tables() -> tuple[tuple[Kind, RowTable], ...]:
-    """All kinds that have a table, with it."""
+    """All kinds that have a table, each with its table."""
     return tuple((kind, kind.table) for kind in KINDS if kind.table is not None)

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Memory for arrays that are made again and again: no page is asked of the system twice."""
+"""Memory for arrays that are created again and again: their pages are reused."""
 
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdlib cimport free, malloc
@@ -9,8 +9,8 @@ import numpy as np
 cdef size_t ALIGNMENT = 64
 
 
-cdef class Block:
-    """Bytes that know how many buffers look at them. NumPy's arrays hold theirs until they go."""
+cdef class Memory:
+    """Bytes that count the buffers that refer to them. A NumPy array keeps its buffer as long as it exists."""
 
     cdef char* _data
     cdef readonly size_t size
@@ -35,41 +35,41 @@ cdef class Block:
 
 
 cdef class ColumnMemory:
-    """Gives out columns in memory that nobody looks at any longer, or else in new memory.
+    """Gives out columns in memory that is no longer in use, or else in new memory.
 
-    Safe by construction: as long as an array of `arrays`, or a view of one, is there, its memory is not given out again.
-    So whoever keeps columns costs memory, and never sees others' values in them. For one thread at a time.
+    Safe by construction: as long as an array of `arrays`, or a view of one, exists, its memory is not given out again.
+    So code that keeps columns costs memory, and never sees the values of others in them. For one thread at a time.
     """
 
-    cdef list _blocks
+    cdef list _memories
 
     def __init__(self):
-        self._blocks = []
+        self._memories = []
 
     def arrays(self, size_t length, dtypes):
         """A tuple of writable one-dimensional arrays of that length, one for each of `dtypes`. Values are not set."""
         types = [np.dtype(dtype) for dtype in dtypes]
         sizes = [(length * dtype.itemsize + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT for dtype in types]
-        block = self._block(sum(sizes))
+        memory = self._memory(sum(sizes))
         found = []
         offset = 0
         for dtype, size in zip(types, sizes):
-            found.append(np.frombuffer(block, dtype, length, offset))
+            found.append(np.frombuffer(memory, dtype, length, offset))
             offset += size
         return tuple(found)
 
     @property
     def size(self):
-        """Bytes that are held, in use or not."""
-        return sum(block.size for block in self._blocks)
+        """Bytes of all memory, in use or not."""
+        return sum(memory.size for memory in self._memories)
 
-    cdef Block _block(self, size_t size):
-        idle = [block for block in self._blocks if block.views == 0]
-        best = min((block for block in idle if block.size >= size), key=lambda block: block.size, default=None)
+    cdef Memory _memory(self, size_t size):
+        idle = [memory for memory in self._memories if memory.views == 0]
+        best = min((memory for memory in idle if memory.size >= size), key=lambda memory: memory.size, default=None)
         if best is not None:
             return best
-        # All that are idle are too small. Some room more, so that slightly larger batches find enough.
-        self._blocks = [block for block in self._blocks if block.views > 0]
-        best = Block(size + size // 4 + ALIGNMENT)
-        self._blocks.append(best)
+        # All idle ones are too small. Allocate a little more, so that slightly larger batches fit, too.
+        self._memories = [memory for memory in self._memories if memory.views > 0]
+        best = Memory(size + size // 4 + ALIGNMENT)
+        self._memories.append(best)
         return best

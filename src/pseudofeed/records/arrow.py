@@ -18,7 +18,7 @@ __all__ = ["arrow_library", "arrow_schema"]
 
 
 def arrow_library(name: str = "pyarrow", *, needed_for: str) -> ModuleType:
-    """A module of pyarrow or ADBC. Raises LibraryError, which says what needs it and what to install."""
+    """A module of pyarrow or ADBC. Raises LibraryError, which names what needs it and the package to install."""
     try:
         return import_module(name)
     except ImportError:
@@ -33,9 +33,9 @@ def arrow_library(name: str = "pyarrow", *, needed_for: str) -> ModuleType:
 def arrow_schema(kind: Kind, grain_ns: int, *, identified: bool = True) -> pa.Schema:
     """Time and fields of a kind's rows; if `identified`, symbol (or factor, as a dictionary) and sequence, too.
 
-    grain_ns: `Clock.grain_ns` of the market. Where it is a whole number of microseconds the time of a dense kind is
-    timestamp[us, UTC], which Spark and PostgreSQL read, and otherwise timestamp[ns, UTC], which they don't. No column
-    has nulls. Raises LibraryError without pyarrow.
+    grain_ns: `Clock.grain_ns` of the market. If it is a whole number of microseconds, the time of a dense kind is
+    timestamp[us, UTC], which Spark and PostgreSQL can read, and otherwise timestamp[ns, UTC], which they can't. There
+    are no nulls. Raises LibraryError without pyarrow.
     """
     library = arrow_library(needed_for="Arrow")
     unit = "us" if kind.shape is Shape.DENSE and grain_ns % 1000 == 0 else "ns"

@@ -1,7 +1,7 @@
-"""Rows of a kind in columns: what decoding gives and the sinks take.
+"""Rows of a kind in columns: decoders return them, and sinks take them.
 
-One array a column and one entry a row, in the order of arrival: messages in order, within a message step after step,
-within a step numbers ascending. So within a number sequences ascend, and times do.
+Each column is an array with one entry per row, in order of arrival: by message, then by step, then by number. So the
+sequences of one number ascend, and so do its times.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ Array = NDArray[Any]
 class Columns:
     """Rows of one kind; `len(columns)` is how many. Arrays are (rows,), by name: `columns["price"]`.
 
-    time: int64, ns since the epoch, UTC. sequence: int64, the step (1, 2, ...). number: int32, of the instrument or
+    time: int64, ns since 1970, UTC. sequence: int64, the step (1, 2, ...). number: int32, of the instrument or
     factor in its market. Of events, event: uint16, counts them within number and step, and `spans`: int64 (messages,
-    5), what each message has come for: its first and last step, the number of its first event in the partition and
-    step, 1 if its last step goes on in the next message, and its rows; empty where rows were chosen from others.
+    5), the steps that each message covers: its first and last step, the number of its first event in the partition and
+    step, 1 if its last step continues in the next message, and its rows; empty if these rows were selected from others.
     """
 
     __slots__ = ("_arrays", "kind", "number", "sequence", "spans", "time")
 
     def __init__(self, kind: Kind, *arrays: Array, spans: NDArray[np.int64] | None = None) -> None:
-        """arrays: in the order of `kind.names`. Raises ValueError where one is missing, or lengths differ."""
+        """arrays: in the order of `kind.names`. Raises ValueError if one is missing, or lengths differ."""
         self._arrays: dict[str, Array] = dict(zip(kind.names, arrays, strict=True))
         lengths = {name: len(array) for name, array in self._arrays.items()}
         if len(set(lengths.values())) != 1:
@@ -58,11 +58,11 @@ class Columns:
         return tuple(self._arrays.values())
 
     def where(self, chosen: NDArray[np.bool_]) -> Columns:
-        """The rows for which `chosen`, (rows,), is true; themselves where that is all of them."""
+        """The rows for which `chosen`, (rows,), is true; the same object if it is true for all."""
         return self if chosen.all() else self.take(chosen)
 
     def take(self, index: NDArray[Any] | slice) -> Columns:
-        """The rows at an index such as NumPy takes."""
+        """The rows at a NumPy index."""
         return Columns(self.kind, *(array[index] for array in self._arrays.values()))
 
     def with_sequence(self, sequence: NDArray[np.int64]) -> Columns:
@@ -71,7 +71,7 @@ class Columns:
 
     @classmethod
     def concatenate(cls, kind: Kind, parts: Sequence[Columns]) -> Columns:
-        """The rows of all parts, one part after the other; without copying where there is one part only."""
+        """The rows of all parts, one part after the other. A single part is not copied."""
         if len(parts) == 1:
             return parts[0]
         if not parts:
@@ -81,7 +81,7 @@ class Columns:
 
     @classmethod
     def empty(cls, kind: Kind, length: int = 0, memory: ColumnMemory | None = None) -> Columns:
-        """Columns of that length whose values are not set yet; in `memory`, or new."""
+        """Columns of that length with undefined values, in `memory` or in new arrays."""
         if memory is None:
             return cls(kind, *(np.empty(length, dtype) for dtype in kind.dtypes))
         return cls(kind, *memory.arrays(length, kind.dtypes))

@@ -1,4 +1,4 @@
-"""The factor: what moves many instruments at once did in a step."""
+"""The factor: increment and level, in a step, of something that moves many instruments at once."""
 
 from __future__ import annotations
 
@@ -19,5 +19,4 @@ FACTOR = Kind(
         Field("level", FLOAT64, "The running sum of the increments since step 0", array="factor_levels"),
     ),
     table=RowTable("factor_level", "factor_history", "What the factors of every market did, one row a factor and step"),
-    exists=lambda market: bool(market.factors.names),
 )

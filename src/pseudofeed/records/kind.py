@@ -1,7 +1,7 @@
-"""What a kind of record is: a declaration, from which every stage takes what it has to know.
+"""A kind of record is a declaration, which every stage reads.
 
-Wire layout, NumPy arrays, COPY rows, tables, views, Arrow schemas and docs follow from it or are tested against it. So
-a new kind is one declaration, and whatever computes its rows.
+Wire layout, NumPy arrays, COPY rows, tables, views, Arrow schemas and docs are derived from it, or tested against it.
+So a new kind needs one declaration, and the function that computes its rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ __all__ = ["EVENT_HEAD", "Field", "Key", "Kind", "RowColumn", "RowTable", "Shape
 
 
 class Key(Enum):
-    """What a row is of. The value is the word for it in tables, comments and messages.
+    """What a row describes: an instrument, a factor, or the market. The value is its word in tables, comments and
+    messages.
 
     Rows of instruments are in the partition of their symbol; the topics of the other kinds have one partition.
     """
@@ -35,34 +36,33 @@ class Key(Enum):
     MARKET = "market"
 
     def names(self, market: Market) -> tuple[str, ...]:
-        """Of what there are rows, by number."""
+        """Names of the members, in order of their numbers."""
         if self is Key.INSTRUMENT:
             return market.symbols
         return market.factors.names if self is Key.FACTOR else (market.name,)
 
 
 class Shape(Enum):
-    """How rows lie in steps, and so in messages.
+    """How many rows a step has, and so how messages hold them.
 
-    DENSE: a row of every member in every step. EVENTS: any number of rows in a step. WINDOWS: a row a window of time.
-    CHECKPOINT: named arrays after a step, of which only the newest count.
+    DENSE: a row of every member in every step. EVENTS: any number of rows in a step. CHECKPOINT: named arrays after a
+    step, of which only the newest count.
     """
 
     DENSE = "dense"
     EVENTS = "events"
-    WINDOWS = "windows"
     CHECKPOINT = "checkpoint"
 
 
 EVENT_HEAD = (("time", "<i8"), ("number", "<u4"), ("step", "<u2"), ("event", "<u2"))
-"""What every entry of an event block begins with, as NumPy has it: 16 bytes. step: counted from the block's first;
-event: counts the events of this number in this step, from 0."""
+"""The fields that every entry of an event block begins with, as a NumPy dtype: 16 bytes. step: counted from the block's
+first; event: counts the events of this number in this step, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A value of each row. unit: "" where it has none. array: of a dense kind, where its values stand in a simulated
-    block, (T, members)."""
+    """A value of each row. unit: "" if it has none. array: of a dense kind, the array of a simulated block with its
+    values, (T, members)."""
 
     name: str
     type: FieldType
@@ -77,8 +77,8 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class RowTable:
-    """The table that has a row a record. view: the same by name, for people. doc: its comment.
-    index_by_chunk: its index is made chunk by chunk, behind rows that come in bulk (store/chunk_index.py)."""
+    """The table with one row per record. view: the same with names instead of ids, for people. doc: its comment.
+    index_by_chunk: the index is created chunk by chunk, after rows that arrive in bulk (store/chunk_index.py)."""
 
     name: str
     view: str
@@ -87,13 +87,18 @@ class RowTable:
 
 
 class RowColumn(NamedTuple):
-    """A column of a row table. array: the rows' array that it is filled from; encoding: how (encode/rows.py)."""
+    """A column of a row table. array: the array of `Columns` with its values; encoding: how they are encoded
+    (encode/rows.py)."""
 
     name: str
     sql: str
     array: str
     encoding: str
     comment: str
+
+
+# Codecs, the feed and the simulation know these dense kinds by name (encode/codecs.py, publish/producer.py).
+_DENSE = ("tick", "factor")
 
 
 def _always(market: Market) -> bool:
@@ -106,10 +111,9 @@ class Kind:
     """A kind of record.
 
     name: of one record. topic: the topic is <topic>.<market>. doc: what a row is. template: the id of its SBE message.
-    table: None where it is not stored. cached: Redis has its newest. exported: files have it. verified: compared with
-    the simulation. retained: the store's retention drops what is old; without it all is kept. exists: whether a
-    market has such records. events: of an event kind, its rows of a simulated block, of the members with these
-    numbers, ascending by step, number and event.
+    table: None if it is not stored. verified: compared with the simulation. retained: the store's retention drops old
+    rows; otherwise all are kept. exists: whether a market has such records. events: of an event kind, a function that
+    returns the rows of a simulated block for the members with these numbers, ascending by step, number and event.
     """
 
     name: str
@@ -120,47 +124,48 @@ class Kind:
     template: int
     fields: tuple[Field, ...] = ()
     table: RowTable | None = None
-    cached: bool = False
-    exported: bool = False
     verified: bool = True
     retained: bool = True
     exists: Callable[[Market], bool] = _always
     events: Callable[[Any, NDArray[np.int64]], Columns] | None = None
 
     def __post_init__(self) -> None:
+        if self.shape is Shape.DENSE and self.name not in _DENSE:
+            raise ValueError(f"kind {self.name}: only {' and '.join(_DENSE)} are dense; declare it as Shape.EVENTS")
         if self.shape is Shape.DENSE and [field.type.numpy for field in self.fields] != ["<f8", "<f8"]:
             raise ValueError(f"kind {self.name}: a dense block has two float64 a row, and so has its kind")
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of its arrays: `time`, `sequence`, `number`, of events `event`, and its fields."""
+        """Names of the arrays in `Columns`: `time`, `sequence`, `number`, of events `event`, and its fields."""
         head = ("time", "sequence", "number") + (("event",) if self.shape is Shape.EVENTS else ())
         return head + tuple(field.name for field in self.fields)
 
     @property
     def dtypes(self) -> tuple[np.dtype[Any], ...]:
-        """Of its arrays, in the machine's byte order."""
+        """Their types, in the machine's byte order."""
         head = ["i8", "i8", "i4"] + (["u2"] if self.shape is Shape.EVENTS else [])
         return tuple(np.dtype(text).newbyteorder("=") for text in [*head, *(field.type.numpy for field in self.fields)])
 
     @property
     def entry(self) -> np.dtype[Any]:
-        """An entry of its event block, packed: what the SBE group has, byte for byte."""
+        """An entry of its event block, packed: byte for byte an entry of the SBE group."""
         return np.dtype([*EVENT_HEAD, *((field.name, field.type.numpy) for field in self.fields)])
 
     @property
     def row_bytes(self) -> int:
-        """Of a message, for each row that it holds; headers come on top."""
+        """Bytes of a row in a message, without the headers."""
         return 16 if self.shape is Shape.DENSE else self.entry.itemsize
 
     @property
     def key_column(self) -> str:
-        """Of its table."""
+        """The id column of the kind's table."""
         return f"{self.key.value}_id"
 
     @property
     def row_columns(self) -> tuple[RowColumn, ...]:
-        """Of its table. An event's time is cut to the microseconds that PostgreSQL keeps, and the rest has a column."""
+        """The columns of the kind's table. PostgreSQL keeps microseconds: an event's last three digits have a column of
+        their own."""
         owner = f"{self.key.value}.{self.key_column}"
         fields = [RowColumn(f.name, f.type.sql, f.name, f.type.copy, f.comment) for f in self.fields]
         if self.shape is Shape.DENSE:

@@ -1,4 +1,4 @@
-"""The state: all that the simulation needs to go on after a step. Only the newest one counts."""
+"""The state: everything that the simulation needs to continue after a step. Only the newest one counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tick: what the simulation makes of an instrument in a step."""
+"""The tick: price and variance of an instrument after a step."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TICK = Kind(
             array="variances",
         ),
     ),
-    table=RowTable("tick", "tick_history", "Every tick of every market: one a step of each instrument", True),
-    cached=True,
-    exported=True,
+    table=RowTable(
+        "tick", "tick_history", "Every tick of every market: one a step of each instrument", index_by_chunk=True
+    ),
 )

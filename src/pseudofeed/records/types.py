@@ -1,4 +1,4 @@
-"""The types that a field can have, in each of the notations that they are needed in."""
+"""The types that a field can have, with their names in NumPy, SBE, SQL and COPY."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ __all__ = ["FLOAT64", "INT8", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "Fi
 
 @dataclass(frozen=True, slots=True)
 class FieldType:
-    """numpy: its dtype, little-endian as on the wire. sbe: the primitive type. sql: of its column, the next larger
-    where PostgreSQL has no such type. copy: how its column is encoded (encode/rows.py)."""
+    """numpy: its dtype, little-endian as on the wire. sbe: the primitive type. sql: the type of its column, the next
+    larger one if PostgreSQL does not have it. copy: how its column is encoded (encode/rows.py)."""
 
     numpy: str
     sbe: str

@@ -27,7 +27,8 @@ __all__ = ["SERVERS", "NativeServer", "any_owned", "owned", "port_is_free", "pos
 class NativeServer:
     """How one server is run and asked.
 
-    stop_signal: the one that makes it end quickly and in order. attempts: how often it is started when it ends at once.
+    stop_signal: the one that makes it shut down quickly and cleanly. attempts: how often it is started when it
+    ends at once.
     """
 
     name: str

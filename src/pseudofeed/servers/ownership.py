@@ -105,7 +105,7 @@ def stop_owned(record: Path, *, with_signal: signal.Signals, patience: float = 3
             if process.wait(patience):
                 break
         else:
-            raise ServerError(f"process {process.pid} does not end, not even by SIGKILL")
+            raise ServerError(f"process {process.pid} does not end, not even after SIGKILL")
     record.unlink(missing_ok=True)
     return process is not None
 

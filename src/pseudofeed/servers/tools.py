@@ -76,7 +76,7 @@ def run(
         code = process.wait(timeout)
     except subprocess.TimeoutExpired:
         _end_session(process)
-        raise ServerError(f"{what} did not end within {timeout:.0f} s; {log_tail(log)}") from None
+        raise ServerError(f"{what} did not finish within {timeout:.0f} s; {log_tail(log)}") from None
     except BaseException:
         _end_session(process)
         raise

@@ -36,7 +36,7 @@ def check_labels(what: str, *arguments: tuple[str, object, int]) -> None:
     arguments: (name, value, axis). A default index, 0, 1, 2, ..., is no label, but beside another argument whose labels
     are numbers, too: sorted or filtered data have such. Raises ValueError.
     """
-    pandas = sys.modules.get("pandas")  # nobody has a Series without it
+    pandas = sys.modules.get("pandas")  # without it there can be no Series
     if pandas is None:
         return
     indices = [

@@ -1,12 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The native simulation: arrays in, arrays out, one call with the GIL released.
 
-Callers (factor_model, heston_model, stream) have validated shapes and ranges; what is checked here is only what memory safety needs.
-Every function computes in the default floating-point environment, whatever the caller's is. Both walks can be interrupted: every 50 ms
-they run Python's signal handlers, and raise what these raise, and ask the function `stopping`, if they have one.
+Callers (factor_model, heston_model, stream) have validated shapes and ranges. The checks here are those that memory
+safety needs. Every function computes in the default floating-point environment, whatever the caller's is. Both walks
+can be interrupted: every 50 ms they run Python's signal handlers, and raise what these raise. Then they call the
+function `stopping`, if it is given.
 """
-
-import numpy as np
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stddef cimport size_t
@@ -139,14 +138,16 @@ cdef size_t _count(const uint8_t[::1] nights) noexcept:
     return total
 
 
-def walk_factors(const double[:, ::1] root, const double[::1] drift, uint64_t key, uint64_t first_step, const double[:] dt,
-                 double[::1] level, double[:, ::1] increments, double[:, ::1] levels, double[:, ::1] shocks=None,
-                 double[:, ::1] night_shocks=None, *, const uint8_t[::1] nights=None, double night_dt=0.0, stopping=None):
+def walk_factors(const double[:, ::1] root, const double[::1] drift, uint64_t key, uint64_t first_step,
+                 const double[:] dt, double[::1] level, double[:, ::1] increments, double[:, ::1] levels,
+                 double[:, ::1] shocks=None, double[:, ::1] night_shocks=None, *,
+                 const uint8_t[::1] nights=None, double night_dt=0.0, stopping=None):
     """Walk the factors through dt.shape[0] steps from first_step.
 
-    root (K, K), drift (K,): see csrc/simulate/factors.h. dt (T,): each step's length in years, contiguous or np.broadcast_to of one.
-    nights (T,): 1 where a night of night_dt years precedes the step. level (K,) is read and moved on; increments, levels and, where given, shocks (T, K) and night_shocks
-    (nights, K) are filled. stopping: a function that is asked every 50 ms whether to end; WalkStopped is raised where it says so.
+    root (K, K), drift (K,): see csrc/simulate/factors.h. dt (T,): each step's length in years, contiguous or
+    np.broadcast_to of one. nights (T,): 1 where a night of night_dt years precedes the step. level (K,) is read and
+    moved on. increments and levels (T, K) are filled; so are shocks (T, K) and night_shocks (nights, K), if given.
+    stopping: a function that is called every 50 ms; if it returns true, WalkStopped is raised.
     """
     cdef size_t k = root.shape[0]
     cdef size_t steps = dt.shape[0]
@@ -181,10 +182,10 @@ cdef class Heston:
 
     cdef unique_ptr[HestonModel] model
 
-    def __init__(self, *, const uint32_t[::1] ids, const double[::1] drift, const double[::1] kappa, const double[::1] theta,
-                 const double[::1] xi, const double[::1] rho, const double[::1] idiosyncratic_volatility,
-                 const double[:, ::1] factor_loadings, const double[:, ::1] factor_covariance, uint64_t key, str scheme,
-                 uint32_t substeps):
+    def __init__(self, *, const uint32_t[::1] ids, const double[::1] drift, const double[::1] kappa,
+                 const double[::1] theta, const double[::1] xi, const double[::1] rho,
+                 const double[::1] idiosyncratic_volatility, const double[:, ::1] factor_loadings,
+                 const double[:, ::1] factor_covariance, uint64_t key, str scheme, uint32_t substeps):
         cdef Py_ssize_t n = ids.shape[0]
         cdef Py_ssize_t k = factor_loadings.shape[1]
         if not (n == drift.shape[0] == kappa.shape[0] == theta.shape[0] == xi.shape[0] == rho.shape[0]
@@ -213,18 +214,19 @@ cdef class Heston:
         self.model.reset(new HestonModel(given))
 
     def walk(self, uint64_t first_step, const double[:] dt, const double[:, ::1] shocks, double[:, ::1] state,
-             double[:, ::1] prices=None, double[:, ::1] variances=None, *, const uint8_t[::1] nights=None, double night_dt=0.0,
-             const double[:, ::1] night_shocks=None, double[:, ::1] old_prices=None, double[:, ::1] old_variances=None,
-             size_t threads=1, stopping=None):
+             double[:, ::1] prices=None, double[:, ::1] variances=None, *, const uint8_t[::1] nights=None,
+             double night_dt=0.0, const double[:, ::1] night_shocks=None, double[:, ::1] old_prices=None,
+             double[:, ::1] old_variances=None, size_t threads=1, stopping=None):
         """Walk dt.shape[0] steps from first_step; return how many threads took part.
 
-        dt (T,): each step's length in years, contiguous or np.broadcast_to of one. nights (T,): 1 where a night of night_dt years
-        precedes the step. shocks (T, K), night_shocks (nights, K): centred factor increments. state (2, N): prices
-        and variances before, moved on. prices, variances (T, N): filled, or both None to keep no step. stopping: as of walk_factors.
+        dt (T,): each step's length in years, contiguous or np.broadcast_to of one. nights (T,): 1 where a night of
+        night_dt years precedes the step. shocks (T, K), night_shocks (nights, K): centred factor increments. state
+        (2, N): prices and variances before, moved on. prices, variances (T, N): filled, or both None to keep no step.
+        stopping: as in walk_factors.
 
-        SimulationError names the earliest step at which an instrument left its range. After this and any other error the state is as it
-        was. prices and variances are too where old_prices and old_variances (T, N) are given, which receive what they held; else they
-        hold anything.
+        SimulationError names the earliest step at which an instrument left its range. After this and any other error
+        the state is as it was. So are prices and variances if old_prices and old_variances (T, N) are given, which
+        receive their old values; otherwise their values are undefined.
         """
         cdef HestonModel* model = self._model()
         cdef size_t steps = dt.shape[0]
@@ -234,7 +236,8 @@ cdef class Heston:
         cdef Status status
         cdef size_t workers = 0
         cdef size_t night_count = _count(nights)
-        if not (state.shape[0] == _state_count and state.shape[1] == n and shocks.shape[0] == steps and shocks.shape[1] == k
+        if not (state.shape[0] == _state_count and state.shape[1] == n
+                and shocks.shape[0] == steps and shocks.shape[1] == k
                 and (night_count == 0 or (night_shocks is not None and night_shocks.shape[0] == night_count
                                           and night_shocks.shape[1] == k))):
             raise ValueError("walk: shapes do not fit")
@@ -244,8 +247,8 @@ cdef class Heston:
                                        and variances.shape[1] == n):
             raise ValueError("walk: shapes do not fit")
         if (old_prices is None) != (old_variances is None) or (old_prices is not None and not (
-                prices is not None and old_prices.shape[0] == steps and old_prices.shape[1] == n and old_variances.shape[0] == steps
-                and old_variances.shape[1] == n)):
+                prices is not None and old_prices.shape[0] == steps and old_prices.shape[1] == n
+                and old_variances.shape[0] == steps and old_variances.shape[1] == n)):
             raise ValueError("walk: shapes do not fit")
         if steps == 0:
             return 0
@@ -271,7 +274,8 @@ cdef class Heston:
         shock_sums (K,): the sums of the steps' |shocks|.
         """
         cdef HestonModel* model = self._model()
-        if shock_sums.shape[0] != model.factors() or state.shape[0] != _state_count or state.shape[1] != model.instruments():
+        if not (shock_sums.shape[0] == model.factors() and state.shape[0] == _state_count
+                and state.shape[1] == model.instruments()):
             raise ValueError("may_fail: shapes do not fit")
         cdef const double* sums = NULL
         if shock_sums.shape[0]:

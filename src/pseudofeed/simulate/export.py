@@ -1,4 +1,4 @@
-"""A market's ticks into files, in one walk, whatever is written."""
+"""Writes a market's ticks to files. One simulation serves all of them."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def export_market(
     symbols: Sequence[str] | None = None,
     title: str = "",
 ) -> TickBlock:
-    """Simulate the steps 1 to `steps` of a market into a folder of CSV files, a Parquet file and a picture, as far as
-    they are named; the last block of the walk.
+    """Simulate the steps 1 to `steps` of a market into a folder of CSV files, a Parquet file and a picture, those
+    that are given. Returns the last block.
 
     symbols: the instruments whose CSV files are written, and that are drawn; without them all are written and the first
     six drawn. All of them appear in their places when all are complete: an error or an interrupt leaves everything as

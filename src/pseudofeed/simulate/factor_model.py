@@ -1,8 +1,8 @@
 """Correlated factor returns: Gaussian increments through the Cholesky factor of their covariance.
 
-The factor is computed by our own loops, because its bits decide every tick's. The nearest correlation matrix is
-computed by LAPACK, whose bits differ between machines: so it is taken only where a caller asks for it, and a market
-file can't ask; it holds the repaired matrix itself.
+The factor is computed by our own loops, because the bits of every tick depend on it. The nearest correlation matrix is
+computed by LAPACK, whose bits differ between machines. So it is used only if a caller asks for it. A market file can't
+ask for it; it contains the repaired matrix itself.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ __all__ = ["FactorModel", "nearest_correlation", "simulate_factor_returns"]
 
 
 class FactorModel:
-    """K factors with all that does not depend on a step's length derived once.
+    """K factors, with all values precomputed that do not depend on a step's length.
 
     volatilities (K,): per square root of a year, >= 0. correlations (K, K): symmetric, unit diagonal, positive
-    semi-definite (a rank-deficient matrix is fine); what rounding did to it is repaired. drifts (K,): per year. key:
+    semi-definite (a rank-deficient matrix is fine); rounding errors are repaired. drifts (K,): per year. key:
     of the draws, 64 bits.
 
-    Raises ValueError naming the argument and the index, and for a matrix that is not positive semi-definite the entry
-    that shows it.
+    Raises ValueError naming the argument and the index. For a matrix that is not positive semi-definite, it names the
+    entry that shows this.
     """
 
     @_random.default_floating_point
@@ -47,8 +47,8 @@ class FactorModel:
             self.root = covariance_root(self.covariance)
         except ValueError as problem:
             raise ValueError(
-                f"correlations is {problem}; nearest_correlation() makes the nearest matrix that is, and nearest=True "
-                "takes it"
+                f"correlations is {problem}; nearest_correlation() gives the nearest matrix that is valid, and "
+                "nearest=True uses it"
             ) from None
 
 
@@ -72,10 +72,10 @@ def simulate_factor_returns(
     correlations : (K, K), symmetric with unit diagonal, positive semi-definite.
     dt : the length of a step in years.
     seed : 0 to 2**64 - 1; with the step and the factor's number it decides every draw.
-    drifts : (K,), per year; zeros where not given.
-    nearest : where the correlations are not positive semi-definite, take `nearest_correlation` of them instead of
+    drifts : (K,), per year; zeros by default.
+    nearest : if the correlations are not positive semi-definite, use `nearest_correlation` of them instead of
         raising. Its last bits may differ between machines.
-    out : float64 arrays (increments, levels) to fill, each (T, K). As they were after any error; Ctrl-C leaves them
+    out : float64 arrays (increments, levels) to fill, each (T, K). An error leaves them unchanged; Ctrl-C leaves them
         partly filled.
 
     Returns
@@ -103,10 +103,10 @@ def simulate_factor_returns(
 def nearest_correlation(matrix: ArrayLike) -> Floats:
     """The correlation matrix nearest to `matrix` (K, K) in the Frobenius norm; `matrix` itself if it is one.
 
-    `matrix` must be symmetric with unit diagonal and entries in [-1, 1], but for rounding, which is repaired; it is
-    what comes of correlations estimated pair by pair, or changed by hand. The result has no eigenvalue below about
-    1e-10, is symmetric, and has 1 on its diagonal, to the bit. Its last bits may differ between machines: for a market,
-    write it into the market file.
+    `matrix` must be symmetric with unit diagonal and entries in [-1, 1], except for rounding errors, which are
+    repaired. Correlations that are estimated pair by pair, or changed by hand, may need this. The result has no
+    eigenvalue below about 1e-10, is symmetric, and has 1 on its diagonal, to the bit. Its last bits may differ between
+    machines: for a market, write it into the market file.
 
     Raises ValueError naming the entry that no correlation matrix may have.
 
@@ -131,7 +131,7 @@ def nearest_correlation(matrix: ArrayLike) -> Floats:
         np.fill_diagonal(nearest, 1.0)
         if np.abs(nearest - before).max() <= 1e-12:
             break
-    # The limit lies on the border; a little inside, rounding does not carry it out again.
+    # The limit is on the boundary. Stay a little inside, so that rounding does not cross it.
     inside = _raise_eigenvalues(nearest, 1e-10)
     scale = 1.0 / np.sqrt(np.diagonal(inside))
     result = np.clip(scale[:, None] * inside * scale[None, :], -1.0, 1.0)
@@ -140,7 +140,7 @@ def nearest_correlation(matrix: ArrayLike) -> Floats:
     return np.ascontiguousarray(result)
 
 
-_MOST_PROJECTIONS = 10_000  # it converges linearly: 20 to some hundred for matrices as they occur
+_MOST_PROJECTIONS = 10_000  # it converges linearly: 20 to some hundred for typical matrices
 
 
 def _raise_eigenvalues(matrix: Floats, least: float) -> Floats:

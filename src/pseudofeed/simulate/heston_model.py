@@ -63,21 +63,22 @@ def simulate_heston_paths(
     drift, kappa, theta, xi, rho : (N,); kappa, theta, xi >= 0, rho in [-1, 1]. theta is a variance per year.
     dt : the length of a step in years.
     factor_increments : (T, K), as `simulate_factor_returns` gives them.
-    factor_loadings : (N, K); or (K,) where all instruments share them.
+    factor_loadings : (N, K); or (K,) if all instruments have the same.
     idiosyncratic_volatility : (N,), per square root of a year, >= 0.
     seed : 0 to 2**64 - 1; with the step and the instrument's number it decides every draw.
-    factor_drifts, factor_covariance : (K,) and (K, K), per year; the covariance positive semi-definite, and what
-        rounding did to its symmetry is repaired. With them E[S_t] = S_0 e^{μt}; without them the
+    factor_drifts, factor_covariance : (K,) and (K, K), per year; the covariance is positive semi-definite;
+        rounding errors in its symmetry are repaired. With them E[S_t] = S_0 e^{μt}; without them the
         increments are taken as a given path, and E[S_t | F] = S_0 e^{μt + β·F_t}.
-    scheme : "euler", on log prices with full truncation of the variance: the fastest, biased at coarse steps; or "qe",
-        Andersen's quadratic-exponential with martingale correction: good to steps of weeks.
-    substeps : each step is walked in so many parts of dt / substeps; the factors move the price in the first of them.
-    threads : at most so many; None: one for each core that the process may use, where the work is large enough for
-        several. The bits do not depend on it.
-    out : float64 arrays (prices, variances) to fill, each (T+1, N). An error leaves them as they were. To that end, as
-        long as a later step may fail, what they held is kept, which costs memory of their size and a tenth of the time
-        or so. A bound on all possible draws, at the state reached, decides whether one may: some thousand steps of a
-        second cannot, a hundred of a day may. Where nothing can fail any more, Ctrl-C leaves them partly filled.
+    scheme : "euler", on log prices with full truncation of the variance: the fastest, but biased for long steps; or
+        "qe", Andersen's quadratic-exponential scheme with martingale correction: accurate up to steps of weeks.
+    substeps : how many substeps of dt / substeps each step has; the factors move the price in the first of them.
+    threads : the largest number of threads; None: one for each core that the process may use, if there is enough work.
+        The bits do not depend on it.
+    out : float64 arrays (prices, variances) to fill, each (T+1, N). An error leaves them unchanged. For that,
+        their old values are kept as long as a later step may fail, which costs memory of their size and about a tenth
+        of the time. A bound on all possible draws, from the current state, decides whether a step may fail: some
+        thousand steps of a second cannot, a hundred of a day may. Once nothing can fail, Ctrl-C leaves them partly
+        filled.
 
     Returns
     -------
@@ -105,7 +106,7 @@ def simulate_heston_paths(
         ("xi", xi, 0),
         ("rho", rho, 0),
         ("idiosyncratic_volatility", idiosyncratic_volatility, 0),
-        # Of loadings that all instruments share the one axis is the factors'.
+        # If all instruments have the same loadings, their only axis is the factors'.
         *([("factor_loadings", factor_loadings, 0)] if np.ndim(factor_loadings) == 2 else []),
     )
     check_labels(
@@ -175,7 +176,7 @@ def _shocks(increments: Floats, drifts: Floats, dt: float) -> Floats:
 
 
 class _Run:
-    """A walk through T steps of `dt` years with these shocks (T, K), from a state (2, N) on."""
+    """A simulation of T steps of `dt` years with these shocks (T, K), from a state (2, N) on."""
 
     def __init__(self, model: _simulate.Heston, dt: float, shocks: Floats, state: Floats, threads: int) -> None:
         self.model, self.dt, self.shocks, self.state, self.threads = model, dt, shocks, state, threads
@@ -184,7 +185,7 @@ class _Run:
     def walk(
         self, prices: Floats, variances: Floats, old_prices: Floats | None = None, old_variances: Floats | None = None
     ) -> None:
-        """Fill the next rows; where the old ones are given, keep there what was in them, and put it back after an
+        """Fill the next rows. If arrays for the old values are given, save these there, and restore them after an
         error."""
         rows = slice(self.step, self.step + len(prices))
         self.model.walk(
@@ -201,7 +202,7 @@ class _Run:
         self.step = rows.stop
 
     def walk_into(self, prices: Floats, variances: Floats) -> None:
-        """Fill the caller's arrays, (T+1, N); as long as a later step may fail, keep what was in them, and put it back
+        """Fill the caller's arrays, (T+1, N). As long as a later step may fail, keep their old values, and restore them
         after an error."""
         steps, start = len(self.shocks), self.state.copy()
         old: Floats | None = None

@@ -1,4 +1,4 @@
-"""What walks a market's instruments, by the name of the scheme."""
+"""The models that simulate a market's instruments, by the name of the scheme."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Stopping = Callable[[], bool]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FactorSteps:
-    """T steps of K factors, as instruments need them.
+    """T steps of K factors, in the form that instruments need.
 
     dt (T,): each step's length in years. nights (T,): 1 where a night precedes the step, None where a night has no
     variance; night_dt: a night's length in years. increments, levels (T, K); shocks (T, K), night_shocks (nights, K):

@@ -1,5 +1,5 @@
-"""What a simulation gives out: a whole run (`Paths`), or one block of a stream (`TickBlock`) and the state it ends
-in."""
+"""The results of a simulation: a whole run (`Paths`), or one block of a stream (`TickBlock`) with the state at its
+end."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = ["Paths", "TickBlock"]
 
 Floats = NDArray[np.float64]
 
-_WRITTEN_AT_ONCE = 1 << 20  # ticks that are given to a file at once, between two looks at the progress
+_WRITTEN_AT_ONCE = 1 << 20  # ticks that are written to a file at once, between two updates of the progress bar
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TickBlock:
     """Consecutive steps of a market: row j is step first_step + j, the columns are instruments in the market's order.
 
-    time: int64 (T,), ns since the epoch, UTC. prices, variances: float64 (T, N). factor_increments, factor_levels:
+    time: int64 (T,), ns since 1970, UTC. prices, variances: float64 (T, N). factor_increments, factor_levels:
     float64 (T, K). hidden: the scheme's hidden numbers after the last step, (N,) each by name; None: not known.
     """
 
@@ -62,8 +62,8 @@ class TickBlock:
 
     @property
     def state(self) -> MarketState:
-        """The state after the last step, a copy: with it `Market.stream` goes on behind this block. Raises ValueError
-        where the block is a part of another and its hidden numbers are not known."""
+        """The state after the last step, a copy: with it `Market.stream` continues after this block. Raises ValueError
+        if the block is the first part of another, whose hidden numbers are not known."""
         if self.hidden is None:
             raise ValueError(
                 f"the state after step {self.last_step} is not known: the block is the first part of another"
@@ -113,8 +113,8 @@ class Paths:
     def to_csv(self, directory: str | Path) -> None:
         """Write the ticks (not the start) into a folder of CSV files, one for each instrument, and factors.csv.
 
-        Columns: timestamp (ISO 8601, UTC), price, variance. The folder appears complete or not at all. One that is
-        there is replaced as a whole if it is empty or holds only such files. Raises SettingsError if it holds others;
+        Columns: timestamp (ISO 8601, UTC), price, variance. The folder appears complete or not at all. An existing
+        one is replaced as a whole if it is empty or has only such files. Raises SettingsError if it has others;
         see `simulate.files.csv.csv_folder`.
         """
         from pseudofeed.simulate.files.csv import csv_folder
@@ -129,7 +129,7 @@ class Paths:
     def to_parquet(self, path: str | Path) -> None:
         """Write the ticks (not the start) into a Parquet file, one row each: time, symbol, sequence, price, variance.
 
-        Times are microseconds, or nanoseconds where the steps need them. A file that is there is replaced when the new
+        Times are in microseconds, or in nanoseconds if the steps need them. An existing file is replaced when the new
         one is complete. Raises LibraryError without pyarrow; see `simulate.files.parquet.parquet_file`.
         """
         from pseudofeed.simulate.files.parquet import parquet_file

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Curves", "draw", "picture_file", "shown_columns"]
 
-_SHOWN = 6  # instruments, where none are named
-_POINTS = 4_000  # of a curve in a picture of a stream, some four for each pixel of the width
+_SHOWN = 6  # instruments, by default
+_POINTS = 4_000  # of a curve in a picture of a stream, about four per pixel of the width
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curves:
-    """What a picture shows, from the start on. time: int64 (T+1,), ns since the epoch, UTC. prices, variances: float64
+    """The data of a picture, from the start on. time: int64 (T+1,), ns since 1970, UTC. prices, variances: float64
     (T+1, N) of the N symbols. factor_levels: float64 (T+1, K)."""
 
     symbols: Sequence[str]
@@ -39,7 +39,7 @@ class Curves:
 
 
 def shown_columns(known: Sequence[str], symbols: Sequence[str] | None) -> list[int]:
-    """The places of the symbols among those that are known; of the first six where none are named. Raises
+    """The positions of the symbols among the known ones; those of the first six by default. Raises
     UnknownSymbol."""
     shown = known[:_SHOWN] if symbols is None else symbols
     unknown = [symbol for symbol in shown if symbol not in known]
@@ -156,8 +156,8 @@ def _clear_mistakes(what: str | Path) -> Iterator[None]:
 
 
 def _legend(axes: Any) -> None:
-    """A legend of all curves, whatever they are called: matplotlib leaves out names that begin with _, and reads those
-    with $ as formulas."""
+    """A legend of all curves, with any names: matplotlib skips names that begin with _, and parses those with $ as
+    formulas."""
     curves = axes.get_lines()
     legend = axes.legend(curves, [str(number) for number, _ in enumerate(curves)], ncols=6, fontsize="small")
     legend.set_frame_on(False)

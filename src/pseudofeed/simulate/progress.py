@@ -1,5 +1,5 @@
-"""A progress bar for long work that a person is watching: on standard error, only where that is a terminal, only after
-a second, and gone when the work is done."""
+"""A progress bar for long work, on standard error. It is shown only on a terminal and only after a second, and removed
+when the work is done."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PATIENCE = 1.0  # seconds
 def watched(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Within it, call the given function with the number of ticks done since its last call.
 
-    total: ticks of the whole work; None where it is not known.
+    total: ticks of the whole work; None if it is not known.
     """
     if not sys.stderr.isatty():
         yield lambda _ticks: None

@@ -1,4 +1,4 @@
-"""What the simulation makes of a kind of record: which blocks have its rows, and the rows of a block."""
+"""The simulated rows of a kind of record: the blocks that have them, and the rows of a block."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["block_rows", "blocks_of"]
 
 
 def block_rows(kind: Kind, block: TickBlock, numbers: NDArray[np.int64]) -> Columns:
-    """The rows of a kind in a block that was simulated of the members with these numbers, ascending by step, number and
-    event. Raises ValueError where the kind has no such rows."""
+    """The rows of a kind in a block that was simulated for the members with these numbers, ascending by step, number
+    and event. Raises ValueError if the kind has no such rows."""
     if kind.shape is Shape.DENSE:
         arrays = (getattr(block, field.array) for field in kind.fields)
         return Columns.dense(kind, block.first_step, block.time, numbers, *arrays)
@@ -32,7 +32,7 @@ def block_rows(kind: Kind, block: TickBlock, numbers: NDArray[np.int64]) -> Colu
 def blocks_of(
     kind: Kind, market: Market, numbers: NDArray[np.int64], *, first_step: int, steps: int, block_steps: int
 ) -> Iterator[TickBlock]:
-    """The blocks with the rows of some members of a kind, `block_steps` each. The steps before the first are walked."""
+    """The blocks with the rows of some members of a kind, `block_steps` each. Earlier steps are simulated, too."""
     if kind.key is Key.INSTRUMENT:
         return stream(market, start_step=first_step, steps=steps, block_steps=block_steps, instruments=numbers)
     if kind.key is Key.FACTOR:

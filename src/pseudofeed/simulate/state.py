@@ -1,7 +1,7 @@
-"""The state of a simulation: everything that the steps after some step depend on.
+"""The state of a simulation: everything that later steps depend on.
 
-A price and a variance are what a tick shows of an instrument; the state is more than that where a scheme keeps hidden
-numbers. It is a set of named arrays, so that whoever stores and resumes it needs to know no scheme.
+A tick shows an instrument's price and variance. The state has more than that if a scheme has hidden numbers. It is a
+set of named arrays, so that code that stores and resumes it does not depend on the scheme.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 PRICE, VARIANCE, FACTOR_LEVEL = "price", "variance", "factor_level"
 
-# Of the arrays that every scheme has; a scheme's own version counts the hidden ones'.
+# The version of the arrays that every scheme has; the scheme has a version of its own for its hidden arrays.
 _VERSION = 1
 
 
@@ -39,8 +39,8 @@ class MarketState:
 
 @dataclass(frozen=True, slots=True)
 class StateForm:
-    """What the states of a market look like. version: another one where arrays of the same names mean something else.
-    shapes: of each array."""
+    """The form of a market's states. version: changes when arrays of the same names get another meaning. shapes: of
+    each array."""
 
     version: int
     shapes: Mapping[str, tuple[int, ...]]

@@ -1,4 +1,4 @@
-"""The chunks of a table that are there: TimescaleDB's, or PostgreSQL's partitions."""
+"""The existing chunks of a table: TimescaleDB's, or PostgreSQL's partitions."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""Chunks of the tables of records, made ahead of the rows with a length that fits the market.
+"""Creates the chunks of the tables of records, ahead of the rows, with a length that fits the market.
 
 The rule: the longest rung of LADDER_SECONDS on which a market has at most CHUNK_ROWS ticks, and at least the first
-rung; fewer ticks where the server's shared_buffers would not hold a chunk with its index (TimescaleDB's advice is a
-quarter of the memory, which is what shared_buffers is where somebody has set it). So a chunk has roughly one to eight
+rung. The limit is lower if a chunk with its index would not fit the server's shared_buffers (TimescaleDB recommends a
+quarter of the memory, which is the usual setting of shared_buffers). So a chunk has roughly one to eight
 million rows (about 100 bytes a row with its index entry: 100 to 800 MB) whatever the step: 1 s steps of 100 instruments
 give chunks of 6 hours, 1 day steps 1,000 days, 1 us steps of 100 instruments 10 ms. Rungs divide each other and chunks
-start at multiples of their length since 1970, so those of different markets nest; where a market meets chunks that
-another has made, it uses them and fills what is left between. A market's own length can be set (settings.py).
+start at multiples of their length since 1970, so those of different markets nest. If a market meets chunks of
+another one, it uses them and fills the gaps between them. A market's own length can be set (settings.py).
 
-TimescaleDB has one interval for the whole hypertable. It is set, and the chunk made by a row that is deleted again, in
-one transaction under a lock, so two markets with different rules don't get each other's.
+TimescaleDB has one interval for the whole hypertable. In one transaction under a lock, the interval is set, and a row
+is inserted, which creates the chunk, and deleted. So markets with different rules do not get each other's intervals.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LADDER_SECONDS = (
 
 
 def chunk_rows(shared_buffers: int) -> int:
-    """How many rows a chunk may have, for a server with so many bytes of shared_buffers."""
+    """The most rows of a chunk, for a server with so many bytes of shared_buffers."""
     return min(CHUNK_ROWS, max(LEAST_CHUNK_ROWS, shared_buffers // ROW_BYTES))
 
 
@@ -52,7 +52,7 @@ def chunk_length_us(instruments: int, step_ns: int, rows: int = CHUNK_ROWS) -> i
 
 
 class Chunks:
-    """The chunks of a table that one worker knows to be there."""
+    """The chunks of a table that one worker knows to exist."""
 
     def __init__(self, tier: Tier, kind: Kind, market: StoredMarket) -> None:
         assert kind.table is not None
@@ -62,11 +62,11 @@ class Chunks:
         self._ends: list[int] = []
 
     def forget(self) -> None:
-        """Somebody may have dropped chunks: look again before the next batch."""
+        """Chunks may have been dropped: read the list again before the next batch."""
         self._starts, self._ends = [], []
 
     def make(self, connection: psycopg.Connection, time_ns: NDArray[np.int64], *, indexed: bool = True) -> None:
-        """See to it that each of these times has a chunk. Must be called outside a transaction; commits its own.
+        """Ensure that each of these times has a chunk. Must be called outside a transaction; commits its own.
 
         indexed: new chunks of a table without an index of its own get theirs at once (chunk_index.py).
         """
@@ -105,7 +105,7 @@ class Chunks:
         return int(times_us[missing.argmax()]) if missing.any() else None
 
     def _choose_length(self, connection: psycopg.Connection) -> int:
-        """In microseconds: what was set for the market, or by its rate and the server's memory."""
+        """In microseconds: the market's setting, or computed from its rate and the server's memory."""
         row = connection.execute(
             """SELECT (extract(epoch FROM chunk_length) * 1000000)::int8,
                       (SELECT setting::int8 * 8192 FROM pg_settings WHERE name = 'shared_buffers')
@@ -134,14 +134,14 @@ class Chunks:
             insert = sql.SQL("INSERT INTO {} VALUES (%s, {}) RETURNING tableoid::regclass::text").format(table, zeros)
             made = connection.execute(insert, (at,)).fetchone()
             assert made is not None
-            # From the chunk itself: by way of the hypertable, DELETE would wait for whoever indexes another chunk.
+            # From the chunk itself: on the hypertable, DELETE would wait for a session that indexes another chunk.
             chunk = sql.SQL(made[0])
             connection.execute(sql.SQL("DELETE FROM {} WHERE time = %s AND {} = 0").format(chunk, key), (at,))
             return
         start, end = self._free_around(time_us)
         name = f"{self._table.name}_" + to_datetime(start * 1_000).strftime("%Y%m%d_%H%M%S_%f").removesuffix("_000000")
         bounds = (to_datetime(start * 1_000), to_datetime(end * 1_000))
-        # Made apart and attached: unlike CREATE TABLE ... PARTITION OF, that does not keep readers and writers waiting.
+        # Created separately and attached: unlike CREATE TABLE ... PARTITION OF, that blocks no readers and writers.
         connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS)").format(sql.Identifier(name), table))
         connection.execute(
             sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: how they are opened, and what their failures mean to a user.
+"""Opens connections to PostgreSQL, and translates their failures for users.
 
 libpq's messages name host, port, database and user and never a password; they are passed on. The connection string
 itself is never shown.
@@ -11,13 +11,13 @@ import psycopg
 from pseudofeed.errors import PseudofeedError, ServerError, StoreError
 from pseudofeed.settings import Connections
 
-__all__ = ["WriterConnection", "may_pass", "open_connection", "store_error"]
+__all__ = ["WriterConnection", "is_transient", "open_connection", "store_error"]
 
 VARIABLE = "PSEUDOFEED_POSTGRES"
 CONNECT_SECONDS = 10  # a busy machine may need several
 
-# A worker that was frozen in the middle of a transaction holds the lock on its rows of sink_offset. The server ends its
-# session after 10 s (60 s in the middle of COPY), and nobody waits longer than 10 s at a time for it, then tries again.
+# A worker that was suspended in the middle of a transaction holds the lock on its rows of sink_offset. The server ends
+# its session after 10 s (60 s in the middle of COPY). Others wait for the lock 10 s at a time, and then retry.
 _WRITER_SETTINGS = {
     "idle_in_transaction_session_timeout": "10s",
     "lock_timeout": "10s",
@@ -28,12 +28,12 @@ _WRITER_SETTINGS = {
 def open_connection(connections: Connections, *, application: str, writer: bool) -> psycopg.Connection:
     """A connection in autocommit mode, times in UTC; a writer's gets time limits, a reader's is read-only.
 
-    Raises SettingsError where PostgreSQL is not set, psycopg.Error where it cannot be reached (see `store_error`).
+    Raises SettingsError if PostgreSQL is not set, psycopg.Error if it cannot be reached (see `store_error`).
     """
     connection = psycopg.connect(
         connections.require_postgres(),
         autocommit=True,
-        prepare_threshold=None,  # also through a pooler that hands out another session for each transaction
+        prepare_threshold=None,  # works with a pooler that uses another session for each transaction
         connect_timeout=CONNECT_SECONDS,
         application_name=application,
         keepalives_idle=10,
@@ -52,7 +52,7 @@ def open_connection(connections: Connections, *, application: str, writer: bool)
 
 
 class WriterConnection:
-    """A writer's connection, opened when it is needed, and anew where it broke. current: None while there is none."""
+    """A writer's connection, opened on first use and reopened after a failure. current: None while there is none."""
 
     def __init__(self, connections: Connections, application: str) -> None:
         self._connections, self._application = connections, application
@@ -72,7 +72,7 @@ class WriterConnection:
 
 
 def store_error(problem: psycopg.Error, connections: Connections) -> PseudofeedError:
-    """What a user can do about `problem`; raise it `from None`, since libpq's text is in it."""
+    """The error for users, with what to do about it. Raise it `from None`, since it contains libpq's text."""
     server = connections.describe_postgres()
     if isinstance(problem, psycopg.errors.InsufficientPrivilege):
         return ServerError(
@@ -99,8 +99,8 @@ def store_error(problem: psycopg.Error, connections: Connections) -> PseudofeedE
     return StoreError(f"PostgreSQL at {server}: {_primary(problem)}")
 
 
-def may_pass(problem: psycopg.Error, connection: psycopg.Connection | None) -> bool:
-    """Is it worth trying again later, on a new connection: the server went away, is full, overloaded, or locked?"""
+def is_transient(problem: psycopg.Error, connection: psycopg.Connection | None) -> bool:
+    """Whether to retry later, on a new connection: the server went away, is full, overloaded, or locked."""
     if connection is None or connection.closed or connection.broken:
         return True
     return isinstance(problem, psycopg.OperationalError | psycopg.errors.ReadOnlySqlTransaction)

@@ -1,4 +1,4 @@
-"""A market taken out of the store: chunks that are its alone are dropped whole, its rows in shared ones deleted."""
+"""Removes a market from the store: drops chunks with no other market's rows, and deletes its rows in shared ones."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def knows_market(connection: psycopg.Connection, name: str) -> bool:
 
 
 def forget_market(connection: psycopg.Connection, name: str) -> Forgotten:
-    """Remove a market with all that hangs on it, in one transaction; writers of other markets wait for it.
+    """Remove a market with all its data, in one transaction; writers of other markets wait for it.
 
-    Raises StoreError where the schema is newer than this program, psycopg.Error where the server refuses.
+    Raises StoreError if the schema is newer than this program, psycopg.Error if the server refuses.
     """
     migrate(connection)
     tier = find_tier(connection)
@@ -45,7 +45,7 @@ def forget_market(connection: psycopg.Connection, name: str) -> Forgotten:
         if found is None:
             return Forgotten(0, 0)
         for kind, table in row_tables():
-            # Nobody may write into a chunk between the look at it and its end.
+            # No session may write into a chunk between the check and the drop.
             connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier(table.name)))
             key = kind.key_column
             ids = connection.execute(

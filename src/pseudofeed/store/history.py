@@ -1,7 +1,7 @@
-"""Records read back as arrays, without an object for each row.
+"""Reads records back as arrays, without an object for each row.
 
 The server packs a page of rows into one binary array a column (array_agg), and NumPy reads those in place. 12,000
-ticks of one instrument took 16 ms this way and 67 ms by COPY ... TO STDOUT, which psycopg hands out row by row
+ticks of one instrument took 16 ms this way and 67 ms by COPY ... TO STDOUT, which psycopg returns row by row
 (PostgreSQL 17, a busy 2-core machine).
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pseudofeed.records import Columns, Kind, Shape
 from pseudofeed.store.registry import StoredMarket
 
-__all__ = ["read_columns", "read_member", "read_window", "time_bound"]
+__all__ = ["column_types", "read_columns", "read_member", "read_window", "table_name", "time_bound"]
 
 # Memory of the server and of the client for one page: about 50 bytes a row.
 PAGE_ROWS = 500_000
@@ -38,8 +38,8 @@ def read_member(
 
     The table has no steps: `sequence` is -1.
     """
-    columns = _types(kind)
-    query = f"""SELECT {", ".join(columns)} FROM {_table(kind)} WHERE {kind.key_column} = %s
+    columns = column_types(kind)
+    query = f"""SELECT {", ".join(columns)} FROM {table_name(kind)} WHERE {kind.key_column} = %s
                 AND time >= %s::timestamptz AND time < %s::timestamptz ORDER BY time LIMIT %s"""
     parts = []
     start, end = time_bound(start_ns, _LEAST), time_bound(end_ns, _GREATEST)
@@ -63,12 +63,12 @@ def read_window(
     """All rows of a market's kind with start <= time < end (None: open), by (number, time), of events by (number, step,
     event). Raises psycopg.Error. Tables of dense kinds have no steps: `sequence` is -1.
 
-    Server and client hold the whole window, about 100 bytes a row: choose it for some hundred thousand rows.
+    Server and client hold the whole window, about 100 bytes a row: choose it so that it has some hundred thousand rows.
     """
-    own, columns = market.ids_of(kind), _types(kind)
+    own, columns = market.ids_of(kind), column_types(kind)
     found = read_columns(
         connection,
-        f"""SELECT {", ".join(columns)} FROM {_table(kind)}
+        f"""SELECT {", ".join(columns)} FROM {table_name(kind)}
             WHERE time >= %s::timestamptz AND time < %s::timestamptz AND {kind.key_column} BETWEEN %s AND %s""",
         (time_bound(start_ns, _LEAST), time_bound(end_ns, _GREATEST), int(own[0]), int(own[-1])),
         columns,
@@ -78,17 +78,19 @@ def read_window(
     return rows.take(np.lexsort((*keys, rows.number)))
 
 
-def _table(kind: Kind) -> str:
+def table_name(kind: Kind) -> str:
+    """The table of a kind that has one."""
     assert kind.table is not None
     return kind.table.name
 
 
-def _types(kind: Kind) -> dict[str, str]:
+def column_types(kind: Kind) -> dict[str, str]:
+    """The columns of its table and their SQL types, in order. Of a dense kind: time, key and fields."""
     return {column.name: column.sql for column in kind.row_columns}
 
 
 def _rows(market: StoredMarket, kind: Kind, found: Sequence[NDArray[Any]]) -> Columns:
-    """What stands in the columns of the table, as the arrays that they were filled from."""
+    """The columns of the table, converted back to the arrays of `Columns`."""
     arrays: dict[str, NDArray[Any]] = {"sequence": np.full(len(found[0]), -1, np.int64)}
     for column, values in zip(kind.row_columns, found, strict=True):
         if column.encoding == "id":
@@ -121,7 +123,7 @@ def read_columns(
 
 
 def _array(data: bytes | None, sql: str) -> NDArray[Any]:
-    """A one-dimensional array in PostgreSQL's binary form: 20 bytes of header, then each element behind its length.
+    """A one-dimensional array in PostgreSQL's binary form: 20 bytes of header, then each element after its length.
 
     Source: array_send in src/backend/utils/adt/arrayfuncs.c.
     """

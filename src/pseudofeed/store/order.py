@@ -1,12 +1,12 @@
-"""Each partition holds its records once each and in order; what comes next is known.
+"""Checks that a partition has each record once and in order. The next record is always known:
 
 Dense kinds: step after step, within a step member after member (instrument or factor). So a partition with M members
-has one place for each row, step * M + the member's rank in the partition, and from row to row the place goes up by one.
-Event kinds: each block says which steps it has come for, so the next one begins with the step behind them, or in the
-middle of the last one, where that was left unfinished.
+has one place for each row, step * M + the member's rank in the partition, and the place increases by one per row.
+Event kinds: each block states the steps that it covers. So the next one begins with the step after them, or in the
+middle of the last one, if that is unfinished.
 
-Anything else is a second feed, or messages that were lost. Behind a message in quarantine places may be skipped, since
-its rows are missing; going back is refused there, too.
+Anything else comes from a second feed, or from lost messages. After a message in quarantine, places may be skipped,
+since its rows are missing; going back is an error there, too.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ __all__ = ["DenseOrder", "EventOrder", "Order", "Reached", "order_of"]
 
 
 class Reached(NamedTuple):
-    """What a batch has brought: its first and last step, None where it has none. number: the last row's member in a
-    dense kind; in an event kind how many events of the last step there are by now, None where it is finished."""
+    """The progress of a batch: its first and last step, None if it has none. number: of a dense kind, the last row's
+    member; of an event kind, how many events of the last step there are so far, None if the step is finished."""
 
     first: int | None = None
     last: int | None = None
@@ -33,17 +33,17 @@ class Reached(NamedTuple):
 
 
 class Order(Protocol):
-    """What must come next in each partition of a topic."""
+    """The next expected record in each partition of a topic."""
 
     def begin(self, partition: int, last: int | None, number: int | None, *, may_skip: bool) -> None:
         """What the store has of a partition, as `reached` said of the newest batch. last 0: nothing yet; None: not
-        known. may_skip: what was read last could not be understood."""
+        known. may_skip: the last message read is in quarantine."""
         ...
 
     def forget(self, partition: int) -> None: ...
 
     def is_at_the_beginning(self, partition: int) -> bool:
-        """Has nothing of it been stored yet?"""
+        """Whether no row of it has been stored yet."""
         ...
 
     def reached(self, batch: Batch) -> Reached: ...
@@ -53,11 +53,11 @@ class Order(Protocol):
         ...
 
     def may_skip_after(self, batch: Batch) -> bool:
-        """Does the batch end with a message that could not be read?"""
+        """Whether the batch ends with a message that could not be read."""
         ...
 
     def problem(self, batch: Batch) -> str | None:
-        """What is wrong with the order of a batch that goes on where the partition is, or None."""
+        """What is wrong with the order of a batch that continues at the partition's position, or None."""
         ...
 
 
@@ -67,7 +67,7 @@ def order_of(kind: Kind, partitions: NDArray[np.int32], count: int) -> Order:
 
 
 class _Members:
-    """Which members each partition has. what: the word for one."""
+    """The members of each partition. what: the word for one."""
 
     def __init__(self, partitions: NDArray[np.int32], count: int, what: str) -> None:
         self.what, self.partition = what, partitions
@@ -77,7 +77,7 @@ class _Members:
             self.rank[partitions == partition] = np.arange(members)
 
     def problem(self, batch: Batch) -> str | None:
-        """Is there a row of another partition's member?"""
+        """Whether a row belongs to a member of another partition."""
         numbers = batch.columns.number
         if not len(numbers):
             return None
@@ -241,7 +241,7 @@ class EventOrder:
         return None
 
     def _behind(self, batch: Batch) -> list[_Place]:
-        """The place behind each of the batch's blocks."""
+        """The place after each of the batch's blocks."""
         places, end = [], 0
         for first, last, first_event, more, rows in batch.columns.spans.tolist():
             begin, end = end, end + rows

@@ -1,4 +1,4 @@
-"""Messages that could not be read: kept with their place and reason, in the transaction that moves past them."""
+"""Stores messages that could not be read, with place and reason, in the transaction that moves the offset past them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["count_quarantined", "quarantine"]
 def quarantine(
     connection: psycopg.Connection, market_id: int, topic: str, topic_id: str | None, batches: Sequence[Batch]
 ) -> None:
-    """Put the batches' unreadable messages aside, in the transaction under way."""
+    """Store the batches' unreadable messages, in the current transaction."""
     # PostgreSQL's texts have no NUL; a reason may quote bytes of its message.
     rows = [
         (market_id, topic, topic_id, batch.partition, found.offset, found.reason.replace("\0", "\\0"), found.value)
@@ -30,7 +30,7 @@ def quarantine(
 
 
 def count_quarantined(connection: psycopg.Connection, market_id: int, topic: str) -> int:
-    """How many messages of one of the market's topics are aside."""
+    """How many messages of one of the market's topics are in quarantine."""
     row = connection.execute(
         "SELECT count(*) FROM quarantine WHERE market_id = %s AND topic = %s", (market_id, topic)
     ).fetchone()

@@ -1,4 +1,4 @@
-"""Markets in the store: registered once, with a run of instrument ids, and refused when they come back changed."""
+"""Markets in the store. Each is registered once, with consecutive instrument ids; a changed one is an error."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from pseudofeed.times import format_time
 
 __all__ = ["StoredMarket", "find_stored_market", "read_stored_market", "register_in_store", "register_without_kafka"]
 
-NOT_IN_KAFKA = 0  # the epoch of a market that was only backfilled so far
+NOT_IN_KAFKA = 0  # the epoch of a market that was only backfilled
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredMarket:
-    """A market as the store knows it; instrument number i has the id instrument_ids[i], a run of consecutive ids, and
-    so has factor number k the id factor_ids[k].
+    """A market in the store. Instrument number i has the id instrument_ids[i], and factor number k the id
+    factor_ids[k]; both are consecutive.
     """
 
     market_id: int
@@ -35,16 +35,16 @@ class StoredMarket:
     factor_ids: NDArray[np.int32]
 
     def ids_of(self, kind: Kind) -> NDArray[np.int32]:
-        """The ids that a kind's rows have, by number."""
+        """The ids in a kind's rows, by number."""
         own = {Key.INSTRUMENT: self.instrument_ids, Key.FACTOR: self.factor_ids}
         return own[kind.key] if kind.key in own else _run(self.market_id, 1)
 
 
 def register_in_store(connection: psycopg.Connection, record: MarketRecord) -> StoredMarket:
-    """The market's place in the store, made if it has none, with instruments and factors, in one transaction.
+    """The market's entry in the store. If it has none, it is created with instruments and factors, in one transaction.
 
-    Raises MarketChanged naming the differences where the name stands
-    for another specification, TopicError where Kafka's side of it was made anew.
+    Raises MarketChanged naming the differences if the name belongs to another specification, TopicError if the market
+    was registered in Kafka again.
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
@@ -62,9 +62,9 @@ def register_in_store(connection: psycopg.Connection, record: MarketRecord) -> S
 
 
 def register_without_kafka(connection: psycopg.Connection, market: Market) -> StoredMarket:
-    """The market's place in the store for a backfill, which knows nothing of Kafka's side; a market that starts "now"
-    starts where the store has it. Raises MarketChanged as `register_in_store` does, StoreError where such a market is
-    not there yet."""
+    """The market's entry in the store for a backfill, which does not use Kafka. A market that starts "now" gets the
+    start that the store has. Raises MarketChanged as `register_in_store` does, StoreError if such a market is not in
+    the store yet."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
         stored = find_stored_market(connection, market.name)
@@ -84,7 +84,7 @@ def register_without_kafka(connection: psycopg.Connection, market: Market) -> St
 
 
 def read_stored_market(connection: psycopg.Connection, name: str) -> StoredMarket:
-    """The market of that name. Raises UnknownMarket listing those that the store has."""
+    """The market of that name. Raises UnknownMarket, which lists the stored ones."""
     stored = find_stored_market(connection, name)
     if stored is None:
         names = [known for (known,) in connection.execute("SELECT name FROM market ORDER BY name")]
@@ -132,7 +132,7 @@ def _compare(stored: MarketRecord, record: MarketRecord) -> None:
         )
     if stored.epoch != record.epoch:
         raise TopicError(
-            f"market {record.name} was registered anew in Kafka since the store first had it: its topic is another "
+            f"market {record.name} was registered in Kafka again since the store first had it: its topic is another "
             f"one, and what is stored cannot be continued from it. Give the market another name, or "
             f"use another database"
         )

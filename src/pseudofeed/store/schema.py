@@ -1,13 +1,13 @@
 """The store's tables: numbered SQL files, each applied once, and the tables of records, which tables.py makes.
 
-`NNN_name.sql` is for every database; `NNN_name.community.sql` for TimescaleDB's Community edition, on top of all else.
-The files are shipped inside the package (pseudofeed/store/sql), from the repository's `sql/`. The tier of a database is
+`NNN_name.sql` is for every database; `NNN_name.community.sql` is for TimescaleDB's Community edition only, in addition.
+The files are shipped in the package (pseudofeed/store/sql), from the repository's `sql/`. The tier of a database is
 found by probing.
 
-A hypertable where the database has the extension timescaledb when the store is made; else PostgreSQL's own partitions.
-Which it is can be read from its tables ever after, so an extension that comes later changes nothing. The
-Community edition is one whose licence says so and which then takes our file for it; one that comes later is used from
-the next start on.
+Tables are hypertables if the database has the extension timescaledb when the store is created, and otherwise use
+PostgreSQL's own partitions. The tables themselves show which of the two it is, so an extension that is installed later
+changes nothing. The Community edition is used if its licence says so and it accepts our file; if it is installed later,
+it is used from the next start on.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pseudofeed.store.tables import make_tables, readable_tables
 
 __all__ = ["READER", "Tier", "applied_files", "find_tier", "migrate", "schema_files"]
 
-# One advisory lock for all that changes the schema or hands out ids; its number has no meaning.
+# One advisory lock for everything that changes the schema or assigns ids; its number has no meaning.
 SCHEMA_LOCK = 7_364_110_401
 
 READER = "pseudofeed_reader"
@@ -39,7 +39,7 @@ _NAME = re.compile(r"(?P<number>\d{3})_(?P<name>\w+?)(?P<community>\.community)?
 
 
 class Tier(Enum):
-    """What the database offers for ticks; the value is the word in file names and messages."""
+    """How the database can store ticks; the value is the word in file names and messages."""
 
     COMMUNITY = "community"
     TIMESCALEDB = "timescaledb"  # the Apache edition, or a Community edition that is not used as one
@@ -73,7 +73,7 @@ def schema_files() -> list[SchemaFile]:
 
 
 def find_tier(connection: psycopg.Connection) -> Tier:
-    """The tier of the store, or, before there is one, of the database. StoreError where its extension is gone."""
+    """The tier of the store, or, before there is one, of the database. Raises StoreError if its extension is gone."""
     row = connection.execute(
         """SELECT (SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(%s)),
                   EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb'),
@@ -84,8 +84,8 @@ def find_tier(connection: psycopg.Connection) -> Tier:
     partitioned, extension, licence = row
     if partitioned is False and not extension:
         raise StoreError(
-            "the store's tables were made as hypertables, but the database has no extension timescaledb any more: have "
-            "an administrator restore it (and the tables with it), or use another database"
+            "the store's tables were created as hypertables, but the database no longer has the extension timescaledb: "
+            "have an administrator restore it (and the tables with it), or use another database"
         )
     if partitioned if partitioned is not None else not extension:
         return Tier.PLAIN
@@ -95,8 +95,8 @@ def find_tier(connection: psycopg.Connection) -> Tier:
 def migrate(connection: psycopg.Connection) -> Tier:
     """Bring the schema up to date, in one transaction; several workers may do so at once. Returns the tier.
 
-    Raises StoreError where the schema is newer than this program, or holds a table of that name of somebody else's;
-    psycopg.Error where the server refuses.
+    Raises StoreError if the schema is newer than this program, or has another program's table of that name;
+    psycopg.Error if the server refuses.
     """
     files = schema_files()
     newest = files[-1].number
@@ -128,13 +128,13 @@ def migrate(connection: psycopg.Connection) -> Tier:
 
 
 def _apply(connection: psycopg.Connection, file: SchemaFile) -> None:
-    # Our own files, sent as they are: no parameters, so a percent sign is one.
+    # Our own files, sent unchanged: without parameters, so a percent sign is literal.
     connection.execute(file.text.encode())
     connection.execute("INSERT INTO migration (number, name) VALUES (%s, %s)", (file.number, file.name))
 
 
 def applied_files(connection: psycopg.Connection) -> dict[int, str]:
-    """number -> name of what was applied, by number; empty where there is no store."""
+    """number -> name of the applied files, by number; empty if there is no store."""
     known = connection.execute("SELECT to_regclass('migration') IS NOT NULL").fetchone()
     if known is None or not known[0]:
         return {}
@@ -142,7 +142,7 @@ def applied_files(connection: psycopg.Connection) -> dict[int, str]:
 
 
 def _let_readers_in(connection: psycopg.Connection) -> None:
-    """Give the role of readers, where there is one, what it lacks; an administrator may have made it just now."""
+    """Grant the readers' role, if it exists, missing privileges; an administrator may have created it just now."""
     names = [*_READABLE, *readable_tables()]
     row = connection.execute(
         """SELECT current_schema() FROM pg_roles
@@ -159,7 +159,7 @@ def _let_readers_in(connection: psycopg.Connection) -> None:
 
 
 def _applied(connection: psycopg.Connection) -> set[int]:
-    """The numbers applied already; makes the table of them if there is none."""
+    """The applied numbers; creates their table if there is none."""
     row = connection.execute(
         """SELECT to_regclass('migration') IS NOT NULL,
                   (SELECT min(name) FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NOT NULL)""",
@@ -170,8 +170,8 @@ def _applied(connection: psycopg.Connection) -> set[int]:
     if not known:
         if foreign is not None:
             raise StoreError(
-                f"the database's default schema has a table {foreign} that pseudofeed did not make: give pseudofeed a "
-                f"database or schema of its own"
+                f"the database's default schema has a table {foreign} that pseudofeed did not create: give pseudofeed "
+                f"a database or schema of its own"
             )
         connection.execute(
             "CREATE TABLE migration (number int4 PRIMARY KEY, name text NOT NULL, "

@@ -1,7 +1,7 @@
 """A market's settings in one store: how much is kept, when it is compressed, how long chunks are.
 
-They stand in the table `market`, not in the market file: they change no tick, so they are no part of what a market is
-(its fingerprint), and two stores of one market may differ.
+They are saved in the table `market`, not in the market file. They change no tick, so they are not part of the market's
+fingerprint, and two stores of one market may differ.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSettings:
-    """Each a length such as "30d", "6h" or "10min", "never" for none of it, or None to leave it as it is.
+    """Each is a length such as "30d", "6h" or "10min", "never" for none, or None to leave it unchanged.
 
     retention: of the market's time, kept back from its newest tick. compress_after: age of a chunk that is compressed.
     chunk_length: of the chunks that this market makes from now on.
@@ -36,7 +36,7 @@ class StoreSettings:
 
 
 def change_settings(connection: psycopg.Connection, market: StoredMarket, settings: StoreSettings) -> None:
-    """Keep what is given. Raises SettingsError for a text that is no length."""
+    """Save the given ones. Raises SettingsError for a text that is not a length."""
     changes = {field.name: getattr(settings, field.name) for field in fields(settings)}
     values = {name: _length(name, text) for name, text in changes.items() if text is not None}
     for name, value in values.items():
@@ -47,13 +47,13 @@ def change_settings(connection: psycopg.Connection, market: StoredMarket, settin
 
 
 def kept_from(connection: psycopg.Connection, market: StoredMarket) -> int | None:
-    """Before this time (ns) the market's retention has dropped its ticks; None where it has not."""
+    """Before this time (ns) the market's retention has dropped its ticks; None if it has dropped none."""
     try:
         with connection.transaction():
             row = connection.execute(
                 "SELECT dropped_before FROM market WHERE market_id = %s", (market.market_id,)
             ).fetchone()
-    except psycopg.errors.UndefinedColumn:  # an older schema, which knows no retention
+    except psycopg.errors.UndefinedColumn:  # an older schema, without retention
         return None
     if row is None or row[0] is None:
         return None

@@ -1,4 +1,4 @@
-"""The kinds of record stored side by side: a reading loop each, all but the first in threads, that begin and end
+"""Stores the kinds of record in parallel: a reading loop for each, all but the first in threads. They start and stop
 together."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Loop = Callable[[Control], WorkerSummary]
 
 
 class _Main:
-    """The first loop's control: what it is told, the others read; it stops when one of them has failed."""
+    """The first loop's control. The others read its state; it stops when one of them has failed."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
@@ -54,8 +54,8 @@ class _Other:
 
 
 def run_side_by_side(control: Control, first: Loop, others: Sequence[Loop]) -> list[WorkerSummary]:
-    """All summaries, the first loop's first, once all have come to their end; where one raises, the others are stopped,
-    and that is raised."""
+    """All summaries, the first loop's first, after all have ended. If one raises, the others are stopped, and the error
+    is raised."""
     main = _Main(control)
     summaries: dict[int, WorkerSummary] = {}
     problems: list[BaseException] = []

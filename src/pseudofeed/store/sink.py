@@ -1,11 +1,11 @@
-"""Records into PostgreSQL, each exactly once.
+"""Writes records to PostgreSQL, each exactly once.
 
     BEGIN; UPDATE sink_offset ... AND next_offset = <from>; COPY tick FROM STDIN (FORMAT binary); COMMIT
 
-The update must hit one row for each partition of the batch; if another worker has moved one, nothing is written and the
-batch is dropped (OffsetConflict). When a connection breaks at any point, also after COMMIT was sent, the rows of
-sink_offset tell on a new connection whether the batch is in: so one way serves server restarts, failovers and lost
-answers alike. Messages that cannot be read go to the table quarantine in the same transaction.
+The update must change one row for each partition of the batch. If another worker has moved one, nothing is written and
+the batch is dropped (OffsetConflict). If a connection breaks at any point, also after COMMIT was sent, the rows of
+sink_offset tell the next connection whether the batch was stored. This covers server restarts, failovers and lost
+answers. Messages that cannot be read go to the table quarantine in the same transaction.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 
 import psycopg
 
-from pseudofeed.bus.topics import TopicState
+from pseudofeed.bus.topics import TopicInfo
 from pseudofeed.consume import Batch, position_within
 from pseudofeed.encode import encode_copy_rows, partition_count, partitions_of
 from pseudofeed.errors import OffsetConflict, ServerError, TopicError
@@ -27,7 +27,7 @@ from pseudofeed.store.backfill.claims import CLAIM_LOCK, claimed_steps
 from pseudofeed.store.backfill.steps import outside
 from pseudofeed.store.chunk_index import ChunkIndexer
 from pseudofeed.store.chunks import Chunks
-from pseudofeed.store.connection import WriterConnection, may_pass, store_error
+from pseudofeed.store.connection import WriterConnection, is_transient, store_error
 from pseudofeed.store.order import order_of
 from pseudofeed.store.quarantine import quarantine
 from pseudofeed.store.registry import StoredMarket
@@ -46,9 +46,9 @@ UPKEEP_SECONDS = 60.0
 
 
 class StoreSink:
-    """One connection that stores the partitions it is given; see `pseudofeed.consume.Sink` for when what is called.
+    """One connection that stores the partitions it is given; see `pseudofeed.consume.Sink` for its methods.
 
-    indexer: of the worker; without it no index is put off. keeps_up: drop and compress old chunks (upkeep.py).
+    indexer: of the worker; without it no index is deferred. keeps_up: drop and compress old chunks (upkeep.py).
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class StoreSink:
 
     # --- pseudofeed.consume.Sink ---------------------------------------------------------------------------------
 
-    def positions(self, topic: TopicState, partitions: Sequence[int]) -> Mapping[int, int]:
+    def positions(self, topic: TopicInfo, partitions: Sequence[int]) -> Mapping[int, int]:
         back_off = FIRST_BACK_OFF
         while True:
             try:
@@ -126,9 +126,9 @@ class StoreSink:
     # --- positions ---------------------------------------------------------------------------------------------------
 
     def _lock_positions(
-        self, connection: psycopg.Connection, topic: TopicState, partitions: Sequence[int]
+        self, connection: psycopg.Connection, topic: TopicInfo, partitions: Sequence[int]
     ) -> Mapping[int, int]:
-        """Read the rows under a lock, so that a predecessor's write has ended either way; make those missing."""
+        """Read the rows under a lock, so that a predecessor's write has ended; create missing rows."""
         numbers = sorted(partitions)
         market_id = self._market.market_id
         connection.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", (CLAIM_LOCK, market_id))
@@ -147,7 +147,7 @@ class StoreSink:
         for partition, topic_id, next_offset, last_sequence, last_number, may_skip in rows:
             if topic_id is not None and topic.topic_id is not None and topic_id != topic.topic_id:
                 raise TopicError(
-                    f"topic {self._topic} was deleted and made anew: the store has it up to offset {next_offset} of "
+                    f"topic {self._topic} was deleted and recreated: the store has it up to offset {next_offset} of "
                     f"partition {partition} under the id {topic_id}, now its id is {topic.topic_id}. What is stored "
                     f"cannot be continued from it: give the market another name, or use another database"
                 )
@@ -157,13 +157,13 @@ class StoreSink:
         return found
 
     def _check(self, batch: Batch) -> None:
-        """Refuse what no quarantine is for: another market's topic, and ticks that are lost or repeated."""
+        """Raise for problems that quarantine does not cover: another market's topic, and lost or duplicate ticks."""
         stranger = next((message for message in batch.unreadable if message.foreign), None)
         if stranger is not None and stranger.before == 0 and self._order.is_at_the_beginning(batch.partition):
             raise TopicError(
                 f"topic {self._topic} partition {batch.partition} offset {stranger.offset}: {stranger.reason}. The "
                 f"partition begins with another market's ticks; nothing of it was stored. Delete the topic, or drop "
-                f"the market and feed it anew"
+                f"the market and feed it again"
             )
         problem = self._order.problem(batch)
         if problem is not None:
@@ -189,7 +189,7 @@ class StoreSink:
             except psycopg.errors.CheckViolation as problem:
                 # A partition was dropped since we saw it.
                 self._chunks.forget()
-                back_off = self._wait_or_raise(problem, back_off, passes=back_off < LONGEST_BACK_OFF)
+                back_off = self._wait_or_raise(problem, back_off, transient=back_off < LONGEST_BACK_OFF)
             except psycopg.Error as problem:
                 unsettled = True
                 back_off = self._wait_or_raise(problem, back_off)
@@ -203,8 +203,8 @@ class StoreSink:
             self._copy(connection, self._unclaimed(connection, columns, rows))
 
     def _unclaimed(self, connection: psycopg.Connection, columns: Columns, rows: bytes) -> bytes:
-        """The rows without those of steps that a backfill writes. Asked behind the lock on the offsets, so that a claim
-        that is not seen here has seen what is written here (claims.py)."""
+        """The rows without those of steps that a backfill writes. Called while the lock on the offsets is held, so that
+        a claim that is not seen here has seen the rows written here (claims.py)."""
         if not len(columns):
             return rows
         first, last = int(columns.sequence.min()), int(columns.sequence.max())
@@ -245,7 +245,7 @@ class StoreSink:
             copy.write(memoryview(rows))
 
     def _is_in(self, connection: psycopg.Connection, batches: Sequence[Batch]) -> bool:
-        """Was the batch committed before the connection broke? FOR UPDATE waits for a session not ended yet."""
+        """Whether the batch was committed before the connection broke. FOR UPDATE waits for a session in progress."""
         found: dict[int, int] = dict(
             connection.execute(
                 """SELECT partition, next_offset FROM sink_offset
@@ -269,7 +269,7 @@ class StoreSink:
     # --- old chunks --------------------------------------------------------------------------------------------------
 
     def _see_to_old_chunks(self) -> None:
-        """Once a minute, behind a batch or where none comes."""
+        """Once a minute, after a batch or while idle."""
         if not self._keeps_up or time.monotonic() - self._kept_up_at < UPKEEP_SECONDS:
             return
         self._kept_up_at = time.monotonic()
@@ -277,21 +277,21 @@ class StoreSink:
             if keep_up(self._connection.opened(), self._tier):
                 self._chunks.forget()
         except psycopg.Error as problem:
-            _log.warning("old ticks stay for now: %s", store_error(problem, self._connections))
+            _log.warning("old ticks are not dropped for now: %s", store_error(problem, self._connections))
             self._connection.close()
 
     # --- the connection ----------------------------------------------------------------------------------------------
 
-    def _wait_or_raise(self, problem: psycopg.Error, back_off: float, *, passes: bool | None = None) -> float:
+    def _wait_or_raise(self, problem: psycopg.Error, back_off: float, *, transient: bool | None = None) -> float:
         """Wait before trying again, and return the next back-off; or raise what `problem` means to a user."""
-        if not (may_pass(problem, self._connection.current) if passes is None else passes):
+        if not (is_transient(problem, self._connection.current) if transient is None else transient):
             raise store_error(problem, self._connections) from None
         meaning = store_error(problem, self._connections)
         self._connection.close()
-        # Once an outage, and again when it is another one: a server that comes back read-only, say.
+        # Once per outage, and again for another problem, such as a server that comes back read-only.
         if back_off == FIRST_BACK_OFF or str(meaning) != self._told:
             self._told = str(meaning)
-            _log.warning("%s. Trying again until it passes; nothing is lost meanwhile", meaning)
+            _log.warning("%s. Retrying until the server is back; nothing is lost meanwhile", meaning)
         if self._gave_up.wait(back_off):
-            raise ServerError(f"{meaning}. The batch in hand was not stored; it is read again at the next start")
+            raise ServerError(f"{meaning}. The current batch was not stored; it is read again at the next start")
         return min(back_off * 2, LONGEST_BACK_OFF)

@@ -1,7 +1,8 @@
-"""The tables of records, made as their kinds declare them: hypertables, or partitioned tables of plain PostgreSQL.
+"""Creates the tables of records, as their kinds declare them: hypertables, or partitioned tables of plain PostgreSQL.
 
-They are made when the schema is brought up to date, those that are missing: so a new kind needs no SQL. Their chunks
-come ahead of the rows (chunks.py); the interval that a hypertable gets here is what a stranger's INSERT would use.
+Missing tables are created when the schema is updated, so a new kind needs no SQL. Their chunks are created ahead of the
+rows (chunks.py); the interval that a hypertable gets here is used only by INSERTs that do not come
+from pseudofeed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pseudofeed.records import Key, Kind, RowTable, Shape, row_tables
 
 __all__ = ["copy_statement", "make_tables", "readable_tables"]
 
-# The table that has the names, its alias and the column, and what that is called in the view.
+# The table with the names, its alias, the column, and its name in the view.
 _NAMES = {Key.INSTRUMENT: ("instrument", "symbol", "symbol"), Key.FACTOR: ("factor", "name", "factor")}
 
 
@@ -30,7 +31,7 @@ def readable_tables() -> tuple[str, ...]:
 
 
 def make_tables(connection: psycopg.Connection, *, hypertables: bool) -> None:
-    """Make what is missing, in the transaction under way. Raises psycopg.Error."""
+    """Create missing tables, in the current transaction. Raises psycopg.Error."""
     for kind, table in row_tables():
         known = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table.name,)).fetchone()
         if known is None or not known[0]:
@@ -86,7 +87,7 @@ def _make_partition_list(connection: psycopg.Connection, table: str) -> None:
 
 
 def _make_view(connection: psycopg.Connection, kind: Kind, table: RowTable) -> None:
-    """The same by names, for people in psql."""
+    """The view with names instead of ids, for people in psql."""
     own = [column.name for column in kind.row_columns if column.name != kind.key_column]
     head, joins, example = "m.name AS market", "JOIN market m USING (market_id)", "WHERE market = 'demo'"
     if kind.key in _NAMES:

@@ -1,8 +1,8 @@
-"""What a market's settings in the store say about old ticks: dropped by retention, compressed where the server can.
+"""Applies a market's settings in the store to old ticks: drops them by retention, and compresses chunks.
 
-Ages count back from a market's newest tick, not from the wall clock: a market may lie years back or run ahead. That is
-why TimescaleDB's own policies, which know the wall clock only, are not used even where there are some. Whole chunks go,
-and the markets of a database share them: a chunk is dropped when none of them needs it any longer.
+Ages are measured from a market's newest tick, not by the wall clock: a market may be years in the past or run ahead. So
+TimescaleDB's own policies, which use the wall clock only, are not used. Whole chunks are dropped, and the markets of a
+database share them: a chunk is dropped when no market needs it any longer.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Extent:
 
 
 def read_extents(connection: psycopg.Connection) -> list[Extent]:
-    """Of all markets; one without ticks yet needs what is to come. One that cannot be read (another version's) counts
-    as needed for ever.
+    """Of all markets. A market without ticks needs all later ones. A market that cannot be read (of another version)
+    needs everything.
     """
     rows = connection.execute(
         """SELECT name, specification, partitions, epoch, fingerprint, retention, compress_after, reached, done
@@ -51,7 +51,7 @@ def read_extents(connection: psycopg.Connection) -> list[Extent]:
         record = MarketRecord(name, specification, partitions, epoch, int(fingerprint))
         try:
             clock = record.market.clock
-        except Exception:  # whatever makes it unreadable, its ticks are not ours to drop
+        except Exception:  # whatever makes it unreadable, its ticks must not be dropped
             extents.append(Extent(to_datetime(0), to_datetime(0), None, None))
             continue
         first, last = clock.times(1, 1)[0], clock.times(max(1, reached_step(reached, done or [])), 1)[0]
@@ -71,21 +71,21 @@ def reached_step(stream: int | None, done: Sequence[tuple[int, int]]) -> int:
 
 
 def retention_end(extents: Sequence[Extent]) -> datetime.datetime | None:
-    """No market needs what lies before; None: nothing is to be dropped."""
+    """The time before which no market needs ticks; None: nothing is to be dropped."""
     if all(extent.retention is None for extent in extents):
         return None
     return min(e.begin if e.retention is None else e.end - e.retention for e in extents)
 
 
 def compression_end(extents: Sequence[Extent]) -> datetime.datetime | None:
-    """What lies before is old enough to be compressed, and no market writes there any longer; None: nothing is."""
+    """The time before which chunks are old enough to compress, and no market writes any longer; None: none are."""
     if all(extent.compress_after is None for extent in extents):
         return None
     return min(e.end - (e.compress_after or datetime.timedelta()) for e in extents)
 
 
 def keep_up(connection: psycopg.Connection, tier: Tier) -> int:
-    """Drop and compress what is due; how many chunks were dropped. Outside of a transaction. Raises psycopg.Error."""
+    """Drop and compress old chunks; returns how many were dropped. Outside a transaction. Raises psycopg.Error."""
     extents = read_extents(connection)
     end = retention_end(extents)
     tables = [table.name for kind, table in row_tables() if kind.retained]
@@ -119,10 +119,10 @@ def _drop(connection: psycopg.Connection, tier: Tier, table: str, end: datetime.
 
 
 def _compress(connection: psycopg.Connection, end: datetime.datetime) -> None:
-    """Each chunk in a transaction of its own: it locks what it compresses."""
+    """Each chunk in a transaction of its own, because compressing locks it."""
     for chunk in stored_chunks(connection, Tier.COMMUNITY, "tick"):
         if chunk.compressed or chunk.end > end:
             continue
-        # The bars of a chunk are made before it is compressed, which is when reading it is cheap.
+        # The bars of a chunk are computed before it is compressed, while reading it is cheap.
         connection.execute("CALL refresh_continuous_aggregate('bar_minute', %s, %s)", (chunk.begin, chunk.end))
         connection.execute("SELECT compress_chunk(%s::regclass, if_not_compressed => true)", (chunk.name,))

@@ -1,4 +1,4 @@
-"""Simulate again, and compare every stage with it, bit for bit."""
+"""Simulates a market again, and compares every stage with the simulation, bit for bit."""
 
 from __future__ import annotations
 
@@ -24,13 +24,12 @@ def verify_market(
     stages: Sequence[str] | None = None,
     steps: int | None = None,
 ) -> VerifyReport:
-    """Compare what `stages` (default: all three) hold of a market with its simulation.
+    """Compare the data of a market in `stages` (default: all three) with its simulation.
 
-    steps: the steps 1 to `steps` must be there, and no others; where it is not given, up to the newest that any of
-    the stages has reached.
-    Run it when feed and workers are at rest: what is still on its way counts as missing.
+    steps: the steps 1 to `steps` must be there, and no others. Default: the newest step found in any of the stages.
+    Run it when feed and workers are idle: ticks that are still on their way count as missing.
 
-    Raises SettingsError for an unknown stage or one whose server is not set, ServerError where one does not answer.
+    Raises SettingsError for an unknown stage or one whose server is not set, ServerError if one does not answer.
     """
     from pseudofeed.verify.kafka import compare_kafka, newest_kafka
     from pseudofeed.verify.postgres import compare_postgres, newest_postgres
@@ -76,7 +75,7 @@ def verify_market(
 
 
 def _kinds(market: Market, *, stored: bool) -> list[Kind]:
-    """The kinds of which every row is compared. Of a checkpoint only the newest counts: see state.py."""
+    """The kinds whose rows are all compared. Of a checkpoint only the newest counts: see state.py."""
     return [
         kind
         for kind in kinds_of(market)

@@ -1,12 +1,12 @@
-"""Rows of a kind against the simulation, bit for bit, with memory for some windows of steps.
+"""Compares rows of a kind with the simulation, bit for bit, with memory for some windows of steps.
 
-A `Comparison` simulates its members window after window while rows come in. A row is looked up by its key: step and
-number, of events also the event. A key without a row is missing, each row of a key after its first is repeated, a row
-whose bits are not the simulation's is altered (repeated or not), and a row of no key is unexpected. So the counts do
-not depend on the order of the rows, and ticks = expected - missing + repeated + unexpected.
+A `Comparison` simulates its members window after window while rows arrive. A row is looked up by its key: step and
+number, and for events also the event. A key without a row is missing. Each row of a key after its first is repeated. A
+row with other bits than the simulation is altered (repeated or not). A row with an unknown key is unexpected. So the
+counts do not depend on the order of the rows, and ticks = expected - missing + repeated + unexpected.
 
-Two windows are open at a time, and rows may come in any order within them; a stream that is as it should be needs one.
-A row that comes when its window is closed counts as repeated: whether it was there before is forgotten.
+Two windows are open at a time, and rows may arrive in any order within them; a correct stream needs only one. A row
+that arrives when its window is closed counts as repeated, since it is no longer known whether it was there before.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Comparison:
         self._column[members] = np.arange(len(members))
         self._windows: list[Window] = []
         self._opened = self._closed = first_step - 1
-        if not len(members):  # a partition without any: whatever comes is unexpected
+        if not len(members):  # a partition without members: every row is unexpected
             self._last_step = self._opened
             self._blocks: Iterator[TickBlock] = iter(())
             return
@@ -65,7 +65,7 @@ class Comparison:
         )  # fmt: skip
 
     def window(self) -> TickBlock | None:
-        """Open the next window and return its steps; None behind the last. For readers that ask for ranges of time."""
+        """Open the next window and return its steps; None after the last. For readers that query ranges of time."""
         if self._opened >= self._last_step:
             return None
         block = next(self._blocks)
@@ -76,9 +76,9 @@ class Comparison:
         return block
 
     def add(self, rows: Columns, where: Callable[[int], str]) -> None:
-        """Look rows up; `where(index)` says the place of a row, asked only for one that differs.
+        """Look rows up; `where(index)` returns the place of a row, and is called only for one that differs.
 
-        A row of no step of the clock has sequence -1.
+        A row at no step of the clock has sequence -1.
         """
         self._tally.ticks += len(rows)
         known = (rows.number >= 0) & (rows.number < len(self._column))
@@ -92,12 +92,12 @@ class Comparison:
         while self._opened < newest:
             self.window()
             self._look_up(self._windows[-1], rows, explained, column, where)
-        # One behind the newest stays open: a retried message may still come.
+        # The window before the newest stays open: a retried message may still arrive.
         while len(self._windows) > 2:
             self._close(self._windows.pop(0))
 
     def finish(self) -> None:
-        """Close all windows: what was not seen is missing."""
+        """Close all windows: rows that were not seen are missing."""
         while self._windows or self._opened < self._last_step:
             if not self._windows:
                 self.window()

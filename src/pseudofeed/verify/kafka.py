@@ -1,4 +1,4 @@
-"""The topics against the simulation: each partition from its oldest message to its end."""
+"""Compares the topics with the simulation: each partition from its oldest message to its end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from pseudofeed.verify.report import Difference, StageTally
 __all__ = ["compare_kafka", "newest_kafka"]
 
 _STAGE = "kafka"
-# Messages that are decoded at once: a call's overhead vanishes, and their ticks stay within some tens of MB.
+# Messages that are decoded at once: enough to make the overhead of a call negligible, and few enough that their ticks
+# take only some tens of MB.
 _MESSAGES = 64
 
 
@@ -42,16 +43,16 @@ class _Topic:
 
 
 def newest_kafka(record: MarketRecord, connections: Connections, kinds: Sequence[Kind]) -> int:
-    """The newest step of any partition of these kinds; 0 where the topics are empty. Raises TopicError where none of
-    the topics is there.
+    """The newest step of any partition of these kinds; 0 if the topics are empty. Raises TopicError if none of
+    the topics exists.
 
-    Looked for in the last messages, not only the last: what stands there may be damaged, repeated, or of no feed of
-    this market, and that is for `compare_kafka` to say.
+    Several last messages are read, because the very last one may be damaged, repeated, or from another program;
+    `compare_kafka` reports that.
     """
     kafka = connections.require_kafka()
     topics = [_Topic.of(record, kind) for kind in kinds]
     if all(_held(kafka, topic) is None for topic in topics):
-        describe(kafka, topics[0].stream.topic)  # says that there is none
+        describe(kafka, topics[0].stream.topic)  # raises if there is none
     return max(_newest(kafka, topic) for topic in topics)
 
 
@@ -69,7 +70,7 @@ def _newest(kafka: Mapping[str, str], topic: _Topic) -> int:
 
 
 def _held(kafka: Mapping[str, str], topic: _Topic) -> list[tuple[int, int]] | None:
-    """Of each partition the first offset that is there, and its end; None where there is no such topic."""
+    """Of each partition, the first offset that exists and the end; None if there is no such topic."""
     with TopicReader(kafka) as reader:
         if reader.partitions(topic.stream.topic) == 0:
             return None
@@ -78,7 +79,7 @@ def _held(kafka: Mapping[str, str], topic: _Topic) -> list[tuple[int, int]] | No
 
 
 def _last_step(topic: _Topic, message: Message) -> int:
-    """0 where it has nothing of this market and partition."""
+    """0 if it has no row of this market and partition."""
     try:
         header = topic.stream.codec.peek(message.value() or b"")
     except MalformedMessage:
@@ -90,7 +91,7 @@ def _last_step(topic: _Topic, message: Message) -> int:
 def compare_kafka(
     record: MarketRecord, connections: Connections, kind: Kind, tally: StageTally, last_step: int
 ) -> None:
-    """Compare all that the topic of a kind holds; where there is no such topic, all of it is missing. Steps before a
+    """Compare all messages of a kind's topic; without such a topic, all rows are missing. Steps before a
     partition's oldest message, deleted by retention, are not missing."""
     kafka = connections.require_kafka()
     topic = _Topic.of(record, kind)
@@ -126,7 +127,7 @@ class _Partition:
         try:
             self._compare(values, offsets, retained_from)
         except MalformedMessage:
-            # One at a time finds the damaged ones; the ticks that they should have held show up as missing.
+            # Decoding one at a time finds the damaged ones; their ticks count as missing.
             for value, offset in zip(values, offsets, strict=True):
                 try:
                     self._compare([value], [offset], retained_from)

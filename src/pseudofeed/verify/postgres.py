@@ -71,16 +71,16 @@ def compare_postgres(
         claims = read_claims(connection, stored)
         backfilled = merge(part for claim in claims for part in claim.done)
         tally.quarantined = count_quarantined(connection, stored.market_id, kind.topic_of(market.name))
-        if kind is TICK:  # of the whole market: told once
+        if kind is TICK:  # of the whole market: reported once
             tally.backfilled = backfilled
             tally.unfinished = sum(last - first + 1 for claim in claims for first, last in claim.left(1, claim.last))
         kept_ns = kept_from(connection, stored)
         first_step = 1 if kept_ns is None else market.clock.step_at(kept_ns - 1) + 1
         where = f"table {kind.table.name}"
-        # The stretches before, between and behind these are windows too: nothing may be there.
-        stretches = merge((max(first_step, first), last) for first, last in ((1, last_step), *backfilled))
+        # Windows also cover the steps before, between and after these ranges: nothing may be there.
+        ranges = merge((max(first_step, first), last) for first, last in ((1, last_step), *backfilled))
         start_ns = kept_ns
-        for first, last in stretches:
+        for first, last in ranges:
             comparison = Comparison(
                 market, members, stage=_STAGE, tally=tally, first_step=first, last_step=last, kind=kind
             )

@@ -1,4 +1,4 @@
-"""What the writers of files need of a block of ticks: `simulate.paths.TickBlock` is one."""
+"""The interface of a block that the writers of files use: `simulate.paths.TickBlock` has it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Block", "Write"]
 
 
 class Block(Protocol):
-    """T consecutive steps of N instruments and K factors. time: int64 (T,), ns since the epoch, UTC. prices, variances:
+    """T consecutive steps of N instruments and K factors. time: int64 (T,), ns since 1970, UTC. prices, variances:
     float64 (T, N). factor_increments, factor_levels: float64 (T, K)."""
 
     @property
@@ -30,4 +30,4 @@ class Block(Protocol):
 
 
 Write = Callable[[Block], None]
-"""Takes the next block of a file."""
+"""Writes the next block to a file."""

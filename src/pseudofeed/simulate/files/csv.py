@@ -19,11 +19,11 @@ __all__ = ["csv_folder"]
 
 Floats = NDArray[np.float64]
 
-# Ticks that are gathered before they are written, 16 bytes each: the more, the fewer files are opened. Rows of a file
-# that are written at once, at most; more gain nothing.
+# Ticks that are collected before they are written, 16 bytes each: the more, the fewer files are opened. And the most
+# rows of a file that are written at once; more are no faster.
 _TICKS = 4 << 20
 _ROWS = 4096
-_TEXT = 4 << 20  # bytes of text that are made in one call; Ctrl-C waits for a call
+_TEXT = 4 << 20  # bytes of text per call; Ctrl-C waits for the end of a call
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def csv_folder(
 
 
 class _Files:
-    """Files of the same columns, side by side in two matrices of `width` columns, whose rows are gathered until there
+    """Files of the same columns, side by side in two matrices of `width` columns, whose rows are collected until there
     are enough to write."""
 
     def __init__(self, paths: Sequence[str], columns: Sequence[str], width: int, decimals: int) -> None:
@@ -94,7 +94,7 @@ class _Files:
                 self.flush()
 
     def flush(self) -> None:
-        """Append the rows that are gathered to the files, which begin with a header."""
+        """Append the collected rows to the files, which begin with a header."""
         rows, self._rows = self._rows, 0
         for begin in range(0, len(self._paths), self._at_once):
             paths = self._paths[begin : begin + self._at_once]

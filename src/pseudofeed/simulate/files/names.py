@@ -1,9 +1,9 @@
 """Symbols as file names: distinct on every disk, allowed on every system, and `urllib.parse.unquote` gives the symbol.
 
-A symbol is its own file name as far as possible. Percent-encoded are the characters that some file name can't have; the
-first letter of a name that Windows keeps for a device (NUL), or that is kept here (factors.csv holds the factors); and
-all lower-case letters of symbols that differ from another one by case alone, since macOS and Windows would take BRKa
-and BRKA for one file.
+A symbol is used as the file name as far as possible. Percent-encoded are: characters that are not allowed in a file
+name on some system; the first letter of a name that Windows reserves for a device (NUL), or that is reserved here
+(factors.csv has the factors); and all lower-case letters of symbols that differ from another one only by case, because
+macOS and Windows treat BRKa and BRKA as one file.
 """
 
 from __future__ import annotations

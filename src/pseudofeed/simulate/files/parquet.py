@@ -1,4 +1,4 @@
-"""A Parquet file with a row a tick."""
+"""Writes a Parquet file with one row per tick."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROW_GROUP = 1 << 20  # rows; pyarrow's own largest row group
 # A row group of 100 and of 10,000 instruments in memory, million rows per second of processor time (best of 7, all ways
 # in turn, 2 busy cores) and bytes a row:
 #                                                  100              10,000
-#   as it is                                   24.3  13.2 B      24.2  15.8 B
+#   the settings below                         24.3  13.2 B      24.2  15.8 B
 #   without compression                        23.1  18.6 B      23.4  17.9 B
 #   lz4                                        23.5  12.2 B      24.3  14.1 B    Spark before 3.5 can't read it
 #   zstd, level -1                             21.6  12.5 B      21.1  14.0 B
@@ -34,14 +34,14 @@ ROW_GROUP = 1 << 20  # rows; pyarrow's own largest row group
 _FORMAT = {
     "compression": "snappy",
     "use_dictionary": ["symbol"],
-    "dictionary_pagesize_limit": 1 << 30,  # beyond such a limit symbols would be written plain
+    "dictionary_pagesize_limit": 1 << 30,  # beyond this limit symbols would be written plain
     "column_encoding": {
         "time": "DELTA_BINARY_PACKED",
         "sequence": "DELTA_BINARY_PACKED",
         "price": "BYTE_STREAM_SPLIT",
         "variance": "BYTE_STREAM_SPLIT",
     },
-    # A row group has all symbols, and its prices overlap with the next one's: what is looked for by is the time.
+    # A row group has all symbols, and its prices overlap with the next one's: only statistics of the time help.
     "write_statistics": ["time", "sequence"],
 }
 
@@ -86,7 +86,7 @@ def parquet_file(
 
 
 class _Columns:
-    """The columns of a row group, but for the symbol."""
+    """The columns of a row group, except the symbol."""
 
     def __init__(self) -> None:
         self.time, self.sequence = np.empty(ROW_GROUP, np.int64), np.empty(ROW_GROUP, np.int64)
@@ -94,7 +94,7 @@ class _Columns:
 
 
 class _Rows:
-    """Rows that are gathered until they are a row group, while the one before is written by another thread."""
+    """Collects rows until they are a row group, while another thread writes the one before."""
 
     def __init__(self, pa: Any, schema: Any, symbols: Sequence[str], writer: Any, encoder: ThreadPoolExecutor) -> None:
         self._pa, self._schema, self._writer, self._encoder = pa, schema, writer, encoder
@@ -128,7 +128,7 @@ class _Rows:
                 self._write()
 
     def finish(self) -> None:
-        """Write what is gathered, and wait until all is written."""
+        """Write the collected rows, and wait until all rows are written."""
         if self._rows:
             self._write()
         if self._written is not None:

@@ -23,7 +23,7 @@ from pseudofeed.operate.ending import signals_held
 
 __all__ = ["Places", "naming", "new_file", "new_folder", "new_places"]
 
-# In a folder that we wrote, the names of its files: what is not among them is somebody else's.
+# Lists the files of a folder that we wrote: all others belong to somebody else.
 _LIST = ".pseudofeed-files"
 _NOTE = "# Files that pseudofeed wrote. As long as this folder holds no others, the next run replaces it as a whole.\n"
 _LEFT_BY_FILE_MANAGERS = {".DS_Store", "Thumbs.db", "desktop.ini"}
@@ -254,8 +254,8 @@ def _beside(place: Path, ending: str) -> Path:
 
 
 def _files_of_ours(place: Path, path: str | Path) -> list[str]:
-    """The names in a folder that may be replaced; none where it is empty or not there. Raises SettingsError where it
-    may not."""
+    """The names in a folder that may be replaced; none if it is empty or does not exist. Raises SettingsError if it may
+    not be replaced."""
     if not os.path.lexists(place):
         return []
     if not place.is_dir():

@@ -1,4 +1,4 @@
-"""Blocks into files: one walk, whatever is written."""
+"""Writes the blocks of one simulation to several files."""
 
 from __future__ import annotations
 

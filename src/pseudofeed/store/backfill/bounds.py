@@ -7,8 +7,7 @@ import time
 
 from pseudofeed.errors import SettingsError
 from pseudofeed.market import Market
-from pseudofeed.moments import nanoseconds
-from pseudofeed.times import format_time
+from pseudofeed.times import format_time, nanoseconds
 
 __all__ = ["steps_between"]
 
@@ -42,7 +41,7 @@ def steps_between(market: Market, begin: str | None, end: str | None, *, now_ns:
         last = clock.step_at(time.time_ns() if now_ns is None else now_ns)
         if last < first:
             where = start if begin is None else f"--from is {begin}"
-            raise SettingsError(f"{where}, and now no step lies between that and this moment: say --to where to end")
+            raise SettingsError(f"{where}, and no step lies between that and the present: set --to")
         return first, last
     if _STEP.fullmatch(end):
         last = int(end)

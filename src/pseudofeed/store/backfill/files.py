@@ -121,7 +121,9 @@ def _known_steps(market: Market, path: Path) -> tuple[int, int] | None:
         ours = {key: found[key] for key in ("market", "fingerprint")} == _description(market)
         steps = int(found["first_step"]), int(found["last_step"])
     except (KeyError, ValueError, TypeError, pa.ArrowException):
-        raise SettingsError(f"{path} is no file of pseudofeed backfill: move it away, or use another folder") from None
+        raise SettingsError(
+            f"{path} is not a file of pseudofeed backfill: move it away, or use another folder"
+        ) from None
     if not ours:
         raise SettingsError(
             f"{path} has ticks of market {found['market']} with another specification (fingerprint "

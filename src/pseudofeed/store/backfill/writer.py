@@ -25,7 +25,7 @@ from pseudofeed.store.backfill.rows import ShardRows
 from pseudofeed.store.backfill.steps import Ranges
 from pseudofeed.store.chunk_index import make_index, unindexed_chunks
 from pseudofeed.store.chunks import Chunks
-from pseudofeed.store.connection import WriterConnection, may_pass, store_error
+from pseudofeed.store.connection import WriterConnection, is_transient, store_error
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.schema import Tier
 from pseudofeed.store.settings import kept_from
@@ -152,7 +152,7 @@ class BackfillWriter:
                 raise _Overtaken
             raise StoreError(
                 f"market {self._market.record.name} was dropped from the store while it was backfilled; nothing of it "
-                f"is left there. Start the backfill again to begin anew"
+                f"is left there. Run the backfill again to start from the beginning"
             )
         if kept_from(connection, self._market) != kept_ns:
             raise _Dropped
@@ -164,15 +164,15 @@ class BackfillWriter:
                 return work(self._connection.opened())
             except psycopg.Error as problem:
                 meaning = store_error(problem, self._connections)
-                if not may_pass(problem, self._connection.current):
+                if not is_transient(problem, self._connection.current):
                     raise meaning from None
                 self.close()
                 if back_off == _FIRST_BACK_OFF:
                     since = time.monotonic()
-                    _log.warning("%s. Trying again; nothing is lost meanwhile", meaning)
+                    _log.warning("%s. Retrying; nothing is lost meanwhile", meaning)
                 if time.monotonic() - since > OUTAGE_SECONDS or not self._going_on():
                     raise ServerError(
-                        f"{meaning}. What was committed stays: start the backfill again, and it goes on there"
+                        f"{meaning}. Committed batches are kept: run the backfill again to continue"
                     ) from None
                 time.sleep(back_off)
                 back_off = min(back_off * 2, _LONGEST_BACK_OFF)

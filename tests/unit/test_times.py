@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pseudofeed.moments import FIRST_NS, Moment, nanoseconds
-from pseudofeed.times import LAST_NS
+from pseudofeed.times import FIRST_NS, LAST_NS, Moment, nanoseconds
 
 
 @pytest.mark.parametrize(
