@@ -118,5 +118,5 @@ def test_factors_move_overnight_as_by_day() -> None:
 def test_a_price_that_a_night_breaks_is_named() -> None:
     """An own volatility of 10,000 % and nights of 100 sessions: the first one leaves nothing of the price."""
     wild = market(100.0, instruments=1, parameters="initial_price = 1000\nidiosyncratic_volatility = 100")
-    with pytest.raises(SimulationError, match="instrument 0 left its range in the night before step 11:"):
+    with pytest.raises(SimulationError, match="instrument ALFA left its range in the night before step 11:"):
         wild.simulate(60)
