@@ -56,6 +56,7 @@ def parameters(n: int, seed: int) -> dict[str, Any]:
     }
 
 
+@pytest.mark.filterwarnings("ignore:scheme. euler with kappa dt")
 @settings(max_examples=60)
 @given(
     n=st.integers(1, 140),
@@ -84,8 +85,12 @@ def test_paths_equal_the_oracle_to_the_bit(
         "scheme": scheme,
         "substeps": substeps,
     }
-    prices, variances = simulate_heston_paths(**common)
     expected_prices, expected_variances = simulation.heston_paths(**common)
+    if not ((expected_prices >= 1e-100) & (expected_prices <= 1e100)).all():  # now and then with steps of six years
+        with pytest.raises(SimulationError, match="left its range at step"):
+            simulate_heston_paths(**common)
+        return
+    prices, variances = simulate_heston_paths(**common)
     assert prices.tobytes() == expected_prices.tobytes()
     assert variances.tobytes() == expected_variances.tobytes()
 
