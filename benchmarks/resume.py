@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 from unittest.mock import patch
@@ -23,11 +22,11 @@ from pseudofeed.bus.topics import delete_topic
 from pseudofeed.market import Market
 from pseudofeed.operate.control import Progress, SignalControl
 from pseudofeed.publish.feed import feed
+from pseudofeed.publish.overlap import Simulate
 from pseudofeed.publish.resume import Beginning, find_beginning
 from pseudofeed.publish.run import FeedRun
 from pseudofeed.records import KINDS
 from pseudofeed.settings import Connections
-from pseudofeed.simulate.paths import TickBlock
 
 
 def market(instruments: int) -> Market:
@@ -59,8 +58,8 @@ def start(instruments: int) -> tuple[float, float]:
         seen["opened"] = time.perf_counter()
         return beginning
 
-    def publish_all(self: FeedRun, blocks: Iterator[TickBlock], _pace: Any) -> None:
-        self.publish(next(blocks))
+    def publish_all(self: FeedRun, simulate: Simulate, _pace: Any) -> None:
+        self.publish(next(simulate(stopping=lambda: False)))
         seen["first message"] = time.perf_counter()
         raise Stop
 

@@ -137,14 +137,15 @@ class Clock:
         """The lengths of the steps first_step .. first_step + count - 1 in years, float64 (count,): each one's trading
         time in ns divided once, rounded to nearest, by `year_ns`; both are exact doubles. Raises as `times` does, and
         ValueError for step 0, which has no length."""
+        if self._trading is None:
+            self._check_lengths(first_step, count)
+            return np.full(count, self.dt)
         return np.asarray(self.step_lengths(first_step, count) / float(self.year_ns), dtype=np.float64)
 
     def step_lengths(self, first_step: int, count: int) -> NDArray[np.int64]:
         """The trading time of the steps first_step .. first_step + count - 1, int64 (count,), ns. Raises as
         `step_years`."""
-        if first_step < 1:
-            raise ValueError(f"first_step: found {first_step}, must be 1 or more; step 0 has no length")
-        self._check(first_step, count)
+        self._check_lengths(first_step, count)
         lengths = np.full(count, self.step_ns, dtype=np.int64)
         if self._trading is not None and count:
             stretches = self._trading.holding(first_step, count)
@@ -226,6 +227,11 @@ class Clock:
         """The step, or the market's last step if that is earlier."""
         last = self.last_step
         return step if last is None else min(step, last)
+
+    def _check_lengths(self, first_step: int, count: int) -> None:
+        if first_step < 1:
+            raise ValueError(f"first_step: found {first_step}, must be 1 or more; step 0 has no length")
+        self._check(first_step, count)
 
     def _check(self, first_step: int, count: int) -> None:
         """Raises if the clock does not have these steps."""

@@ -131,6 +131,8 @@ class _Run:
     @property
     def hidden(self) -> dict[str, NDArray[np.float64]]:
         """Copies of the hidden numbers, (M,) each."""
+        if not self._hidden:
+            return {}
         return {name: row.copy() for name, row in zip(self._hidden, self.state[2:], strict=True)}
 
     def market_state(self) -> MarketState:
@@ -199,13 +201,13 @@ def _blocks(market: Market, run: _Run, start_step: int, steps: int | None, block
     if steps == 0:
         return
     end = None if steps is None else start_step - 1 + steps
+    # Where the timetable ends, its last step is the last of a block; behind it the clock raises.
+    known = market.clock.last_known_step if end is None else end
     with contextlib.suppress(WalkStopped):
         run.walk_to(start_step - 1, block_steps)
         while end is None or run.step < end:
             first_step = run.step + 1
-            # Where the timetable ends, its last step is the last of a block; behind it the clock raises.
-            last_step = max(market.clock.last_known_step if end is None else end, first_step)
-            count = min(block_steps, last_step - run.step)
+            count = min(block_steps, max(known, first_step) - run.step)
             prices = np.empty((count, run.state.shape[1]))
             variances = np.empty_like(prices)
             walked = run.walk(count, prices, variances)
