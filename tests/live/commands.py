@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -73,6 +74,7 @@ def start(connections: Connections, folder: Path, *arguments: str | Path) -> sub
         "PSEUDOFEED_KAFKA": connections.require_kafka()["bootstrap.servers"],
         "PSEUDOFEED_REDIS": connections.require_redis(),
         "PSEUDOFEED_POSTGRES": connections.require_postgres(),
+        "PYTHONFAULTHANDLER": "1",  # see `result`
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "pseudofeed", *(str(argument) for argument in arguments)],
@@ -89,8 +91,14 @@ def start(connections: Connections, folder: Path, *arguments: str | Path) -> sub
 
 
 def result(process: subprocess.Popen[str], *, code: int = 0, timeout: float = 100) -> dict[str, Any]:
-    """What a command with --json has printed last, after it ended as it should, with nothing to complain about."""
-    out, err = process.communicate(timeout=timeout)
+    """What a command with --json has printed last, after it ended as it should, with nothing to complain about. One that
+    does not end says where all its threads are."""
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        out, err = process.communicate(timeout=10)
+        pytest.fail(f"{process.args} did not end within {timeout:g} s: {out}{err}")
     assert (process.returncode, err) == (code, ""), f"exit code {process.returncode}: {out}{err}"
     found = json.loads(out.splitlines()[-1])
     assert isinstance(found, dict)
