@@ -91,14 +91,14 @@ def start(connections: Connections, folder: Path, *arguments: str | Path) -> sub
 
 
 def result(process: subprocess.Popen[str], *, code: int = 0, timeout: float = 100) -> dict[str, Any]:
-    """What a command with --json has printed last, after it ended as it should, with nothing to complain about. One that
-    does not end says where all its threads are."""
+    """What a command with --json has printed last, after it ended as it should, with nothing to complain about. One
+    that does not end says where all its threads are."""
     try:
         out, err = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGABRT)
         out, err = process.communicate(timeout=10)
-        pytest.fail(f"{process.args} did not end within {timeout:g} s: {out}{err}")
+        pytest.fail(f"{process.args!r} did not end within {timeout:g} s: {out}{err}")
     assert (process.returncode, err) == (code, ""), f"exit code {process.returncode}: {out}{err}"
     found = json.loads(out.splitlines()[-1])
     assert isinstance(found, dict)
