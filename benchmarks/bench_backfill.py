@@ -45,9 +45,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def by_backfill(connections: Connections, market: Market, *, batch_rows: int, lanes: int) -> float:
+def by_backfill(connections: Connections, market: Market, *, batch_rows: int, writers: int) -> float:
     """Ticks a second, as all of these."""
-    summary = backfill_market(market, connections, SignalControl(), end=str(STEPS), batch_rows=batch_rows, lanes=lanes)
+    summary = backfill_market(
+        market, connections, SignalControl(), end=str(STEPS), batch_rows=batch_rows, writers=writers
+    )
     return summary.ticks_per_second
 
 
@@ -81,8 +83,8 @@ def by_copy(connections: Connections, market: Market, *, index_later: bool) -> f
 def test_backfill(benchmark: BenchmarkFixture, number: int) -> None:
     """All of them, another one first each time; the benchmark's own time is of two connections, as it is by default."""
     loads: dict[str, Callable[[Connections, Market], float]] = {
-        f"backfill, batches of {rows:,}, connections {lanes}": partial(by_backfill, batch_rows=rows, lanes=lanes)
-        for rows, lanes in BATCHES
+        f"backfill, batches of {rows:,}, connections {writers}": partial(by_backfill, batch_rows=rows, writers=writers)
+        for rows, writers in BATCHES
     }
     default = loads[next(reversed(loads))]
     loads["store worker, connections 2"] = by_worker

@@ -233,7 +233,7 @@ def backfill(
             help="Time to stop before, or last step to write. Default: clock.end, or now.",
         ),
     ] = None,
-    lanes: Annotated[
+    writers: Annotated[
         int, typer.Option("--connections", min=1, max=64, help="Number of database connections that write in parallel.")
     ] = 2,
     parquet: Annotated[
@@ -260,7 +260,7 @@ def backfill(
         connections = Connections.resolve(postgres=postgres)
         connections.require_postgres()
         summary = backfill_market(
-            market, connections, _control(), begin=begin, end=end, lanes=lanes, directory=parquet,
+            market, connections, _control(), begin=begin, end=end, writers=writers, directory=parquet,
             on_market=_say_start(market),
         )  # fmt: skip
     print_summary("backfilled", asdict(summary), json_output)

@@ -41,7 +41,7 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _work(connections: Connections, market: Market, steps: int, place: str, count: int, lanes: int) -> None:
+def _work(connections: Connections, market: Market, steps: int, place: str, count: int, writers: int) -> None:
     left = [count]
     copy, mark = BackfillWriter._copy, BackfillWriter._mark
 
@@ -71,7 +71,7 @@ def _work(connections: Connections, market: Market, steps: int, place: str, coun
 
     setattr(BackfillWriter, "_copy", doomed_copy)  # noqa: B010
     setattr(BackfillWriter, "_mark", doomed_mark)  # noqa: B010
-    backfill_market(market, connections, Until(draining=False), end=str(steps), lanes=lanes, batch_rows=BATCH_ROWS)
+    backfill_market(market, connections, Until(draining=False), end=str(steps), writers=writers, batch_rows=BATCH_ROWS)
 
 
 def main() -> None:
@@ -80,12 +80,12 @@ def main() -> None:
     market = Market.from_specification(json.loads(Path(specification).read_text()))
     moments, died = random.Random(int(seed)), Counter[str]()
     for number in range(int(kills)):
-        place, count, lanes = PLACES[number % len(PLACES)], moments.randint(1, 8), moments.randint(1, 3)
+        place, count, writers = PLACES[number % len(PLACES)], moments.randint(1, 8), moments.randint(1, 3)
         seconds = moments.uniform(0.02, 0.4)
         pid = os.fork()
         if pid == 0:
             try:
-                _work(connections, market, int(steps), place, count, lanes)
+                _work(connections, market, int(steps), place, count, writers)
             except BaseException:
                 traceback.print_exc()
             os._exit(0)

@@ -57,7 +57,7 @@ def _record(market: Market, *, partitions: int = 4, epoch: int = 0) -> MarketRec
 
 
 def _backfill(
-    market: Market, connections: Connections, begin: int | None, end: int, *, batch_rows: int = 1_000, lanes: int = 2
+    market: Market, connections: Connections, begin: int | None, end: int, *, batch_rows: int = 1_000, writers: int = 2
 ) -> BackfillSummary:
     return backfill_market(
         market,
@@ -65,7 +65,7 @@ def _backfill(
         Until(draining=False),
         begin=None if begin is None else str(begin),
         end=str(end),
-        lanes=lanes,
+        writers=writers,
         batch_rows=batch_rows,
     )
 
@@ -140,7 +140,7 @@ def test_killed_backfills_leave_every_tick_once(
     before = differences(store_connections, record, steps)
     assert before[1] == 0
     assert 0 < before[0] < steps * N, "the kills were not in mid-way"
-    assert _backfill(market, store_connections, None, steps, lanes=3).ticks == steps * N - before[0]
+    assert _backfill(market, store_connections, None, steps, writers=3).ticks == steps * N - before[0]
     _whole(store_connections, record, steps)
 
 

@@ -18,7 +18,7 @@ from pseudofeed.store.backfill.bounds import steps_between
 from pseudofeed.store.backfill.claims import Claim, _held, _held_by_all
 from pseudofeed.store.backfill.files import day_files, write_day_files
 from pseudofeed.store.backfill.rows import Shard, shard_rows
-from pseudofeed.store.backfill.run import Stretch, shared_out
+from pseudofeed.store.backfill.run import Section, shared_out
 from pseudofeed.store.backfill.steps import intersect, merge, outside, subtract
 from pseudofeed.store.registry import StoredMarket
 from pseudofeed.store.upkeep import reached_step
@@ -59,13 +59,13 @@ def test_what_the_stream_had_is_left_out_to_the_tick() -> None:
 def test_connections_share_what_is_left_evenly() -> None:
     held = _held(_stored(MarketRecord("bf", dict(MARKET.specification), 1, 1, MARKET.fingerprint)), TICK, [])
     claims = [Claim(1, 30, [(11, 20)], {TICK: held}), Claim(50, 59, [], {TICK: held})]
-    stretches = [Stretch(claim, *part) for claim in claims for part in claim.left(1, 55)]
-    for lanes in (1, 2, 3, 7, 40):
-        parts = shared_out(stretches, lanes)
-        steps = [[s for stretch in part for s in range(stretch.first, stretch.last + 1)] for part in parts]
+    sections = [Section(claim, *part) for claim in claims for part in claim.left(1, 55)]
+    for writers in (1, 2, 3, 7, 40):
+        parts = shared_out(sections, writers)
+        steps = [[s for section in part for s in range(section.first, section.last + 1)] for part in parts]
         assert [s for part in steps for s in part] == [*range(1, 11), *range(21, 31), *range(50, 56)]
         assert max(map(len, steps)) - min(map(len, steps)) <= 1
-        assert len(parts) == min(lanes, 26)
+        assert len(parts) == min(writers, 26)
     assert shared_out([], 2) == []
 
 

@@ -23,7 +23,7 @@ from pseudofeed.simulate.files.place import new_places
 from pseudofeed.simulate.files.walk import write_blocks
 from pseudofeed.simulate.paths import TickBlock
 from pseudofeed.simulate.state import MarketState
-from pseudofeed.simulate.stream import advance
+from pseudofeed.simulate.stream import advance, stream
 
 __all__ = ["DayFile", "day_files", "write_day_files"]
 
@@ -89,13 +89,21 @@ class _StoppedError(Exception):
 
 def _write(market: Market, file: DayFile, state: MarketState | None, going_on: Callable[[], bool]) -> MarketState:
     def blocks() -> Iterator[TickBlock]:
-        steps = max(1, ROW_GROUP // len(market.symbols))
-        for block in market.stream(
-            start_step=file.first, steps=file.last - file.first + 1, block_steps=steps, state=state
+        reached = file.first - 1
+        for block in stream(
+            market,
+            start_step=file.first,
+            steps=file.last - reached,
+            block_steps=max(1, ROW_GROUP // len(market.symbols)),
+            state=state,
+            stopping=lambda: not going_on(),
         ):
             if not going_on():
                 raise _StoppedError
+            reached = block.last_step
             yield block
+        if reached < file.last:
+            raise _StoppedError
 
     text = json.dumps(_description(market) | {"first_step": file.first, "last_step": file.last})
     ticks = (file.last - file.first + 1) * len(market.symbols)

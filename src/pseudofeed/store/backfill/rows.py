@@ -10,8 +10,10 @@ import numpy as np
 
 from pseudofeed.market import Market
 from pseudofeed.records import Columns, Kind, stored_kinds
+from pseudofeed.simulate.models import Stopping
 from pseudofeed.simulate.rows import block_rows
 from pseudofeed.simulate.state import MarketState
+from pseudofeed.simulate.stream import stream
 
 __all__ = ["Shard", "ShardRows", "shard_rows"]
 
@@ -35,15 +37,20 @@ class ShardRows:
     state: MarketState
 
 
-def shard_rows(market: Market, shard: Shard, *, state: MarketState | None = None) -> Iterator[ShardRows]:
+def shard_rows(
+    market: Market, shard: Shard, *, state: MarketState | None = None, stopping: Stopping | None = None
+) -> Iterator[ShardRows]:
     """The rows, batch after batch, with memory for one. state: of a step before the shard's, to go on from; without it
-    the steps before are walked through. On one thread. Raises as `Market.stream` does."""
-    blocks = market.stream(
+    the steps before are walked through. stopping: asked every 50 ms; the batches end before the shard does where it
+    says so. On one thread. Raises as `Market.stream` does."""
+    blocks = stream(
+        market,
         start_step=shard.first,
         steps=shard.last - shard.first + 1,
         block_steps=shard.batch_steps,
         state=state,
         threads=1,
+        stopping=stopping,
     )
     members = {kind: np.arange(len(kind.key.names(market))) for kind in stored_kinds(market)}
     for block in blocks:

@@ -1,6 +1,6 @@
 """`pseudofeed backfill`: a market simulated straight into the store, without Kafka.
 
-A range of steps is claimed (claims.py), cut into a stretch for each connection, and each stretch is simulated (rows.py)
+A range of steps is claimed (claims.py), cut into a section for each connection, and each section is simulated (rows.py)
 and committed batch after batch with the mark that covers it (writer.py); chunks are indexed behind their rows. What is
 marked is done: so to start it again after whatever ended it goes on with what is left, with as many connections as one
 likes, and two backfills of one market at a time do nothing twice.
@@ -64,7 +64,7 @@ class BackfillSummary:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stretch:
+class Section:
     """The steps first to last of a claim, to be written one after the other."""
 
     claim: Claim
@@ -79,7 +79,7 @@ def backfill_market(
     *,
     begin: str | None = None,
     end: str | None = None,
-    lanes: int = CONNECTIONS,
+    writers: int = CONNECTIONS,
     batch_rows: int = BATCH_ROWS,
     directory: Path | None = None,
     on_market: Callable[[Market], None] | None = None,
@@ -88,10 +88,10 @@ def backfill_market(
     as they are not there yet: what a backfill has done, and what the stream had stored, is left as it is.
 
     directory: where Parquet files are written, too, after the store (files.py). on_market: called with the market as
-    the store has it.
-    lanes: connections, each with a thread; memory is some 100 bytes for each of `batch_rows` ticks of each. Ends early
-    when `control.stopping`, with the batches in hand committed. Raises SettingsError for a range that the market does
-    not have or a file in the way, ServerError, StoreError, MarketChanged, SimulationError, LibraryError.
+    the store has it. writers: connections, each with a thread; memory is some 100 bytes for each of `batch_rows` ticks
+    of each. Ends early when `control.stopping`, with what is simulated committed. Raises SettingsError for a range that
+    the market does not have or a file in the way, ServerError, StoreError, MarketChanged, SimulationError,
+    LibraryError.
     """
     unfit = market.store_problem()
     if unfit is not None:
@@ -105,7 +105,7 @@ def backfill_market(
             first, last = steps_between(stored.record.market, begin, end)
             files = [] if directory is None else day_files(stored.record.market, directory, first, last)
         run = _Run(connections, stored, tier, control, batch_rows)
-        run.work(shared_out(run.claim(first, last), lanes))
+        run.work(shared_out(run.claim(first, last), writers))
         run.index(first, last)
         with open_connection(connections, application="pseudofeed backfill", writer=False) as connection:
             done = merge(part for claim in read_claims(connection, stored) for part in claim.done)
@@ -147,19 +147,19 @@ def backfill_files(
     )
 
 
-def shared_out(stretches: Sequence[Stretch], lanes: int) -> list[list[Stretch]]:
-    """The stretches cut into `lanes` parts of as many steps each, one behind the other: so connections write to
+def shared_out(sections: Sequence[Section], writers: int) -> list[list[Section]]:
+    """The sections cut into `writers` parts of as many steps each, one behind the other: so connections write to
     chunks, or at least to pages of the index, of their own."""
-    total = sum(stretch.last - stretch.first + 1 for stretch in stretches)
-    parts: list[list[Stretch]] = [[] for _ in range(lanes)]
+    total = sum(section.last - section.first + 1 for section in sections)
+    parts: list[list[Section]] = [[] for _ in range(writers)]
     before = 0
-    for stretch in stretches:
-        for lane, part in enumerate(parts):
-            first = stretch.first + max(0, total * lane // lanes - before)
-            last = min(stretch.last, stretch.first + total * (lane + 1) // lanes - before - 1)
+    for section in sections:
+        for number, part in enumerate(parts):
+            first = section.first + max(0, total * number // writers - before)
+            last = min(section.last, section.first + total * (number + 1) // writers - before - 1)
             if first <= last:
-                part.append(Stretch(stretch.claim, first, last))
-        before += stretch.last - stretch.first + 1
+                part.append(Section(section.claim, first, last))
+        before += section.last - section.first + 1
     return [part for part in parts if part]
 
 
@@ -192,20 +192,20 @@ class _Run:
         self._ending = threading.Event()
         self._problems: list[BaseException] = []
 
-    def claim(self, first: int, last: int) -> list[Stretch]:
+    def claim(self, first: int, last: int) -> list[Section]:
         """What is to be done of these steps."""
         writer = self._writer(lambda: not self._control.stopping)
         try:
             claims = writer.claim(first, last)
         finally:
             writer.close()
-        return [Stretch(claim, *part) for claim in claims for part in claim.left(first, last)]
+        return [Section(claim, *part) for claim in claims for part in claim.left(first, last)]
 
-    def work(self, parts: Sequence[Sequence[Stretch]]) -> None:
+    def work(self, parts: Sequence[Sequence[Section]]) -> None:
         """Until all is written, `control` asks to stop, or a connection fails: raises its problem then."""
         threads = [
-            threading.Thread(target=self._work, args=(part,), name=f"pseudofeed-backfill-{lane}")
-            for lane, part in enumerate(parts)
+            threading.Thread(target=self._work, args=(part,), name=f"pseudofeed-backfill-{number}")
+            for number, part in enumerate(parts)
         ]
         for thread in threads:
             thread.start()
@@ -243,33 +243,33 @@ class _Run:
     def _going_on(self) -> bool:
         return not self._ending.is_set()
 
-    def _work(self, part: Sequence[Stretch]) -> None:
+    def _work(self, part: Sequence[Section]) -> None:
         writer = self._writer(self._going_on)
         state: MarketState | None = None
         try:
-            for stretch in part:
-                state = self._fill(writer, stretch, state)
+            for section in part:
+                state = self._fill(writer, section, state)
         except BaseException as problem:
             self._problems.append(problem)
             self._ending.set()
         finally:
             writer.close()
 
-    def _fill(self, writer: BackfillWriter, stretch: Stretch, state: MarketState | None) -> MarketState | None:
-        """Write a stretch; the state at its end, or where it was asked to stop."""
+    def _fill(self, writer: BackfillWriter, section: Section, state: MarketState | None) -> MarketState | None:
+        """Write a section; the state at its end, or where it was asked to stop."""
         market = self._market.record.market
-        state = advance(market, state, stretch.first - 1, threads=1, going_on=lambda _step: self._going_on())
+        state = advance(market, state, section.first - 1, threads=1, going_on=lambda _step: self._going_on())
         if not self._going_on():
             return state
-        shard = Shard(stretch.first, stretch.last, self._batch_steps)
-        for rows in shard_rows(market, shard, state=state):
-            added = writer.write(stretch.claim, rows)
+        shard = Shard(section.first, section.last, self._batch_steps)
+        for rows in shard_rows(market, shard, state=state, stopping=self._ending.is_set):
+            added = writer.write(section.claim, rows)
             if added is None:  # another backfill is at work here: what it has not done of these steps
-                for part in writer.left(stretch.claim, rows.first, rows.last):
-                    self._fill(writer, Stretch(stretch.claim, *part), state)
+                for part in writer.left(section.claim, rows.first, rows.last):
+                    self._fill(writer, Section(section.claim, *part), state)
             else:
                 self._count(added, rows.last)
-                writer.index(self._time(stretch.first), self._time(rows.last), whole=True)
+                writer.index(self._time(section.first), self._time(rows.last), whole=True)
             state = rows.state
             if not self._going_on():
                 break
