@@ -391,6 +391,6 @@ def test_servers_that_refuse_are_named_without_secrets(
 
     with monkeypatch.context() as patch:
         patch.setattr(backfill_writer.BackfillWriter, "_copy", away)
-        with pytest.raises(ServerError, match=r"could not extend file.*start the backfill again"):
+        with pytest.raises(ServerError, match=r"could not extend file.*run the backfill again"):
             _backfill(market, plain_connections, None, 70)
     assert _backfill(market, plain_connections, None, 70).ticks == 20 * N
