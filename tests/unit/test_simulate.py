@@ -55,7 +55,6 @@ def parameters(n: int, seed: int) -> dict[str, Any]:
     }
 
 
-@pytest.mark.filterwarnings("ignore:scheme. euler with kappa dt")
 @settings(max_examples=60)
 @given(
     n=st.integers(1, 140),
