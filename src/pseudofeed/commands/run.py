@@ -13,12 +13,12 @@ from pseudofeed.bus.markets import register_market
 from pseudofeed.bus.topics import check_broker, ensure_market_topics
 from pseudofeed.cache.connection import cache_error, open_redis
 from pseudofeed.cache.worker import cache_market
-from pseudofeed.errors import StoreError
 from pseudofeed.market import Market
 from pseudofeed.operate.supervisor import Stage, Supervisor
 from pseudofeed.publish.feed import feed as run_feed
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
+from pseudofeed.store.registry import check_storable
 from pseudofeed.store.worker import prepare_store, store_market
 
 __all__ = ["FeedOptions", "RunSummary", "run_market"]
@@ -72,9 +72,8 @@ def run_market(
     on_market: called with the market as it is registered.
     """
     kafka = connections.require_kafka()
-    problem = market.store_problem()
-    if store_workers and problem is not None:
-        raise StoreError(problem)
+    if store_workers:
+        check_storable(market)
     if cache_workers:
         check_redis(connections)
     if store_workers:

@@ -30,7 +30,7 @@ from pseudofeed.market.sample import sample_tables
 from pseudofeed.market.settle import clock_of, load_notes, resolve
 from pseudofeed.market.specification import Specification, differences, fingerprint_of, missing_keys, specification_of
 from pseudofeed.random._random import default_floating_point, path_key
-from pseudofeed.times import EXAMPLE_TIME, format_step, format_time, parse_step
+from pseudofeed.times import EXAMPLE_TIME, format_time, parse_step
 from pseudofeed.toml_file import parse_toml, read_toml
 
 if TYPE_CHECKING:
@@ -364,16 +364,6 @@ class Market:
         from pseudofeed.simulate.stream import simulate
 
         return simulate(self if path is None else self.with_path(path), steps, threads=threads)
-
-    def store_problem(self) -> str | None:
-        """Why PostgreSQL, whose times are whole microseconds, can't hold this market's ticks; None if it can."""
-        where = f"market {self.name}: clock."
-        limit = "which is PostgreSQL's limit, so it can be fed and cached but not stored"
-        if self.step_ns % 1000:
-            return f"{where}step {format_step(self.step_ns)} is not a whole number of microseconds, {limit}"
-        if self._clock is not None and self._clock.start_ns % 1000:
-            return f"{where}start {format_time(self._clock.start_ns)} is not at a whole microsecond, {limit}"
-        return None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Market) or self._fingerprint != other._fingerprint:

@@ -16,9 +16,16 @@ from pseudofeed.market.parameters import PARAMETERS
 from pseudofeed.random._random import default_floating_point
 from pseudofeed.records import Key, Kind
 from pseudofeed.store.schema import SCHEMA_LOCK
-from pseudofeed.times import format_time
+from pseudofeed.times import format_step, format_time
 
-__all__ = ["StoredMarket", "find_stored_market", "read_stored_market", "register_in_store", "register_without_kafka"]
+__all__ = [
+    "StoredMarket",
+    "check_storable",
+    "find_stored_market",
+    "read_stored_market",
+    "register_in_store",
+    "register_without_kafka",
+]
 
 NOT_IN_KAFKA = 0  # the epoch of a market that was only backfilled
 
@@ -176,6 +183,16 @@ def _insert(connection: psycopg.Connection, record: MarketRecord) -> StoredMarke
         )
     ids = _run(first_instrument, len(market.symbols))
     return StoredMarket(market_id, record, ids, _run(first_factor, len(factors.names)))
+
+
+def check_storable(market: Market) -> None:
+    """Raise StoreError if PostgreSQL, whose times are whole microseconds, can't hold this market's."""
+    where = f"market {market.name}: clock."
+    limit = "which is PostgreSQL's limit, so it can be fed and cached but not stored"
+    if market.step_ns % 1000:
+        raise StoreError(f"{where}step {format_step(market.step_ns)} is not a whole number of microseconds, {limit}")
+    if market.is_settled and market.clock.start_ns % 1000:
+        raise StoreError(f"{where}start {format_time(market.clock.start_ns)} is not at a whole microsecond, {limit}")
 
 
 def _run(first: int, count: int) -> NDArray[np.int32]:

@@ -11,13 +11,12 @@ import psycopg
 
 from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.consume import WorkerSummary, consume_kind
-from pseudofeed.errors import StoreError
 from pseudofeed.operate.control import Control
 from pseudofeed.records import Key, Kind, stored_kinds
 from pseudofeed.settings import Connections
 from pseudofeed.store.chunk_index import ChunkIndexer
 from pseudofeed.store.connection import open_connection, store_error
-from pseudofeed.store.registry import StoredMarket, register_in_store
+from pseudofeed.store.registry import StoredMarket, check_storable, register_in_store
 from pseudofeed.store.schema import Tier, applied_files, migrate
 from pseudofeed.store.settings import StoreSettings, change_settings
 from pseudofeed.store.side_by_side import run_side_by_side
@@ -110,9 +109,7 @@ def prepare_store(
     record: MarketRecord, connections: Connections, settings: StoreSettings | None = None
 ) -> tuple[StoredMarket, Tier]:
     """Make or update the schema, register the market, change its settings. Raises as `store_market` does."""
-    unfit = record.market.store_problem()
-    if unfit is not None:
-        raise StoreError(unfit)
+    check_storable(record.market)
     try:
         with open_connection(connections, application="pseudofeed store", writer=True) as connection:
             tier = migrate(connection)

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import psycopg
 
-from pseudofeed.errors import StoreError
 from pseudofeed.market import Market
 from pseudofeed.operate.control import Control, Progress
 from pseudofeed.records import TICK, Kind
@@ -31,7 +30,7 @@ from pseudofeed.store.backfill.rows import Shard, shard_rows
 from pseudofeed.store.backfill.steps import intersect, merge
 from pseudofeed.store.backfill.writer import BackfillWriter, Committed
 from pseudofeed.store.connection import open_connection, store_error
-from pseudofeed.store.registry import StoredMarket, register_without_kafka
+from pseudofeed.store.registry import StoredMarket, check_storable, register_without_kafka
 from pseudofeed.store.schema import Tier, migrate
 
 __all__ = ["BATCH_ROWS", "CONNECTIONS", "BackfillSummary", "backfill_market"]
@@ -93,9 +92,7 @@ def backfill_market(
     the market does not have or a file in the way, ServerError, StoreError, MarketChanged, SimulationError,
     LibraryError.
     """
-    unfit = market.store_problem()
-    if unfit is not None:
-        raise StoreError(unfit)
+    check_storable(market)
     try:
         with open_connection(connections, application="pseudofeed backfill", writer=True) as connection:
             tier = migrate(connection)
