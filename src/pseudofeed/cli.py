@@ -187,17 +187,13 @@ def store(
     retention: Annotated[
         str | None, typer.Option(metavar="30d", help="Drop ticks older than this, in market time.")
     ] = None,
-    compress_after: Annotated[
-        str | None, typer.Option(metavar="7d", help="Compress chunks older than this (TimescaleDB Community).")
-    ] = None,
     chunk_length: Annotated[str | None, typer.Option(metavar="6h", help="Length of new chunks.")] = None,
     kafka: Kafka = None,
     postgres: Postgres = None,
     json_output: Json = False,
 ) -> None:
     """Write a market's ticks and factors from Kafka to the store, each exactly once. Up to one process per partition
-    can run. The values of --retention, --compress-after and --chunk-length are saved in the store; "never" removes
-    one."""
+    can run. The values of --retention and --chunk-length are saved in the store; "never" removes one."""
     from pseudofeed.store.settings import StoreSettings
     from pseudofeed.store.worker import migrate_store, store_market
 
@@ -210,7 +206,7 @@ def store(
             return
     if name is None:
         raise typer.BadParameter("is missing: name the market to store", param_hint="NAME")
-    settings = StoreSettings(retention=retention, compress_after=compress_after, chunk_length=chunk_length)
+    settings = StoreSettings(retention=retention, chunk_length=chunk_length)
     record = registered(connections, name)
     summary = store_market(record, connections, _control(until_caught_up), settings=settings)
     print_summary("stored", asdict(summary), json_output)

@@ -25,7 +25,7 @@ from pseudofeed.store.upkeep import keep_up
 from pseudofeed.store.worker import prepare_store, store_market
 from pseudofeed.verify import verify_market
 
-NEWEST = max(file.number for file in schema_files() if not file.community)
+NEWEST = max(file.number for file in schema_files())
 
 
 def test_migrate_makes_the_schema_once(store_connections: Connections, tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_newer_schema_is_refused(plain_connections: Connections, tmp_path: Pat
     _, err = process.communicate(timeout=60)
     assert process.returncode == 2
     assert err == (
-        f"pseudofeed: the store's schema has number 999, this version of pseudofeed knows up to {_known()}: "
+        f"pseudofeed: the store's schema has number 999, this version of pseudofeed knows up to {NEWEST}: "
         "install the version that made it, or a newer one\n"
     )
     with (
@@ -70,10 +70,6 @@ def test_an_extension_that_is_gone_is_named(timescale_connections: Connections) 
         pytest.raises(StoreError, match="no longer has the extension timescaledb"),
     ):
         migrate(connection)
-
-
-def _known() -> int:
-    return max(file.number for file in schema_files())
 
 
 def test_every_table_and_column_says_what_it_is(store_connections: Connections) -> None:
@@ -179,11 +175,11 @@ def test_settings_that_are_no_lengths_are_refused(plain_connections: Connections
     record = fed_market(plain_connections, market_name, steps=1)
     with pytest.raises(SettingsError, match="retention is a while: it is not a whole number followed by"):
         prepare_store(record, plain_connections, StoreSettings(retention="a while"))
-    prepare_store(record, plain_connections, StoreSettings(retention="30d", compress_after="7d"))
+    prepare_store(record, plain_connections, StoreSettings(retention="30d", chunk_length="6h"))
     prepare_store(record, plain_connections, StoreSettings(retention="never"))
     with psycopg.connect(plain_connections.require_postgres()) as connection:
-        row = connection.execute("SELECT retention, compress_after FROM market").fetchone()
-    assert row == (None, datetime.timedelta(days=7))
+        row = connection.execute("SELECT retention, chunk_length FROM market").fetchone()
+    assert row == (None, datetime.timedelta(hours=6))
 
 
 def test_a_chunk_has_the_length_that_the_servers_memory_allows(

@@ -1,18 +1,15 @@
 """The store's tables: numbered SQL files, each applied once, and the tables of records, which tables.py makes.
 
-`NNN_name.sql` is for every database; `NNN_name.community.sql` is for TimescaleDB's Community edition only, in addition.
 The files are shipped in the package (pseudofeed/store/sql), from the repository's `sql/`. The tier of a database is
 found by probing.
 
 Tables are hypertables if the database has the extension timescaledb when the store is created, and otherwise use
 PostgreSQL's own partitions. The tables themselves show which of the two it is, so an extension that is installed later
-changes nothing. The Community edition is used if its licence says so and it accepts our file; if it is installed later,
-it is used from the next start on.
+changes nothing.
 """
 
 from __future__ import annotations
 
-import logging
 import re
 from enum import Enum
 from importlib import resources
@@ -33,16 +30,13 @@ SCHEMA_LOCK = 7_364_110_401
 READER = "pseudofeed_reader"
 _READABLE = ("market", "instrument", "factor", "market_close", "sink_offset", "backfill", "quarantine", "migration")
 
-_log = logging.getLogger("pseudofeed.store")
-
-_NAME = re.compile(r"(?P<number>\d{3})_(?P<name>\w+?)(?P<community>\.community)?\.sql")
+_NAME = re.compile(r"(?P<number>\d{3})_(?P<name>\w+)\.sql")
 
 
 class Tier(Enum):
     """How the database can store ticks; the value is the word in file names and messages."""
 
-    COMMUNITY = "community"
-    TIMESCALEDB = "timescaledb"  # the Apache edition, or a Community edition that is not used as one
+    TIMESCALEDB = "timescaledb"
     PLAIN = "plain"
 
     @property
@@ -51,10 +45,7 @@ class Tier(Enum):
 
 
 class SchemaFile(NamedTuple):
-    """community: for the Community edition only."""
-
     number: int
-    community: bool
     name: str
     text: str
 
@@ -66,7 +57,7 @@ def schema_files() -> list[SchemaFile]:
         match = _NAME.fullmatch(entry.name)
         if match is not None:
             text = entry.read_text(encoding="utf-8")
-            files.append(SchemaFile(int(match["number"]), match["community"] is not None, entry.name, text))
+            files.append(SchemaFile(int(match["number"]), entry.name, text))
     if not files:
         raise StoreError("this installation of pseudofeed lacks its SQL files (pseudofeed/store/sql): install it again")
     return sorted(files, key=lambda file: file.number)
@@ -76,20 +67,17 @@ def find_tier(connection: psycopg.Connection) -> Tier:
     """The tier of the store, or, before there is one, of the database. Raises StoreError if its extension is gone."""
     row = connection.execute(
         """SELECT (SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(%s)),
-                  EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb'),
-                  current_setting('timescaledb.license', true)""",
+                  EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')""",
         (row_tables()[0][1].name,),
     ).fetchone()
     assert row is not None
-    partitioned, extension, licence = row
+    partitioned, extension = row
     if partitioned is False and not extension:
         raise StoreError(
             "the store's tables were created as hypertables, but the database no longer has the extension timescaledb: "
             "have an administrator restore it (and the tables with it), or use another database"
         )
-    if partitioned if partitioned is not None else not extension:
-        return Tier.PLAIN
-    return Tier.COMMUNITY if licence == "timescale" else Tier.TIMESCALEDB
+    return Tier.PLAIN if (partitioned if partitioned is not None else not extension) else Tier.TIMESCALEDB
 
 
 def migrate(connection: psycopg.Connection) -> Tier:
@@ -109,20 +97,10 @@ def migrate(connection: psycopg.Connection) -> Tier:
                 f"install the version that made it, or a newer one"
             )
         tier = find_tier(connection)
-        due = [file for file in files if file.number not in applied]
-        for file in due:
-            if not file.community:
+        for file in files:
+            if file.number not in applied:
                 _apply(connection, file)
         make_tables(connection, hypertables=tier.has_hypertables)
-        for file in due:
-            if file.community and tier is Tier.COMMUNITY:
-                try:
-                    with connection.transaction():
-                        _apply(connection, file)
-                except psycopg.Error as problem:
-                    # Nothing of the store depends on it.
-                    _log.warning("TimescaleDB says it is the Community edition and refuses %s: %s", file.name, problem)
-                    tier = Tier.TIMESCALEDB
         _let_readers_in(connection)
     return tier
 

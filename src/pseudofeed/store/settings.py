@@ -1,4 +1,4 @@
-"""A market's settings in one store: how much is kept, when it is compressed, how long chunks are.
+"""A market's settings in one store: how much is kept, how long chunks are.
 
 They are saved in the table `market`, not in the market file. They change no tick, so they are not part of the market's
 fingerprint, and two stores of one market may differ.
@@ -26,12 +26,11 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 class StoreSettings:
     """Each is a length such as "30d", "6h" or "10min", "never" for none, or None to leave it unchanged.
 
-    retention: of the market's time, kept back from its newest tick. compress_after: age of a chunk that is compressed.
-    chunk_length: of the chunks that this market makes from now on.
+    retention: of the market's time, kept back from its newest tick. chunk_length: of the chunks that this market makes
+    from now on.
     """
 
     retention: str | None = None
-    compress_after: str | None = None
     chunk_length: str | None = None
 
 

@@ -48,7 +48,7 @@ UPKEEP_SECONDS = 60.0
 class StoreSink:
     """One connection that stores the partitions it is given; see `pseudofeed.consume.Sink` for its methods.
 
-    indexer: of the worker; without it no index is deferred. keeps_up: drop and compress old chunks (upkeep.py).
+    indexer: of the worker; without it no index is deferred. keeps_up: drop old chunks (upkeep.py).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Applies a market's settings in the store to old ticks: drops them by retention, and compresses chunks.
+"""Drops old ticks, by the retention of each market.
 
 Ages are measured from a market's newest tick, not by the wall clock: a market may be years in the past or run ahead. So
 TimescaleDB's own policies, which use the wall clock only, are not used. Whole chunks are dropped, and the markets of a
@@ -20,17 +20,16 @@ from pseudofeed.store.chunk_list import stored_chunks
 from pseudofeed.store.schema import SCHEMA_LOCK, Tier
 from pseudofeed.times import to_datetime
 
-__all__ = ["Extent", "compression_end", "keep_up", "reached_step", "read_extents", "retention_end"]
+__all__ = ["Extent", "keep_up", "reached_step", "read_extents", "retention_end"]
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """A market's stored time, from its first tick to that which every partition has, and its settings."""
+    """A market's stored time, from its first tick to that which every partition has, and its retention."""
 
     begin: datetime.datetime
     end: datetime.datetime
     retention: datetime.timedelta | None
-    compress_after: datetime.timedelta | None
 
 
 def read_extents(connection: psycopg.Connection) -> list[Extent]:
@@ -38,7 +37,7 @@ def read_extents(connection: psycopg.Connection) -> list[Extent]:
     needs everything.
     """
     rows = connection.execute(
-        """SELECT name, specification, partitions, epoch, fingerprint, retention, compress_after, reached, done
+        """SELECT name, specification, partitions, epoch, fingerprint, retention, reached, done
            FROM market JOIN LATERAL (
                SELECT min(last_sequence) AS reached FROM sink_offset s
                WHERE s.market_id = market.market_id AND next_offset > 0) progress ON true
@@ -47,15 +46,15 @@ def read_extents(connection: psycopg.Connection) -> list[Extent]:
                FROM backfill b, unnest(b.done) AS part WHERE b.market_id = market.market_id) backfilled ON true"""
     ).fetchall()
     extents = []
-    for name, specification, partitions, epoch, fingerprint, retention, compress_after, reached, done in rows:
+    for name, specification, partitions, epoch, fingerprint, retention, reached, done in rows:
         record = MarketRecord(name, specification, partitions, epoch, int(fingerprint))
         try:
             clock = record.market.clock
         except Exception:  # whatever makes it unreadable, its ticks must not be dropped
-            extents.append(Extent(to_datetime(0), to_datetime(0), None, None))
+            extents.append(Extent(to_datetime(0), to_datetime(0), None))
             continue
         first, last = clock.times(1, 1)[0], clock.times(max(1, reached_step(reached, done or [])), 1)[0]
-        extents.append(Extent(to_datetime(int(first)), to_datetime(int(last)), retention, compress_after))
+        extents.append(Extent(to_datetime(int(first)), to_datetime(int(last)), retention))
     return extents
 
 
@@ -77,23 +76,12 @@ def retention_end(extents: Sequence[Extent]) -> datetime.datetime | None:
     return min(e.begin if e.retention is None else e.end - e.retention for e in extents)
 
 
-def compression_end(extents: Sequence[Extent]) -> datetime.datetime | None:
-    """The time before which chunks are old enough to compress, and no market writes any longer; None: none are."""
-    if all(extent.compress_after is None for extent in extents):
-        return None
-    return min(e.end - (e.compress_after or datetime.timedelta()) for e in extents)
-
-
 def keep_up(connection: psycopg.Connection, tier: Tier) -> int:
-    """Drop and compress old chunks; returns how many were dropped. Outside a transaction. Raises psycopg.Error."""
-    extents = read_extents(connection)
-    end = retention_end(extents)
-    tables = [table.name for kind, table in row_tables() if kind.retained]
-    dropped = 0 if end is None else sum(_drop(connection, tier, table, end) for table in tables)
-    end = compression_end(extents)
-    if end is not None and tier is Tier.COMMUNITY:
-        _compress(connection, end)
-    return dropped
+    """Drop old chunks; returns how many. Outside a transaction. Raises psycopg.Error."""
+    end = retention_end(read_extents(connection))
+    if end is None:
+        return 0
+    return sum(_drop(connection, tier, table.name, end) for kind, table in row_tables() if kind.retained)
 
 
 def _drop(connection: psycopg.Connection, tier: Tier, table: str, end: datetime.datetime) -> int:
@@ -116,13 +104,3 @@ def _drop(connection: psycopg.Connection, tier: Tier, table: str, end: datetime.
             (max(ends),),
         )
     return len(ends)
-
-
-def _compress(connection: psycopg.Connection, end: datetime.datetime) -> None:
-    """Each chunk in a transaction of its own, because compressing locks it."""
-    for chunk in stored_chunks(connection, Tier.COMMUNITY, "tick"):
-        if chunk.compressed or chunk.end > end:
-            continue
-        # The bars of a chunk are computed before it is compressed, while reading it is cheap.
-        connection.execute("CALL refresh_continuous_aggregate('bar_minute', %s, %s)", (chunk.begin, chunk.end))
-        connection.execute("SELECT compress_chunk(%s::regclass, if_not_compressed => true)", (chunk.name,))
