@@ -12,7 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pseudofeed.commands.console import PlainConsole
+from pseudofeed.commands.display import verify_table
 from pseudofeed.commands.results import print_frame
+from pseudofeed.verify.report import StageTally, VerifyReport
 
 MARKET = """
 market = { name = "m", seed = 7 }
@@ -142,3 +145,11 @@ def test_ctrl_c_while_modules_are_imported_is_130(market: str, module: str) -> N
     ) as process:
         assert process.communicate(timeout=60)[1] == "pseudofeed: interrupted\n"
     assert process.returncode == 130
+
+
+def test_the_table_of_verify_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    tally = StageTally(ticks=1_050_000, expected=1_050_000)
+    PlainConsole(width=80).print(verify_table(VerifyReport("x", 10_000, {"postgres_factors": tally})))
+    heading, row = capsys.readouterr().out.splitlines()[:2]
+    assert heading.split() == ["stage", "ticks", "expected", "missing", "repeated", "altered", "unexpected"]
+    assert row.split() == ["postgres", "factors", "1,050,000", "1,050,000", "0", "0", "0", "0"]
