@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pseudofeed.consume import consumer
-from pseudofeed.consume.consumer import consumer_properties
+from pseudofeed.consume.consumer import consumer_properties, open_consumer
 from pseudofeed.errors import SettingsError
 
 GUARANTEES = {"enable.auto.commit": False, "auto.offset.reset": "error", "check.crcs": True}
@@ -29,3 +29,19 @@ def test_the_brokers_protocol_has_none_of_what_the_broker_decides(monkeypatch: p
     monkeypatch.setattr(consumer, "libversion", lambda: ("2.14.0", 0x020E00FF))
     with pytest.raises(SettingsError, match=r"needs librdkafka 2\.15 or later, and this is 2\.14\.0"):
         consumer_properties({"group.protocol": "consumer"}, "g")
+
+
+def test_larger_messages_make_larger_fetches() -> None:
+    assert consumer_properties({}, "g")["fetch.max.bytes"] == 8_000_000
+    found = consumer_properties({"message.max.bytes": "16777216", "receive.message.max.bytes": "10000000"}, "g")
+    assert (found["fetch.max.bytes"], found["receive.message.max.bytes"]) == (16_777_216, 16_777_216 + 512)
+    kafka = {"bootstrap.servers": "127.0.0.1:1", "message.max.bytes": "16777216"}
+    open_consumer(kafka, "g", lambda _problem, _partitions: None).close()
+    with pytest.raises(SettingsError, match=r"Kafka property message\.max\.bytes=much: it must be a whole number"):
+        consumer_properties({"message.max.bytes": "much"}, "g")
+
+
+def test_what_librdkafka_rejects_is_one_message() -> None:
+    kafka = {"bootstrap.servers": "127.0.0.1:1", "max.poll.interval.ms": "1000"}
+    with pytest.raises(SettingsError, match=r"the consumer of group g can't be created: .*max\.poll\.interval\.ms"):
+        open_consumer(kafka, "g", lambda _problem, _partitions: None)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from pseudofeed.errors import PublishError
+from pseudofeed.publish import producer as producing
 from pseudofeed.publish._publish import MockCluster
 from pseudofeed.publish.producer import Producer
 from unit.test_producer import MSG_SIZE_TOO_LARGE, PRODUCE, cluster, each, make_block, make_producer
@@ -26,10 +27,12 @@ def one_request_a_message(cluster: MockCluster, mode: str) -> Producer:
     """Of ten steps in mode block. All requests are under way before the first is answered (what is to be tried again
     holds back what was not sent yet), and none is tried again before some 2 s: time to look at what is acknowledged
     meanwhile, on a busy machine too."""
-    properties = {"enable.idempotence": "false", "batch.num.messages": "1"}
+    properties = {"batch.num.messages": "1"}
     properties |= {"retry.backoff.ms": "2000", "retry.backoff.max.ms": "2000"}
     cluster.delay_answers(300)
-    return make_producer(cluster, properties, block_ticks=10 * MEMBERS, mode=mode)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(producing, "_GUARANTEES", {"enable.idempotence": ("false", ""), "acks": ("all", "")})
+        return make_producer(cluster, properties, block_ticks=10 * MEMBERS, mode=mode)
 
 
 def publish_to_the_first(producer: Producer, steps: int) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition, libversion
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition, libversion
 
+from pseudofeed.bus.properties import consumer_limits
 from pseudofeed.errors import SettingsError
 
 __all__ = ["consumer_properties", "open_consumer"]
@@ -31,10 +32,10 @@ _FIXED: dict[str, str | int | bool] = {
     "check.crcs": True,
     # Prefetch over all partitions. 200,000 ticks are 3.2 MB, so the next batches are already in memory.
     "queued.max.messages.kbytes": 16_384,
-    "fetch.max.bytes": 8_000_000,
     # The default of 1 s stalls a consumer each time that its bounded queue was full.
     "fetch.queue.backoff.ms": 5,
 }
+_FETCH_BYTES = 8_000_000
 _CLASSIC_FIXED: dict[str, str | int | bool] = {"partition.assignment.strategy": "cooperative-sticky"}
 
 # With KIP-848's protocol the broker has these: group.consumer.session.timeout.ms (45 s by default) and its fellows.
@@ -45,8 +46,9 @@ _CONSUMER_PROTOCOL_SINCE = 0x020F0000  # before librdkafka 2.15 its groups somet
 def consumer_properties(kafka: Mapping[str, str], group: str) -> dict[str, str | int | bool]:
     """Defaults, then the user's, then the required ones. Raises SettingsError for an unusable group protocol."""
     protocol = kafka.get("group.protocol", "classic")
+    fixed = {**_FIXED, **consumer_limits(kafka, _FETCH_BYTES)}
     if protocol == "classic":
-        return {**_DEFAULTS, **_CLASSIC_DEFAULTS, **kafka, **_FIXED, **_CLASSIC_FIXED, "group.id": group}
+        return {**_DEFAULTS, **_CLASSIC_DEFAULTS, **kafka, **fixed, **_CLASSIC_FIXED, "group.id": group}
     if protocol != "consumer":
         raise SettingsError(f"Kafka property group.protocol is {protocol!r}; it must be classic or consumer")
     version, number = libversion()
@@ -60,7 +62,7 @@ def consumer_properties(kafka: Mapping[str, str], group: str) -> dict[str, str |
             f"Kafka property {wrong[0]} can't be set with group.protocol=consumer, because the broker decides it then: "
             "take it out, or use group.protocol=classic"
         )
-    return {**_DEFAULTS, **kafka, **_FIXED, "group.id": group}
+    return {**_DEFAULTS, **kafka, **fixed, "group.id": group}
 
 
 def open_consumer(
@@ -68,4 +70,7 @@ def open_consumer(
 ) -> Consumer:
     """A member of `group` that commits nothing by itself and reads from given offsets."""
     properties = consumer_properties(kafka, group)
-    return Consumer(properties, logger=_log, error_cb=lambda problem: _log.info("%s", problem), on_commit=on_commit)
+    try:
+        return Consumer(properties, logger=_log, error_cb=lambda problem: _log.info("%s", problem), on_commit=on_commit)
+    except KafkaException as problem:
+        raise SettingsError(f"the consumer of group {group} can't be created: {problem.args[0].str()}") from None

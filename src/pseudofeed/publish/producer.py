@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pseudofeed.bus.properties import require
 from pseudofeed.errors import PublishError, SettingsError
 from pseudofeed.publish import _publish
 
@@ -61,6 +62,11 @@ _REFUSED = {
     "transactional.id": "the feed resumes from the topic's end and does not use transactions",
     "delivery.report.only.error": "the producer counts every delivery",
 }
+_GUARANTEES = {
+    "enable.idempotence": ("true", "without it a retry may publish a message twice, or out of order"),
+    "acks": ("all", "an acknowledged message must be on all in-sync replicas"),
+    "enable.gapless.guarantee": ("true", "nothing may be published behind a message that was lost"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +92,23 @@ class PartitionCounts:
 
 
 def producer_properties(kafka: Mapping[str, str], queue_bytes: int) -> dict[str, str]:
-    """Our settings, overridden by the user's. Raises SettingsError for properties that can't be set."""
+    """Our settings, overridden by the user's except for the guarantees. Raises SettingsError for properties that can't
+    be set."""
     for name, reason in _REFUSED.items():
         if name in kafka:
             raise SettingsError(f"Kafka property {name} can't be set: {reason}")
-    properties = {
+    for name, (value, reason) in _GUARANTEES.items():
+        require(kafka, name, value, reason)
+    return {
         "client.id": "pseudofeed-feed",
-        "enable.idempotence": "true",
-        "acks": "all",
         "compression.type": "lz4",
         "linger.ms": "20",
         "message.timeout.ms": "0",
         "queue.buffering.max.kbytes": str(max(1, queue_bytes // 1024)),
         "queue.buffering.max.messages": str(max(1, queue_bytes // MESSAGE_BYTES)),
         **kafka,
+        **{name: value for name, (value, _) in _GUARANTEES.items()},
     }
-    if properties["enable.idempotence"] == "true":
-        properties.setdefault("enable.gapless.guarantee", "true")
-    return properties
 
 
 def _shape(mode: str, encoding: str) -> str:
