@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 from pseudofeed.errors import SettingsError
 from pseudofeed.toml_file import read_toml
@@ -117,14 +117,14 @@ class Connections:
         return servers if _malformed_server(servers) is None else "(unreadable bootstrap.servers)"
 
     def describe_redis(self) -> str:
-        """host:port/database, for messages; no secrets."""
+        """host:port/database, or a socket's path and the database, for messages; no secrets."""
         if self.redis is None:
             return "(Redis is not set)"
         url = _split_redis(self.redis)
         if url is None:
             return "(unreadable Redis URL)"
         if url.scheme == "unix":
-            return url.path
+            return f"{url.path}, database {parse_qs(url.query).get('db', ['0'])[0]}"
         return f"{_bracketed(url.hostname or 'localhost')}:{url.port or 6379}/{url.path.strip('/') or '0'}"
 
     def describe_postgres(self) -> str:

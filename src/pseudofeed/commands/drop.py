@@ -19,6 +19,7 @@ from pseudofeed.bus.topics import check_broker, delete_topic
 from pseudofeed.cache.connection import cache_error, open_redis
 from pseudofeed.cache.keys import market_patterns
 from pseudofeed.errors import PseudofeedError, UnknownMarket
+from pseudofeed.market.file import NAME
 from pseudofeed.settings import Connections
 from pseudofeed.store.connection import open_connection, store_error
 from pseudofeed.store.forget import Forgotten, forget_market, knows_market
@@ -61,6 +62,8 @@ class Dropped:
 def find_traces(name: str, connections: Connections) -> Traces:
     """Look at every server that is set. Raises UnknownMarket where there is nothing, ServerError where one is away,
     PseudofeedError where workers of the market still run."""
+    if not NAME.fullmatch(name):  # before it becomes a pattern of keys
+        raise UnknownMarket(f"{name!r} is not the name of a market: those have lower-case letters, digits, - and _")
     kafka = connections.require_kafka()
     check_broker(kafka)
     admin = admin_client(kafka)

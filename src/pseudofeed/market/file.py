@@ -27,6 +27,7 @@ __all__ = [
     "MOST_INSTRUMENTS",
     "MOST_PATHS",
     "MUST_BE",
+    "NAME",
     "NOW",
     "TABLES",
     "MarketFile",
@@ -37,6 +38,9 @@ NOW = "now"
 MOST_INSTRUMENTS = 1_000_000
 MOST_FACTORS = 64
 MOST_PATHS = 2**32 - 1
+
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+"""Of a market."""
 
 _SYMBOL = re.compile(r"[A-Za-z0-9_^=+:&#@$!][A-Za-z0-9_^=+:&#@$!.-]{0,31}")
 _EXAMPLE_DISTRIBUTION = '{ distribution = "uniform", low = 0.1, high = 0.3 }'
@@ -247,7 +251,7 @@ class Simulation(Table):
 
 
 class MarketTable(Table):
-    name: Annotated[str, _matching(re.compile(r"[a-z][a-z0-9_-]{0,63}"))]
+    name: Annotated[str, _matching(NAME)]
     seed: Annotated[int, Field(ge=0, le=2**64 - 1)] = 0
 
 
