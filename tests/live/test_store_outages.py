@@ -31,6 +31,7 @@ from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.bus.topics import describe
 from pseudofeed.records import TICK
 from pseudofeed.settings import Connections
+from pseudofeed.store.worker import prepare_store
 from pseudofeed.verify import verify_market
 
 INSTRUMENTS = 20
@@ -82,6 +83,22 @@ def test_a_killed_postgres_costs_no_tick(
                 steps = feed.stop()
             worker.drained()
         assert differences(own, record, steps) == (steps * INSTRUMENTS, 0, 0)
+
+
+def test_a_market_is_registered_for_good_whatever_the_server_puts_off(
+    connections: Connections, market_name: str
+) -> None:
+    record = fed_market(connections, market_name, steps=1)
+    with own_postgres() as (server, dsn):
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_commit = off")
+            connection.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+            connection.execute("SELECT pg_reload_conf()")
+        prepare_store(record, replace(connections, postgres=dsn))
+        server.kill()
+        server.start()
+        with psycopg.connect(dsn) as connection:
+            assert connection.execute("SELECT name FROM market").fetchall() == [(market_name,)]
 
 
 @pytest.mark.time_limit(400)
