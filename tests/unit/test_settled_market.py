@@ -220,6 +220,16 @@ def test_how_far_a_market_reaches_is_said() -> None:
         Market.loads(TEXT.replace("XTKS", "XSHG").replace("2024-05-02", "2026-05-06"))
 
 
+def test_the_step_that_a_market_is_said_to_reach_is_its_last() -> None:
+    """The timetable of a start in the middle of a session ends in the middle of one, which trades on to its close."""
+    market = Market.loads(TEXT.replace("T00:00:00Z", "T02:00:00Z"))
+    last = market.clock.last_known_step
+    assert market.clock.times(last, 1)[0] > market.clock.known_until_ns
+    assert reach(market) == f"market tokyo: its timetable reaches to 2044-05-02T02:00:00Z, step {last}"
+    with pytest.raises(SimulationError, match=f"step {last + 1} .* beyond its timetable, .* after step {last}"):
+        market.clock.times(last + 1, 1)
+
+
 def test_a_market_with_an_end_needs_no_steps() -> None:
     text = TEXT.replace("[clock]", "[clock]\nend = 2024-05-07T06:00:00Z")
     market = Market.loads(text)

@@ -73,7 +73,7 @@ def market_show(name: MarketName, kafka: Kafka = None) -> None:
         "fingerprint": f"{record.fingerprint:016x}",
         # null: it goes on for as long as there are 64-bit nanoseconds.
         "reaches": format_time(clock.known_until_ns) if ends else None,
-        "last_step": clock.step_at(clock.known_until_ns) if ends else None,
+        "last_step": clock.last_known_step if ends else None,
         "specification": record.specification,
     }
     sys.stdout.write(json.dumps(shown, indent=2) + "\n")

@@ -121,10 +121,9 @@ class Clock:
     def last_known_step(self) -> int:
         """The last step that `times` gives: the market's last one, or that with which the timetable or 64-bit time
         ends."""
-        if self._trading is None:
-            return (self.known_until_ns - self.start_ns) // self.step_ns
-        last = int(self._trading.last_steps[-1])
-        return last if self.end_ns is None else min(last, self.step_at(self.end_ns))
+        if self.end_ns is not None:
+            return self.step_at(self.end_ns)
+        return (LAST_NS - self.start_ns) // self.step_ns if self._trading is None else int(self._trading.last_steps[-1])
 
     @property
     def known_until_ns(self) -> int:
@@ -259,10 +258,10 @@ class Clock:
 
     def _beyond(self, wanted: str) -> SimulationError:
         assert self.timetable is not None
-        last = 0 if self._trading is None else int(self._trading.last_steps[-1])
+        assert self._trading is not None
         return SimulationError(
             f"{wanted} of a market from {format_time(self.start_ns)} lies beyond its timetable, which ends at "
-            f"{format_time(self.timetable.until_ns)}, after step {last}"
+            f"{format_time(self.timetable.until_ns)}, after step {self._trading.last_steps[-1]}"
         )
 
 

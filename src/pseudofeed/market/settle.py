@@ -53,7 +53,7 @@ def reach(market: Market) -> str | None:
     if clock.end_ns is not None:
         return f"market {market.name} ends at {until}, with step {clock.last_step}"
     if clock.timetable is not None:
-        return f"market {market.name}: its timetable reaches to {until}, step {clock.step_at(clock.known_until_ns)}"
+        return f"market {market.name}: its timetable reaches to {until}, step {clock.last_known_step}"
     return None
 
 
@@ -91,10 +91,9 @@ def _early_end(clock: Clock) -> list[str]:
     wanted_ns = clock.start_ns + _REACH_NS if clock.end_ns is None else clock.end_ns
     if timetable is None or timetable.until_ns >= wanted_ns:
         return []
-    last = clock.step_at(clock.known_until_ns)
     return [
         f"clock.calendar: {timetable.source or 'the timetable'} knows the calendar only until "
-        f"{format_time(timetable.until_ns)}: the market ends there, with step {last}"
+        f"{format_time(timetable.until_ns)}: the market ends there, with step {clock.last_known_step}"
     ]
 
 

@@ -55,7 +55,7 @@ Times = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False, repr=False)  # no slots: cached_property
 class Timetable:
-    """opens, closes, break_starts, break_ends: int64 (S,), ns since the epoch, UTC, ascending and read-only; a session
+    """opens, closes, break_starts, break_ends: int64 (S,), ns since 1970, UTC, ascending and read-only; a session
     without a break has its close for both of the break's. So every stretch of trading has a length, on which the
     clock's counting of steps depends. regular_ns: trading time of a regular session. until_ns: no session opens before
     it that is not here. source: who said so, e.g. "exchange_calendars 4.13.2".
@@ -96,7 +96,7 @@ class Timetable:
 
     @cached_property
     def _days(self) -> NDArray[np.int64]:
-        """The day since the epoch of each session, ascending, no two the same: the one in which the middle of a regular
+        """The day since 1970 of each session, ascending, no two the same: the one in which the middle of a regular
         session with its opening lies (so half a day does not belong to another day than a whole one), or the next day
         that is free."""
         order = np.arange(len(self.opens))

@@ -81,7 +81,7 @@ class TickBlock:
 class Paths:
     """A run from its start: row 0 is the start (step 0), row j is step j.
 
-    time: int64 (T+1,), ns since the epoch, UTC. prices, variances: float64 (T+1, N). factor_increments: float64 (T,
+    time: int64 (T+1,), ns since 1970, UTC. prices, variances: float64 (T+1, N). factor_increments: float64 (T,
     K), that of step j in row j - 1. factor_levels: float64 (T+1, K). grain_ns: that of the market's clock; times in
     files have as many decimals as it needs.
     """
