@@ -32,7 +32,7 @@ from pseudofeed.cache.keys import channel, progress_key, quote_key, ready_key
 from pseudofeed.cache.quotes import NewestQuotes
 from pseudofeed.cache.start import ColdStart, Warmup
 from pseudofeed.consume import Batch, WorkerSummary, consume_kind
-from pseudofeed.encode import instrument_partitions
+from pseudofeed.encode import instrument_partitions, members_of
 from pseudofeed.errors import ServerError
 from pseudofeed.operate.control import Control
 from pseudofeed.records import TICK, Columns
@@ -99,7 +99,7 @@ class CacheSink:
         market = record.market
         self._partition_of = instrument_partitions(market.symbols, record.partitions)
         partitions = range(record.partitions)
-        self._instruments = [np.flatnonzero(self._partition_of == partition) for partition in partitions]
+        self._instruments = members_of(self._partition_of, record.partitions)
         self._keys = np.array(
             [
                 packed_words(quote_key(record.name, int(partition), symbol))

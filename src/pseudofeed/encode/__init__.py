@@ -31,7 +31,13 @@ from pseudofeed.encode._quotes import QuoteEncoder, decode_quotes
 from pseudofeed.encode.codecs import Codec, codec_of
 from pseudofeed.encode.events import encode_events, event_entries
 from pseudofeed.encode.header import MessageHeader
-from pseudofeed.encode.partitions import instrument_partitions, partition_count, partitions_of, symbol_partition
+from pseudofeed.encode.partitions import (
+    instrument_partitions,
+    members_of,
+    partition_count,
+    partitions_of,
+    symbol_partition,
+)
 from pseudofeed.encode.rows import encode_copy_rows
 from pseudofeed.encode.state import MAXIMUM_PART, StatePart, StateRecord, decode_state, encode_state, peek_state
 
@@ -64,6 +70,7 @@ __all__ = [
     "factor_block_size",
     "instrument_partitions",
     "maximum_events",
+    "members_of",
     "partition_count",
     "partitions_of",
     "peek_event_block",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pseudofeed.market import Market
 from pseudofeed.records import Key, Kind
 
-__all__ = ["instrument_partitions", "murmur2", "partition_count", "partitions_of", "symbol_partition"]
+__all__ = ["instrument_partitions", "members_of", "murmur2", "partition_count", "partitions_of", "symbol_partition"]
 
 Words = NDArray[np.uint32]
 
@@ -75,3 +75,9 @@ def partitions_of(kind: Kind, market: Market, partitions: int) -> NDArray[np.int
     if kind.key is Key.INSTRUMENT:
         return instrument_partitions(market.symbols, partitions)
     return np.zeros(len(kind.key.names(market)), np.int32)
+
+
+def members_of(partitions: NDArray[np.int32], count: int) -> list[NDArray[np.int64]]:
+    """The numbers of the members in each partition, ascending. partitions: (N,), that of each member, one of
+    `count`."""
+    return [np.flatnonzero(partitions == partition) for partition in range(count)]

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pseudofeed.bus.reader import TopicReader
-from pseudofeed.encode import Codec, codec_of, partition_count, partitions_of
+from pseudofeed.encode import Codec, codec_of, members_of, partition_count, partitions_of
 from pseudofeed.errors import MalformedMessage, TopicError
 from pseudofeed.records import Columns, Kind, Shape, kinds_of
 from pseudofeed.simulate.paths import TickBlock
@@ -168,8 +168,7 @@ def read_ends(kafka: Mapping[str, str], market: Market, partitions: int, *, sett
     sources = []
     for kind in kinds_of(market):
         if kind.shape is Shape.DENSE:
-            of = partitions_of(kind, market, partitions)
-            members = [np.flatnonzero(of == p) for p in range(partition_count(kind, partitions))]
+            members = members_of(partitions_of(kind, market, partitions), partition_count(kind, partitions))
             codec = codec_of(kind, market, market.fingerprint)
             sources.append(_Source(kind, kind.topic_of(market.name), members, codec))
     with TopicReader(kafka) as reader:

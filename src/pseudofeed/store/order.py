@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pseudofeed.consume import Batch
+from pseudofeed.encode import members_of
 from pseudofeed.records import Kind, Shape
 
 __all__ = ["DenseOrder", "EventOrder", "Order", "Reached", "order_of"]
@@ -71,10 +72,11 @@ class _Members:
 
     def __init__(self, partitions: NDArray[np.int32], count: int, what: str) -> None:
         self.what, self.partition = what, partitions
-        self.counts = np.bincount(partitions, minlength=count)
+        self.numbers = members_of(partitions, count)
+        self.counts = np.array([len(own) for own in self.numbers])
         self.rank = np.empty(len(partitions), np.int64)
-        for partition, members in enumerate(self.counts):
-            self.rank[partitions == partition] = np.arange(members)
+        for own in self.numbers:
+            self.rank[own] = np.arange(len(own))
 
     def problem(self, batch: Batch) -> str | None:
         """Whether a row belongs to a member of another partition."""
@@ -165,7 +167,7 @@ class DenseOrder:
 
     def _describe(self, partition: int, place: int) -> str:
         step, rank = divmod(place, int(self._members.counts[partition]))
-        number = int(np.flatnonzero(self._members.partition == partition)[rank])
+        number = self._members.numbers[partition][rank]
         return f"step {step} of {self._members.what} {number}"
 
 

@@ -13,7 +13,7 @@ from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.bus.reader import TopicReader
 from pseudofeed.bus.topics import describe
 from pseudofeed.consume.stream import Stream, stream_of
-from pseudofeed.encode import partitions_of
+from pseudofeed.encode import members_of, partitions_of
 from pseudofeed.errors import MalformedMessage
 from pseudofeed.records import Kind
 from pseudofeed.settings import Connections
@@ -38,8 +38,7 @@ class _Topic:
     @classmethod
     def of(cls, record: MarketRecord, kind: Kind) -> _Topic:
         stream = stream_of(record, kind)
-        partitions = partitions_of(kind, record.market, record.partitions)
-        return cls(stream, [np.flatnonzero(partitions == partition) for partition in range(stream.partitions)])
+        return cls(stream, members_of(partitions_of(kind, record.market, record.partitions), stream.partitions))
 
 
 def newest_kafka(record: MarketRecord, connections: Connections, kinds: Sequence[Kind]) -> int:
