@@ -26,7 +26,7 @@ from pseudofeed.records import Kind
 from pseudofeed.store.chunk_index import make_index, unindexed_chunks
 from pseudofeed.store.chunk_list import stored_chunks
 from pseudofeed.store.registry import StoredMarket
-from pseudofeed.store.schema import SCHEMA_LOCK, Tier
+from pseudofeed.store.schema import Tier, lock_schema
 from pseudofeed.times import to_datetime
 
 __all__ = ["Chunks", "chunk_length_us", "chunk_rows"]
@@ -79,7 +79,7 @@ class Chunks:
         missing = self._first_missing(times)
         while missing is not None:
             with connection.transaction():
-                connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
+                lock_schema(connection)
                 self._read(connection)
                 missing = self._first_missing(times)
                 self._length_us = self._length_us or self._choose_length(connection)

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from pseudofeed.records import row_tables
 from pseudofeed.store.chunk_list import stored_chunks
-from pseudofeed.store.schema import SCHEMA_LOCK, Tier, find_tier, migrate
+from pseudofeed.store.schema import Tier, find_tier, lock_schema, migrate
 
 __all__ = ["Forgotten", "forget_market", "knows_market"]
 
@@ -40,7 +40,7 @@ def forget_market(connection: psycopg.Connection, name: str) -> Forgotten:
     chunks = rows = 0
     with connection.transaction():
         connection.execute("SET LOCAL statement_timeout = 0")
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
+        lock_schema(connection)
         found = connection.execute("SELECT market_id FROM market WHERE name = %s", (name,)).fetchone()
         if found is None:
             return Forgotten(0, 0)

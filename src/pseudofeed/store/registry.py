@@ -15,7 +15,7 @@ from pseudofeed.market import Market
 from pseudofeed.market.parameters import PARAMETERS
 from pseudofeed.random._random import default_floating_point
 from pseudofeed.records import Key, Kind
-from pseudofeed.store.schema import SCHEMA_LOCK, make_durable
+from pseudofeed.store.schema import lock_schema
 from pseudofeed.times import format_step, format_time
 
 __all__ = [
@@ -54,8 +54,7 @@ def register_in_store(connection: psycopg.Connection, record: MarketRecord) -> S
     was registered in Kafka again.
     """
     with connection.transaction():
-        make_durable(connection)
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
+        lock_schema(connection)
         stored = find_stored_market(connection, record.name)
         if stored is None:
             return _insert(connection, record)
@@ -74,8 +73,7 @@ def register_without_kafka(connection: psycopg.Connection, market: Market) -> St
     start that the store has. Raises MarketChanged as `register_in_store` does, StoreError if such a market is not in
     the store yet."""
     with connection.transaction():
-        make_durable(connection)
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
+        lock_schema(connection)
         stored = find_stored_market(connection, market.name)
         if market.start_is_now and stored is None:
             raise StoreError(

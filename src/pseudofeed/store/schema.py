@@ -22,10 +22,10 @@ from pseudofeed.errors import StoreError
 from pseudofeed.records import row_tables
 from pseudofeed.store.tables import make_tables, readable_tables
 
-__all__ = ["READER", "Tier", "applied_files", "find_tier", "make_durable", "migrate", "schema_files"]
+__all__ = ["READER", "Tier", "applied_files", "find_tier", "lock_schema", "migrate", "schema_files"]
 
-# One advisory lock for everything that changes the schema or assigns ids; its number has no meaning.
-SCHEMA_LOCK = 7_364_110_401
+# Of lock_schema; its number has no meaning.
+_SCHEMA_LOCK = 7_364_110_401
 
 READER = "pseudofeed_reader"
 _READABLE = ("market", "instrument", "factor", "market_close", "sink_offset", "backfill", "quarantine", "migration")
@@ -80,9 +80,13 @@ def find_tier(connection: psycopg.Connection) -> Tier:
     return Tier.PLAIN if (partitioned if partitioned is not None else not extension) else Tier.TIMESCALEDB
 
 
-def make_durable(connection: psycopg.Connection) -> None:
-    """Make the COMMIT of this transaction wait for the disk, also if the database has synchronous_commit off: what
-    workers know from their start on must survive a crash of the server."""
+def lock_schema(connection: psycopg.Connection) -> None:
+    """Wait for everybody else who changes the schema or assigns ids, until the end of this transaction.
+
+    Its COMMIT waits for the disk, also if the database has synchronous_commit off: workers remember which market and
+    chunks there are, so those must survive a crash of the server.
+    """
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SCHEMA_LOCK,))
     connection.execute(
         """SELECT set_config('synchronous_commit', 'on', true)
            WHERE current_setting('synchronous_commit') IN ('off', 'local')"""
@@ -98,8 +102,7 @@ def migrate(connection: psycopg.Connection) -> Tier:
     files = schema_files()
     newest = files[-1].number
     with connection.transaction():
-        make_durable(connection)
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
+        lock_schema(connection)
         applied = _applied(connection)
         if applied and max(applied) > newest:
             raise StoreError(

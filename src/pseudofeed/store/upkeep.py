@@ -17,7 +17,7 @@ from psycopg import sql
 from pseudofeed.bus.markets import MarketRecord
 from pseudofeed.records import row_tables
 from pseudofeed.store.chunk_list import stored_chunks
-from pseudofeed.store.schema import SCHEMA_LOCK, Tier
+from pseudofeed.store.schema import Tier, lock_schema
 from pseudofeed.times import to_datetime
 
 __all__ = ["Extent", "keep_up", "reached_step", "read_extents", "retention_end"]
@@ -89,7 +89,7 @@ def _drop(connection: psycopg.Connection, tier: Tier, table: str, end: datetime.
     if not ends:
         return 0
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
+        lock_schema(connection)
         if tier.has_hypertables:
             connection.execute("SELECT drop_chunks(%s::regclass, older_than => %s::timestamptz)", (table, max(ends)))
         else:
