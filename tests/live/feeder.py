@@ -107,11 +107,11 @@ def _die_at(place: str) -> None:
 
     def send_doomed(self: checkpoint.StateSender, step: int) -> None:
         if len(sent) == 2:  # they are written
-            self.close()
+            self.settle()
         send(self, step)
         if len(sent) == 3:
             if place == WITHIN_STATE:  # what was handed over is written
-                self.close()
+                self.settle()
             os.kill(os.getpid(), signal.SIGKILL)
 
     checkpoint.encode_state = encode_doomed  # type: ignore[attr-defined]

@@ -193,7 +193,6 @@ def test_a_state_that_is_not_delivered_takes_no_other_away(cluster: MockCluster,
     send(20)
     assert newest(kafka).step == 10
     send(30)
-    sender.close()
     assert newest(kafka).step == 30
     with TopicReader(kafka) as reader:
         messages = list(reader.read(TOPICS[STATE], {0: 0}))

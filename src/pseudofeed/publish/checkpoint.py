@@ -135,10 +135,6 @@ class StateSender:
         if self._producer is not None and self._producer.flush(_FLUSH_SECONDS):
             self._warn("no acknowledgement")
 
-    def close(self) -> None:
-        """Wait as `settle` does."""
-        self.settle()
-
 
 def newest_state(
     kafka: Mapping[str, str], topic: str, market: Market, *, fits: Callable[[StateRecord], bool]

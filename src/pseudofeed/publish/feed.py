@@ -113,7 +113,7 @@ def feed(
             readers = Readers(kafka, topic, wait_for_readers, ticks.offsets)
             stack.callback(readers.close)
         states = StateSender(kafka, STATE.topic_of(market.name), market, key_set=beginning.key_set)
-        stack.callback(states.close)
+        stack.callback(states.settle)
         run = FeedRun(control, producer, readers, states, beginning.ends)
         largest = int(np.bincount(of_instrument).argmax())
         block_steps = _block_steps(

@@ -81,7 +81,8 @@ class FeedRun:
         self._ends = ends
         # A partition without instruments stays empty.
         self._used = np.array([len(end.numbers) > 0 for end in ends[TICK].partitions])
-        self._published: tuple[TickBlock, dict[str, NDArray[np.int64]]] | None = None  # and the offsets behind it
+        # The last block, with the offsets behind it, if its state is not proposed.
+        self._published: tuple[TickBlock, dict[str, NDArray[np.int64]]] | None = None
         self._started: float | None = None
         self._reported = 0.0
         self._pacing_error = PacingError()
@@ -167,7 +168,14 @@ class FeedRun:
                 self._states.walked(seconds)
                 self._published = block, self._offsets()
                 if self._states.due:
-                    self._states.propose(block.state, self._published[1])
+                    self._propose()
+
+    def _propose(self) -> None:
+        """Propose the state after the last block."""
+        assert self._published is not None
+        block, offsets = self._published
+        self._states.propose(block.state, offsets)
+        self._published = None
 
     def _publish_paced(self, block: TickBlock, due: NDArray[np.float64], began: float) -> bool:
         """Publish the block's rows as they fall due; False when asked to stop. Rows that were due before the feed
@@ -230,9 +238,8 @@ class FeedRun:
         self._report(at_once=True)
         if self._published is not None:
             # Whatever the walk has cost: the next feed goes on at once, also where retention deletes all messages.
-            block, offsets = self._published
             self._states.settle()
-            self._states.propose(block.state, offsets)
+            self._propose()
             self._states.acknowledged(self.last_step())
 
     def _seconds(self) -> float:
