@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pseudofeed.errors import StoreError
 from pseudofeed.records import FACTOR, TICK, Kind
-from pseudofeed.store.history import column_types, read_columns, table_name, time_bound
+from pseudofeed.store.history import column_types, read_columns, table_name, time_bounds
 from pseudofeed.store.registry import StoredMarket
 
 __all__ = ["BARS", "NEWEST", "TICKS", "bars_window", "read_bars", "read_factors", "read_newest", "window"]
@@ -58,7 +58,7 @@ _BAR_TYPES = {"opening": "timestamptz", **dict.fromkeys(("open", "high", "low", 
 
 def window(start_ns: int | None, end_ns: int | None) -> dict[str, str]:
     """The values of start and end, for times with start <= time < end."""
-    return {"start": time_bound(start_ns, "-infinity"), "end": time_bound(end_ns, "infinity")}
+    return dict(zip(("start", "end"), time_bounds(start_ns, end_ns), strict=True))
 
 
 def bars_window(

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from pseudofeed.records import Columns, Kind, Shape
 from pseudofeed.store.registry import StoredMarket
 
-__all__ = ["column_types", "read_columns", "read_member", "read_window", "table_name", "time_bound"]
+__all__ = ["column_types", "read_columns", "read_member", "read_window", "table_name", "time_bounds"]
 
 # Memory of the server and of the client for one page: about 50 bytes a row.
 PAGE_ROWS = 500_000
 _EPOCH_US = 946_684_800_000_000  # PostgreSQL counts microseconds from 2000-01-01
-_LEAST, _GREATEST = "-infinity", "infinity"
 
 
 def read_member(
@@ -42,7 +41,7 @@ def read_member(
     query = f"""SELECT {", ".join(columns)} FROM {table_name(kind)} WHERE {kind.key_column} = %s
                 AND time >= %s::timestamptz AND time < %s::timestamptz ORDER BY time LIMIT %s"""
     parts = []
-    start, end = time_bound(start_ns, _LEAST), time_bound(end_ns, _GREATEST)
+    start, end = time_bounds(start_ns, end_ns)
     while True:
         parameters = (int(market.ids_of(kind)[number]), start, end, PAGE_ROWS)
         part = _rows(market, kind, read_columns(connection, query, parameters, columns))
@@ -70,7 +69,7 @@ def read_window(
         connection,
         f"""SELECT {", ".join(columns)} FROM {table_name(kind)}
             WHERE time >= %s::timestamptz AND time < %s::timestamptz AND {kind.key_column} BETWEEN %s AND %s""",
-        (time_bound(start_ns, _LEAST), time_bound(end_ns, _GREATEST), int(own[0]), int(own[-1])),
+        (*time_bounds(start_ns, end_ns), int(own[0]), int(own[-1])),
         columns,
     )
     rows = _rows(market, kind, found)
@@ -148,9 +147,11 @@ def _texts(data: bytes) -> NDArray[np.bytes_]:
     return np.array(texts, "S")
 
 
-def time_bound(time_ns: int | None, open_end: str) -> str:
-    """As text, the first whole microsecond at or after the time: right for `time >=` and for `time <`."""
-    return open_end if time_ns is None else _text(-(-time_ns // 1_000))
+def time_bounds(start_ns: int | None, end_ns: int | None) -> tuple[str, str]:
+    """The texts of start and end, for start <= time < end; None: open. Each is the first whole microsecond at or after
+    the time, which is right for both comparisons."""
+    start, end = (None if bound is None else _text(-(-bound // 1_000)) for bound in (start_ns, end_ns))
+    return start or "-infinity", end or "infinity"
 
 
 def _text(time_us: int) -> str:
