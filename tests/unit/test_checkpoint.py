@@ -102,7 +102,9 @@ def test_a_feed_stores_states_under_two_sets_of_keys_and_goes_on_from_the_newest
     assert newest(kafka).step == 75
     with TopicReader(kafka) as reader:
         messages = list(reader.read(TOPICS[STATE], {0: 0}))
-    sets = [peek_state(message.value() or b"").key_set for message in messages]
+    headers = [peek_state(message.value() or b"") for message in messages]
+    assert [header.step for header in headers] == sorted({header.step for header in headers})  # none is sent twice
+    sets = [header.key_set for header in headers]
     assert sets == [number % 2 for number in range(len(sets))]
     assert {message.key() for message in messages} == {b"0.0", b"1.0"}
     assert_holds(kafka, MARKET, 75)

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from pseudofeed.errors import SettingsError, SimulationError
 from pseudofeed.market import Market
-from pseudofeed.simulate.files.place import Places, new_file, new_folder, new_places
+from pseudofeed.simulate.files.place import Places, new_file, new_places
 
 MARKET = """
 market = { name = "x", seed = 1 }
@@ -21,6 +23,12 @@ clock = { start = 2026-03-02T14:30:00Z }
 factors = { names = ["f"], volatilities = [0.1] }
 instruments = { count = 50 }
 """
+
+
+@contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    with new_places() as places:
+        yield places.folder(path)
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ import json
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,22 +72,21 @@ def everything() -> list[bytes]:
     increments, levels = simulate_factor_returns(
         9, [0.16, 0.07], [[1, 0.3], [0.3, 1]], dt=0.03, seed=1, drifts=[0.1, 0.7]
     )
-    prices, variances = simulate_heston_paths(
-        initial_prices=100.1,
-        initial_variances=0.03,
-        drift=0.1,
-        kappa=1.1,
-        theta=0.03,
-        xi=0.7,
-        rho=-0.3,
-        dt=0.01,
-        factor_increments=increments,
-        factor_drifts=[0.1, 0.7],
-        factor_loadings=np.ones((5, 2)),
-        idiosyncratic_volatility=0.1,
-        seed=1,
-        scheme="qe",
-    )
+    given: dict[str, Any] = {
+        "initial_prices": 100.1,
+        "initial_variances": 0.03,
+        "drift": 0.1,
+        "kappa": 1.1,
+        "theta": 0.03,
+        "xi": 0.7,
+        "rho": -0.3,
+        "dt": 0.01,
+        "factor_increments": increments,
+        "factor_loadings": np.ones((5, 2)),
+        "idiosyncratic_volatility": 0.1,
+        "seed": 1,
+    }
+    prices, variances = simulate_heston_paths(**given, factor_drifts=[0.1, 0.7], scheme="qe")
     x = np.array([-700.3, -1e-310, 0.1, 3.3])
     parameters = market.instruments
     arrays = [paths.prices, paths.variances, paths.factor_increments, paths.factor_levels, block.prices]
@@ -100,23 +100,8 @@ def everything() -> list[bytes]:
     )
     (factors,) = blocks_of(FACTOR, market, np.arange(2), first_step=5, steps=40, block_steps=40)
     arrays += [factors.factor_increments, factors.factor_levels, market.clock.step_years(1, 3)]
-    arrays.append(
-        simulate_heston_paths(
-            initial_prices=100.1,
-            initial_variances=0.03,
-            drift=0.1,
-            kappa=1.1,
-            theta=0.03,
-            xi=0.7,
-            rho=-0.3,
-            dt=0.01,
-            factor_increments=increments,
-            factor_covariance=[[0.0256, 0.0033600000000000006], [0.00336, 0.0049]],  # is repaired
-            factor_loadings=np.ones((5, 2)),
-            idiosyncratic_volatility=0.1,
-            seed=1,
-        )[0]
-    )
+    repaired = [[0.0256, 0.0033600000000000006], [0.00336, 0.0049]]
+    arrays.append(simulate_heston_paths(**given, factor_covariance=repaired)[0])
     arrays += [np.array(quote), read_message("quotes:x", message, {"A": 0}).price]
     return [*(array.tobytes() for array in arrays), record, specification]
 

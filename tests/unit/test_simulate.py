@@ -18,6 +18,7 @@ from pseudofeed.simulate.factor_model import simulate_factor_returns
 from pseudofeed.simulate.heston_model import simulate_heston_paths
 from pseudofeed.simulate.stream import _block_steps
 from reference import simulation
+from unit.test_correlations import heston
 
 CORRELATIONS = np.array([[1.0, 0.3, -0.2], [0.3, 1.0, 0.1], [-0.2, 0.1, 1.0]])
 VOLATILITIES = np.array([0.16, 0.08, 0.06])
@@ -224,22 +225,8 @@ def test_prices_keep_their_mean_and_covariance() -> None:
     ],
 )
 def test_bad_arguments_are_named(change: dict[str, Any], message: str) -> None:
-    arguments: dict[str, Any] = {
-        "initial_prices": [100.0, 50.0],
-        "initial_variances": 0.04,
-        "drift": 0.0,
-        "kappa": 1.0,
-        "theta": 0.04,
-        "xi": 0.3,
-        "rho": -0.5,
-        "dt": 0.01,
-        "factor_increments": np.zeros((3, 1)),
-        "factor_loadings": np.ones((2, 1)),
-        "idiosyncratic_volatility": 0.1,
-        "seed": 1,
-    }
     with pytest.raises(ValueError, match=message):
-        simulate_heston_paths(**{**arguments, **change})
+        simulate_heston_paths(**{**heston(1), **change})
 
 
 def test_threads_change_no_bit() -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from pseudofeed.errors import SettingsError
 from pseudofeed.operate.ending import signals_held
 
-__all__ = ["Places", "naming", "new_file", "new_folder", "new_places"]
+__all__ = ["Places", "naming", "new_file", "new_places"]
 
 # Lists the files of a folder that we wrote: all others belong to somebody else.
 _LIST = ".pseudofeed-files"
@@ -54,13 +54,6 @@ def new_file(path: str | Path) -> Iterator[Path]:
     """A path to write a file to, which becomes `path` at the end of the block: see `Places.file`."""
     with new_places() as places:
         yield places.file(path)
-
-
-@contextmanager
-def new_folder(path: str | Path) -> Iterator[Path]:
-    """An empty folder to write files into, which becomes `path` at the end of the block: see `Places.folder`."""
-    with new_places() as places:
-        yield places.folder(path)
 
 
 @contextmanager
